@@ -1,0 +1,1 @@
+"""Campaigns: template, audience, schedule and limits, launched once."""

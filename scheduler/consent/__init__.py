@@ -1,0 +1,1 @@
+"""Consent: what a person allowed or forbade, as an append-only ledger and its projection."""

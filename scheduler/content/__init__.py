@@ -1,0 +1,1 @@
+"""Content: templates in locales, checked when saved, rendered when sent."""

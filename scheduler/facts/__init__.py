@@ -1,0 +1,1 @@
+"""Facts: the reads that cross rooms. Writes nothing."""

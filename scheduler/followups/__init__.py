@@ -1,0 +1,1 @@
+"""Follow-ups: recipes that turn a business event into messages."""

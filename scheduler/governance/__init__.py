@@ -1,0 +1,1 @@
+"""Governance: policy versions, which page has which, and kill switches."""

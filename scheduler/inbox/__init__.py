@@ -1,0 +1,1 @@
+"""Inbox: platform events, kept raw and applied in one transaction."""

@@ -1,0 +1,30 @@
+"""Tables of the inbox room. Instants are epoch seconds UTC on Duly's clock, except ``occurred_ms``."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+
+class PlatformEvent(SQLModel, table=True):
+    """Anything a webhook brought, raw, once."""
+
+    __tablename__ = "platform_event"
+    __table_args__ = (Index("platform_event_failed", "id", postgresql_where=text("error IS NOT NULL")),)
+
+    id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
+    #: Null when the webhook names a page that is not ours.
+    page_id: int | None = Field(default=None, foreign_key="page.id")
+    #: ``message`` | ``postback`` | ``optin`` | ``echo`` | ``delivery`` | ``read`` | … | ``unknown``.
+    kind: str
+    psid: str | None = None
+    #: The platform's own identity of the event (mid, …) or a hash of it: a second arrival is dropped.
+    dedupe_key: str = Field(unique=True)
+    #: The platform's timestamp, milliseconds.
+    occurred_ms: int | None = Field(default=None, sa_type=BigInteger)
+    received_at: int = Field(sa_type=BigInteger)
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    applied_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: Why it could not be applied; its contact is held until a person looked.
+    error: str | None = None

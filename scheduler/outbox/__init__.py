@@ -1,0 +1,1 @@
+"""Outbox: one row an intended message, its states, attempts and evidence."""

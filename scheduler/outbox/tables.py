@@ -1,0 +1,140 @@
+"""Tables of the outbox room. Instants are epoch seconds UTC on Duly's clock."""
+
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, Column, Index, String, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+
+class Message(SQLModel, table=True):
+    """One intended send to one contact. This row is the outbox; states are in ``states.py``."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        Index("message_scheduled", "due_at", postgresql_where=text("state = 'scheduled' AND due_at IS NOT NULL")),
+        Index("message_due", "page_id", "lane", "deadline", "id", postgresql_where=text("state = 'due'")),
+        Index("message_waiting", "contact_id", postgresql_where=text("state IN ('scheduled', 'due')")),
+        Index("message_in_flight", "state_at", postgresql_where=text("state IN ('sending', 'in_doubt')")),
+        Index(
+            "message_campaign_once",
+            "campaign_id",
+            "contact_id",
+            unique=True,
+            postgresql_where=text("campaign_id IS NOT NULL AND resend_of IS NULL"),
+        ),
+        Index(
+            "message_event_once",
+            "event_id",
+            "contact_id",
+            unique=True,
+            postgresql_where=text("event_id IS NOT NULL AND resend_of IS NULL"),
+        ),
+        Index("message_mid", "mid", postgresql_where=text("mid IS NOT NULL")),
+    )
+
+    id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
+    page_id: int = Field(foreign_key="page.id")
+    contact_id: int = Field(foreign_key="contact.id", sa_type=BigInteger)
+    template_id: int = Field(foreign_key="template.id", sa_type=BigInteger)
+    campaign_id: int | None = Field(default=None, foreign_key="campaign.id", sa_type=BigInteger)
+    event_id: int | None = Field(default=None, foreign_key="business_event.id", sa_type=BigInteger)
+    #: The message a person chose to send again.
+    resend_of: int | None = Field(default=None, foreign_key="message.id", sa_type=BigInteger)
+    #: ``utility`` | ``promotional``: the queue it waits in.
+    lane: str
+    category: str
+    topic: str | None = None
+    #: What the event adds to the template's variables.
+    variables: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default=text("'{}'::jsonb"))
+    )
+    not_before: int | None = Field(default=None, sa_type=BigInteger)
+    expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    state: str
+    #: When the current state began.
+    state_at: int = Field(sa_type=BigInteger)
+    #: When policy next permits it; null while parked under an open-ended hold (``wakes_on`` says what ends it).
+    due_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: The end of the last permitted interval: after it there is nothing left.
+    deadline: int | None = Field(default=None, sa_type=BigInteger)
+    reason: str | None = None
+    wakes_on: str | None = None
+    ground: str | None = None
+    policy_version: str | None = None
+    attempts: int = Field(default=0)
+    crashes: int = Field(default=0)
+    #: The platform's id of the accepted message.
+    mid: str | None = None
+    created_at: int = Field(sa_type=BigInteger)
+
+
+class Attempt(SQLModel, table=True):
+    """One HTTP request for a message. Its id is the fence."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (
+        Index(
+            "attempt_one_live_a_message",
+            "message_id",
+            unique=True,
+            postgresql_where=text("outcome IN ('sending', 'in_doubt', 'sent', 'unconfirmed')"),
+        ),
+        Index(
+            "attempt_one_in_flight_a_contact",
+            "contact_id",
+            unique=True,
+            postgresql_where=text("outcome = 'sending'"),
+        ),
+        #: What caps count: begun and not refused.
+        Index("attempt_counted", "contact_id", "begun_at", postgresql_where=text("outcome NOT IN ('refused', 'not_sent')")),
+    )
+
+    id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
+    message_id: int = Field(foreign_key="message.id", sa_type=BigInteger)
+    contact_id: int = Field(foreign_key="contact.id", sa_type=BigInteger)
+    page_id: int = Field(foreign_key="page.id")
+    category: str
+    ground: str | None = None
+    begun_at: int = Field(sa_type=BigInteger)
+    #: ``sending`` | ``sent`` | ``refused`` | ``not_sent`` | ``in_doubt`` | ``unconfirmed``.
+    outcome: str = Field(default="sending")
+    settled_at: int | None = Field(default=None, sa_type=BigInteger)
+    http_status: int | None = None
+    code: int | None = None
+    subcode: int | None = None
+    mid: str | None = None
+
+
+class MessageLog(SQLModel, table=True):
+    """One row an arrow of a message's way, with the decision behind it. Append-only."""
+
+    __tablename__ = "message_log"
+    __table_args__ = (Index("message_log_message", "message_id", "id"),)
+
+    id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
+    message_id: int = Field(foreign_key="message.id", sa_type=BigInteger)
+    at: int = Field(sa_type=BigInteger)
+    from_state: str | None = None
+    to_state: str
+    attempt_id: int | None = Field(default=None, sa_type=BigInteger)
+    reason: str | None = None
+    #: Who: ``planner`` | ``tick`` | ``deliver`` | ``sweep`` | ``webhook`` | an API key's name.
+    actor: str
+    #: The decision, where one was taken: verdict, until, and what it was taken from.
+    verdict: str | None = None
+    until: int | None = Field(default=None, sa_type=BigInteger)
+    because: list[str] | None = Field(default=None, sa_column=Column(ARRAY(String), nullable=True))
+    ground: str | None = None
+    policy_version: str | None = None
+    tzdata: str | None = None
+    facts: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True))
+
+
+class Beat(SQLModel, table=True):
+    """When each periodic task last ran, so that silence shows."""
+
+    __tablename__ = "beat"
+
+    task: str = Field(primary_key=True)
+    ran_at: int = Field(sa_type=BigInteger)

@@ -1,0 +1,1 @@
+"""Pages: the sending accounts, their tokens, limits and modes."""

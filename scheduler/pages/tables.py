@@ -1,0 +1,49 @@
+"""Tables of the pages room. Instants are epoch seconds UTC on Duly's clock."""
+
+from sqlalchemy import BigInteger, Column, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class App(SQLModel, table=True):
+    """The platform app whose secret signs the webhooks of its pages."""
+
+    __tablename__ = "app"
+
+    id: int | None = Field(default=None, primary_key=True)
+    external_id: str = Field(unique=True)
+    #: Sealed with the encryption key; never stored in the clear.
+    secret_sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    #: What the webhook handshake must present, sealed.
+    verify_token_sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: int = Field(sa_type=BigInteger)
+
+
+class Page(SQLModel, table=True):
+    """A sending account: token, limits, mode."""
+
+    __tablename__ = "page"
+    __table_args__ = (UniqueConstraint("channel", "external_id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    app_id: int = Field(foreign_key="app.id", index=True)
+    channel: str = Field(default="messenger")
+    external_id: str
+    name: str
+    #: ``test`` sends to the allow-list only; ``live`` to everyone policy permits.
+    mode: str = Field(default="test")
+    token_sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    #: Messages a second, over all workers.
+    rate: int = Field(default=30)
+    #: Set when the platform refuses the page as a whole (a bad token, say); null while it may send.
+    stopped_reason: str | None = None
+    stopped_at: int | None = Field(default=None, sa_type=BigInteger)
+    created_at: int = Field(sa_type=BigInteger)
+
+
+class PageAllowed(SQLModel, table=True):
+    """Somebody a page in mode ``test`` may message."""
+
+    __tablename__ = "page_allowed"
+
+    page_id: int = Field(foreign_key="page.id", primary_key=True, ondelete="CASCADE")
+    psid: str = Field(primary_key=True)
