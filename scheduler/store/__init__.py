@@ -1,0 +1,1 @@
+"""Where the rooms' tables live: connections, sealed secrets, migrations, embedded servers."""

@@ -1,0 +1,104 @@
+"""Connections to PostgreSQL: one small pool a process, and the transaction that a front door owns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+
+from scheduler.errors import Unavailable
+from scheduler.settings import get_settings
+
+#: A pool belongs to the process that made it: (process id, address) → engine. A forked child makes its own.
+_engines: dict[tuple[int, str], Engine] = {}
+
+
+def database_url() -> str:
+    """The address of the database, for SQLAlchemy. Raises Unavailable, with the way out, where none is known."""
+    url = get_settings().database_url
+    if url is None:
+        raise Unavailable(
+            "no database is known here", way_out="start everything with `duly up`, or set DULY_DATABASE_URL"
+        )
+    return driver_url(url.get_secret_value())
+
+
+def driver_url(url: str) -> str:
+    """``url`` with psycopg 3 named as its driver."""
+    return "postgresql+psycopg://" + url.partition("://")[2]
+
+
+def engine() -> Engine:
+    """The engine of this process, made on first use and anew after a fork. At most DULY_DATABASE_POOL connections."""
+    settings = get_settings()
+    key = (os.getpid(), database_url())
+    found = _engines.get(key)
+    if found is None:
+        _forget_parents()
+        found = _engines[key] = make_engine(key[1], pool_size=settings.database_pool)
+    return found
+
+
+def make_engine(url: str, *, pool_size: int) -> Engine:
+    """An engine of its own, READ COMMITTED, with ``pool_size`` connections at most."""
+    return create_engine(
+        driver_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=30,
+        # A restarted server leaves dead connections behind; one round trip finds out before a transaction does.
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "application_name": "duly",
+            "connect_timeout": 10,
+            "options": "-c timezone=UTC -c lock_timeout=30s -c idle_in_transaction_session_timeout=120s",
+        },
+    )
+
+
+@contextmanager
+def session() -> Iterator[Session]:
+    """One transaction: committed when the block ends, rolled back when it raises.
+
+    Objects stay readable after the commit. Raises Unavailable when the database cannot be reached.
+    """
+    with Session(engine(), expire_on_commit=False) as opened:
+        try:
+            yield opened
+            opened.commit()
+        except OperationalError as error:
+            opened.rollback()
+            if error.connection_invalidated or opened.get_bind() is None or _is_unreachable(error):
+                raise Unavailable(
+                    "the database does not answer", way_out="try again; `duly db current` tells"
+                ) from error
+            raise
+        except BaseException:
+            opened.rollback()
+            raise
+
+
+def dispose() -> None:
+    """Close this process's pools, e.g. before it forks or when a test's database goes away."""
+    for key, made in list(_engines.items()):
+        if key[0] == os.getpid():
+            made.dispose()
+        del _engines[key]
+
+
+def _forget_parents() -> None:
+    # The parent's connections are not ours to close: drop them without touching their sockets.
+    for key, made in list(_engines.items()):
+        if key[0] != os.getpid():
+            made.dispose(close=False)
+            del _engines[key]
+
+
+def _is_unreachable(error: OperationalError) -> bool:
+    # psycopg gives no SQLSTATE when there was no server to give one.
+    return getattr(error.orig, "sqlstate", None) is None

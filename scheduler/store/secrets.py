@@ -1,0 +1,81 @@
+"""Seals what must not lie in the clear: page tokens, app secrets, verify tokens.
+
+Fernet (AES-128-CBC with HMAC-SHA-256) with several keys: the first seals, all unseal, so a key can be changed.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from scheduler.errors import Invalid, Unavailable
+from scheduler.settings import get_settings, split_keys
+
+KEY_FILE = "encryption.key"
+
+
+def seal(clear: bytes | str) -> bytes:
+    """``clear`` sealed with the first key."""
+    return _keys().encrypt(clear.encode() if isinstance(clear, str) else clear)
+
+
+def unseal(sealed: bytes) -> bytes:
+    """What was sealed. Raises Unavailable when none of the keys fits."""
+    try:
+        return _keys().decrypt(bytes(sealed))
+    except InvalidToken:
+        raise Unavailable(
+            "a stored secret was sealed with a key that is not here",
+            way_out="add that key to DULY_ENCRYPTION_KEY, or store the secret again",
+        ) from None
+
+
+def unseal_text(sealed: bytes) -> str:
+    """What was sealed, as text."""
+    return unseal(sealed).decode()
+
+
+def new_key() -> str:
+    """A new key for DULY_ENCRYPTION_KEY."""
+    return Fernet.generate_key().decode()
+
+
+def _keys() -> MultiFernet:
+    settings = get_settings()
+    keys = split_keys(settings.encryption_key)
+    if not keys:
+        keys = [_local_key(settings.data_dir)]
+    return _fernet(tuple(keys))
+
+
+@lru_cache(maxsize=8)
+def _fernet(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+@lru_cache(maxsize=8)
+def _local_key(data_dir: Path) -> str:
+    """The development key of this data folder, made on first use, readable by its owner alone."""
+    path = data_dir / KEY_FILE
+    data_dir.mkdir(parents=True, exist_ok=True)
+    # Two processes may get here at once. Each writes a whole file of its own and links it to the name;
+    # the link of the second fails, and both read the first's.
+    if not path.exists():
+        draft = data_dir / f"{KEY_FILE}.{os.getpid()}"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(new_key())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    key = path.read_text().strip()
+    try:
+        Fernet(key)
+    except ValueError:
+        raise Invalid(f"`{path}` does not hold a key", way_out="put the key back, or set DULY_ENCRYPTION_KEY") from None
+    return key
