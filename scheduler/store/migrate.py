@@ -42,12 +42,25 @@ def head() -> str:
     return newest
 
 
+def draft(url: str, message: str) -> Path:
+    """Write the migration from the database at ``url`` to the tables as they are now, for a person to edit."""
+    with _connected(url) as connection:
+        made = config()
+        made.attributes["connection"] = connection
+        number = 1 + sum(1 for _ in _script().walk_revisions())
+        written = command.revision(made, message=message, autogenerate=True, rev_id=f"{number:04d}")
+    script = written[0] if isinstance(written, list) else written
+    if script is None:
+        raise Invalid("nothing was drafted", way_out="check that the tables differ from the migrations")
+    return Path(script.path)
+
+
 def config() -> Config:
     """Alembic's configuration, made here: there is no ini file to find."""
     made = Config()
     made.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     made.set_main_option("path_separator", "os")
-    made.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
+    made.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     return made
 
 
