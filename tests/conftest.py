@@ -1,0 +1,132 @@
+"""What every test may ask for: real servers, a migrated database of its own, settings that leak nowhere."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import freezegun
+import hypothesis
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+from sqlmodel import Session
+
+from scheduler import settings as settings_module
+from scheduler.settings import get_settings
+from scheduler.store import database, migrate
+from scheduler.store.embedded import Servers
+from scheduler.store.process import wait_until
+
+# Clocks of machines keep ticking while the business clock is frozen.
+freezegun.configure(  # type: ignore[attr-defined]  # freezegun does not list it in its types
+    extend_ignore_list=[
+        "psycopg", "psycopg_pool", "redis", "urllib3", "requests", "kombu", "celery", "billiard", "sqlalchemy",
+        "asyncio", "anyio", "starlette", "uvicorn", "httpx2", "httpcore2", "hypothesis", "scheduler.store.process",
+    ]
+)  # fmt: skip
+
+hypothesis.settings.register_profile("duly", deadline=None, print_blob=True, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None, print_blob=True, max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "duly"))
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_elses_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests read no ``.env``, no running stack, no variable of the developer's; they have their own data folder."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(settings_module, "ENV_FILE", None)
+    for name in [name for name in os.environ if name.upper().startswith("DULY_")]:
+        patch.delenv(name)
+    data_dir = tmp_path_factory.mktemp("duly") / "data"
+    patch.setenv("DULY_DATA_DIR", str(data_dir))
+    yield data_dir
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_settings() -> Iterator[None]:
+    """What a test sets is read by it and forgotten after it."""
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def set_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``set_environment(DULY_SEND_GUARD="0")``: set variables (None unsets) and let the settings be read anew."""
+
+    def set_them(**values: str | None) -> None:
+        for name, value in values.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        get_settings.cache_clear()
+
+    return set_them
+
+
+@pytest.fixture(scope="session")
+def servers(_nobody_elses_settings: Path) -> Iterator[Servers]:
+    """PostgreSQL and Redis, started once for all tests, by the code that ``duly up`` uses."""
+    with Servers(_nobody_elses_settings, durable=False, throwaway=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def _template(servers: Servers) -> str:
+    """The name of a migrated, empty database that each test's is copied from."""
+    _execute(servers, sql.SQL("CREATE DATABASE duly_template"))
+    migrate.upgrade(servers.postgres.url_of("duly_template"))
+    return "duly_template"
+
+
+@pytest.fixture
+def database_url(servers: Servers, _template: str, set_environment: Callable[..., None]) -> Iterator[str]:
+    """A migrated database of this test's own, and the setting that points to it."""
+    name = f"test_{next(_numbers)}"
+    _execute(servers, sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(_template)))
+    url = servers.postgres.url_of(name)
+    set_environment(DULY_DATABASE_URL=url)
+    yield url
+    database.dispose()
+    _execute(servers, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def redis_url(servers: Servers, set_environment: Callable[..., None]) -> str:
+    """An empty Redis, and the setting that points to it."""
+    with redis.Redis.from_url(servers.redis_url) as client:
+        client.flushall()
+    set_environment(DULY_REDIS_URL=servers.redis_url)
+    return servers.redis_url
+
+
+@pytest.fixture
+def session(database_url: str) -> Iterator[Session]:
+    """A session on this test's database; the test commits what others must see."""
+    with Session(database.engine(), expire_on_commit=False) as opened:
+        yield opened
+        opened.rollback()
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """``eventually(condition, seconds=10)``: wait until it is true; fail when it is not in time."""
+
+    def wait(condition: Callable[[], bool], *, seconds: float = 10.0, what: str = "it") -> None:
+        if not wait_until(condition, seconds=seconds):
+            pytest.fail(f"{what} did not happen within {seconds} s")
+
+    return wait
+
+
+def _execute(servers: Servers, statement: sql.Composable) -> None:
+    with psycopg.connect(servers.postgres.url_of("postgres"), autocommit=True) as connection:
+        connection.execute(statement)
