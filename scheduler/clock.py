@@ -47,3 +47,8 @@ def rate() -> float:
 def real_seconds(seconds: float) -> int:
     """``seconds`` of real time on this clock, rounded up: for durations about machines (guard, doubt wait, backoff)."""
     return math.ceil(seconds * rate())
+
+
+def guard_seconds() -> int:
+    """The send guard on this clock: the ``min_remaining`` of every decision to send."""
+    return real_seconds(get_settings().send_guard)

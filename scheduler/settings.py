@@ -299,3 +299,11 @@ def example() -> str:
         lines.append(f"# {PREFIX}{name.upper()}={default}")
         lines.append("")
     return "\n".join(lines)
+
+
+def stated(field: str) -> str | None:
+    """The value somebody set for ``field`` here, or None: what a running stack or a default says does not count."""
+    if sources().get(field) not in ("command line", "environment", ".env"):
+        return None
+    value = getattr(get_settings(), field)
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

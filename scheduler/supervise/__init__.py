@@ -1,0 +1,1 @@
+"""Runs Duly's processes on one machine: starts them, restarts what dies, and leaves nothing behind."""

@@ -1,0 +1,138 @@
+"""Keeps programs running: one thread that starts them all and starts again what has died."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from scheduler.errors import Unavailable
+from scheduler.logs import get_logger
+from scheduler.store import process
+from scheduler.supervise.program import Kept, Program
+
+log = get_logger(__name__)
+
+_LOOK_EVERY = 0.1
+_FIRST_WAIT = 0.25
+_LONGEST_WAIT = 15.0
+#: A program that ran this long is well again: its next death is its first.
+_WELL_AFTER = 60.0
+#: A program that dies this often before it is ever ready will not be.
+_HOPELESS = 3
+
+
+@dataclass(slots=True)
+class _Life:
+    kept: Kept
+    started: float = 0.0
+    deaths: int = 0
+    #: When to start it again; None while it runs.
+    again_at: float | None = None
+
+
+class Keeper:
+    """Starts, watches, restarts and stops. All starting happens in its own thread, whose end would end the programs."""
+
+    def __init__(self) -> None:
+        """Begin to keep; nothing runs yet."""
+        self._lives: list[_Life] = []
+        self._wishes: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="keeper", daemon=True)
+        self._thread.start()
+        self.restarts: dict[str, int] = {}
+
+    def start(self, kept: Kept, *, seconds: float) -> None:
+        """Start a program and wait until it is ready. Raises Unavailable with the end of its log when it is not."""
+
+        life = _Life(kept)
+
+        def begin() -> None:
+            kept.start()
+            life.started = time.monotonic()
+            self._lives.append(life)
+
+        self._in_thread(begin)
+        process.wait_until(lambda: kept.ready() or life.deaths >= _HOPELESS or self._closing.is_set(), seconds=seconds)
+        if not kept.ready():
+            raise Unavailable(f"{kept.name} does not start; the end of {kept.log}:\n{process.tail(kept.log)}")
+
+    def processes(self) -> dict[str, int]:
+        """The process id of every program that runs now, by name."""
+        running = {}
+        for life in list(self._lives):
+            started = life.kept.process
+            if started is not None and started.poll() is None:
+                running[life.kept.name] = started.pid
+        return running
+
+    def stop(self) -> None:
+        """Stop everything, in the reverse order of starting, and end the thread. May be called twice."""
+        self._closing.set()
+        self._thread.join()
+
+    def _stop_all(self) -> None:
+        # Programs end side by side; servers only after them, each in its turn.
+        for life in self._lives:
+            if isinstance(life.kept, Program):
+                life.kept.ask()
+        for life in reversed(self._lives):
+            life.kept.stop()
+        self._lives.clear()
+
+    def _in_thread(self, act: Callable[[], None]) -> None:
+        done: Future[None] = Future()
+        self._wishes.put((act, done))
+        done.result()
+
+    def _keep(self) -> None:
+        while not self._closing.is_set():
+            try:
+                act, done = self._wishes.get(timeout=_LOOK_EVERY)
+            except queue.Empty:
+                pass
+            else:
+                try:
+                    act()
+                except BaseException as error:  # it belongs to whoever waits for it
+                    done.set_exception(error)
+                else:
+                    done.set_result(None)
+            for life in self._lives:
+                self._look_after(life)
+        self._stop_all()
+
+    def _look_after(self, life: _Life) -> None:
+        now = time.monotonic()
+        if life.again_at is not None:
+            if now >= life.again_at:
+                self._revive(life)
+            return
+        died = life.kept.process
+        if died is None or died.poll() is None:
+            return
+        # Its children may live on: a killed Celery worker leaves its pool, a killed postmaster its backends.
+        process.kill_group(died.pid)
+        life.deaths = 1 if now - life.started > _WELL_AFTER else life.deaths + 1
+        wait = min(_FIRST_WAIT * 2 ** (life.deaths - 1), _LONGEST_WAIT)
+        life.again_at = now + wait
+        log.warning(
+            "process_died", process=life.kept.name, status=died.returncode, again_in=wait, log=str(life.kept.log)
+        )
+
+    def _revive(self, life: _Life) -> None:
+        try:
+            life.kept.start()
+        except Exception:
+            life.deaths += 1
+            life.again_at = time.monotonic() + min(_FIRST_WAIT * 2 ** (life.deaths - 1), _LONGEST_WAIT)
+            log.exception("process_not_restarted", process=life.kept.name)
+            return
+        life.again_at = None
+        life.started = time.monotonic()
+        self.restarts[life.kept.name] = self.restarts.get(life.kept.name, 0) + 1
+        log.info("process_restarted", process=life.kept.name, pid=life.kept.process.pid if life.kept.process else None)
