@@ -13,6 +13,12 @@ class Message(SQLModel, table=True):
     __tablename__ = "message"
     __table_args__ = (
         Index("message_scheduled", "due_at", postgresql_where=text("state = 'scheduled' AND due_at IS NOT NULL")),
+        #: Parked messages by the instant after which nothing is left of them.
+        Index(
+            "message_parked",
+            text("least(deadline, expires_at)"),
+            postgresql_where=text("state = 'scheduled' AND due_at IS NULL"),
+        ),
         Index("message_due", "page_id", "lane", "deadline", "id", postgresql_where=text("state = 'due'")),
         Index("message_waiting", "contact_id", postgresql_where=text("state IN ('scheduled', 'due')")),
         Index("message_in_flight", "state_at", postgresql_where=text("state IN ('sending', 'in_doubt')")),
@@ -87,7 +93,9 @@ class Attempt(SQLModel, table=True):
             postgresql_where=text("outcome = 'sending'"),
         ),
         #: What caps count: begun and not refused.
-        Index("attempt_counted", "contact_id", "begun_at", postgresql_where=text("outcome NOT IN ('refused', 'not_sent')")),
+        Index(
+            "attempt_counted", "contact_id", "begun_at", postgresql_where=text("outcome NOT IN ('refused', 'not_sent')")
+        ),
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)

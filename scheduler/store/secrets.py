@@ -5,6 +5,7 @@ Fernet (AES-128-CBC with HMAC-SHA-256) with several keys: the first seals, all u
 
 from __future__ import annotations
 
+import hmac
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -38,17 +39,23 @@ def unseal_text(sealed: bytes) -> str:
     return unseal(sealed).decode()
 
 
+def derived_keys(purpose: str) -> list[bytes]:
+    """A 32-byte key for ``purpose`` from each encryption key, the sealing one first: it signs, all verify."""
+    return [hmac.digest(key.encode(), purpose.encode(), "sha256") for key in _key_texts()]
+
+
 def new_key() -> str:
     """A new key for DULY_ENCRYPTION_KEY."""
     return Fernet.generate_key().decode()
 
 
 def _keys() -> MultiFernet:
+    return _fernet(tuple(_key_texts()))
+
+
+def _key_texts() -> list[str]:
     settings = get_settings()
-    keys = split_keys(settings.encryption_key)
-    if not keys:
-        keys = [_local_key(settings.data_dir)]
-    return _fernet(tuple(keys))
+    return split_keys(settings.encryption_key) or [_local_key(settings.data_dir)]
 
 
 @lru_cache(maxsize=8)

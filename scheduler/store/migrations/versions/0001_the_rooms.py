@@ -438,6 +438,13 @@ def upgrade() -> None:
     )
     op.create_index("message_mid", "message", ["mid"], unique=False, postgresql_where=sa.text("mid IS NOT NULL"))
     op.create_index(
+        "message_parked",
+        "message",
+        [sa.literal_column("least(deadline, expires_at)")],
+        unique=False,
+        postgresql_where=sa.text("state = 'scheduled' AND due_at IS NULL"),
+    )
+    op.create_index(
         "message_scheduled",
         "message",
         ["due_at"],
@@ -543,6 +550,11 @@ def downgrade() -> None:
     )
     op.drop_table("attempt")
     op.drop_index("message_waiting", table_name="message", postgresql_where=sa.text("state IN ('scheduled', 'due')"))
+    op.drop_index(
+        "message_parked",
+        table_name="message",
+        postgresql_where=sa.text("state = 'scheduled' AND due_at IS NULL"),
+    )
     op.drop_index(
         "message_scheduled",
         table_name="message",
