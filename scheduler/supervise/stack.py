@@ -9,13 +9,14 @@ settings as its children.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -35,6 +36,7 @@ from scheduler.supervise.program import Program
 _READY_SECONDS = 90.0
 #: Longer than a worker's soft shutdown, which finishes every request that it has begun.
 _WORKER_PATIENCE = 25.0
+_SANDBOX_SECRETS = "sandbox.json"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +49,30 @@ class SandboxOptions:
     script: str = "demo"
     #: Whether each log line is on the disk before the answer goes out.
     fsync: bool = True
+
+
+@dataclass(slots=True, frozen=True)
+class SandboxSecrets:
+    """What the sandbox signs and shakes hands with, kept in the data folder: pages registered once stay valid."""
+
+    app_secret: str
+    verify_token: str
+
+    @staticmethod
+    def kept(data_dir: Path) -> bool:
+        """Whether this folder has been used with a sandbox before."""
+        return (data_dir / _SANDBOX_SECRETS).exists()
+
+    @staticmethod
+    def of(data_dir: Path) -> SandboxSecrets:
+        """Those of ``data_dir``, made on first use."""
+        path = data_dir / _SANDBOX_SECRETS
+        if path.exists():
+            return SandboxSecrets(**json.loads(path.read_text()))
+        made = SandboxSecrets(secrets.token_hex(16), secrets.token_urlsafe(16))
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(asdict(made), file)
+        return made
 
 
 class Stack:
@@ -90,8 +116,6 @@ class Stack:
         self.sandbox_url: str | None = None
         #: The sandbox's fsynced log of everything that it saw; what the witness judges.
         self.sandbox_log = self.data_dir / "sandbox.jsonl"
-        self.app_secret = secrets.token_hex(16)
-        self.verify_token = secrets.token_urlsafe(16)
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -207,9 +231,10 @@ class Stack:
         keeper.start(self._program("beat", _celery("beat", "--scheduler", "celery.beat:Scheduler")), seconds=5)
 
     def _sandbox_program(self, options: SandboxOptions, url: str) -> Program:
+        shared = SandboxSecrets.of(self.data_dir)
         argv = [sys.executable, "-m", "workers.sandbox", "--host", "127.0.0.1", "--port", url.rpartition(":")[2],
                 "--log", str(self.sandbox_log), "--webhook-url", f"{self.web_url}/webhooks/messenger",
-                "--app-secret", self.app_secret, "--verify-token", self.verify_token,
+                "--app-secret", shared.app_secret, "--verify-token", shared.verify_token,
                 "--graph-version", get_settings().graph_version,
                 "--seed", str(options.seed), "--people", str(options.people), "--script", options.script]  # fmt: skip
         if not options.fsync:

@@ -1,0 +1,40 @@
+"""``duly config``: the settings, their values and where those come from."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scheduler import settings
+from scheduler.store.secrets import new_key
+
+app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
+
+
+@app.command()
+def show(as_json: bool = typer.Option(False, "--json", help="As JSON.")) -> None:
+    """Show every setting with its value and its source. Secrets are masked."""
+    rows = settings.describe(settings.get_settings())
+    if as_json:
+        shown = [{"name": name, "value": value or None, "source": source} for name, value, source in rows]
+        typer.echo(json.dumps(shown, indent=2))
+        return
+    table = Table("setting", "value", "source", box=None, pad_edge=False)
+    for name, value, source in rows:
+        table.add_row(name, value or "-", source)
+    Console().print(table)
+
+
+@app.command()
+def example() -> None:
+    """Print a `.env` with every setting, its meaning and its default."""
+    typer.echo(settings.example(), nl=False)
+
+
+@app.command("new-key")
+def make_key() -> None:
+    """Print a new key for DULY_ENCRYPTION_KEY."""
+    typer.echo(new_key())
