@@ -1,0 +1,173 @@
+"""The report at the end: figures from the database and the witness, two messages explained, and what failed, if anything.
+
+Nothing here counts for itself: states and reasons are what ``/api/v1`` answers, requests and violations what the
+sandbox saw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from scheduler.demo.shop import Shop
+
+#: States in which a message has left.
+SENT = ("sent", "delivered", "read")
+#: States from which nothing more happens by itself.
+ENDED = (*SENT, "refused", "denied", "expired", "cancelled", "unconfirmed", "dead")
+
+
+@dataclass(slots=True, kw_only=True)
+class Expectation:
+    """What a run of this length must show, or it has not shown what it is for."""
+
+    requests: int
+    sent_share: float
+    denied: tuple[str, ...]
+    deferred: tuple[str, ...]
+    utility_requests: int
+    #: States a message may still be in at the end: waiting for its time is one, hanging in between is not.
+    examples: bool = True
+
+
+#: A day and a half over the night in which the clocks change.
+FULL = Expectation(
+    requests=300,
+    sent_share=0.25,
+    denied=("opted_out", "window_closed", "window_closes_in_quiet_hours", "unknown_zone"),
+    deferred=("quiet_hours",),
+    utility_requests=50,
+)
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything the end of a run knows."""
+
+    summary: dict[str, Any]
+    verdict: dict[str, Any]
+    waited: dict[str, Any] | None
+    closed: dict[str, Any] | None
+    failures: list[str] = field(default_factory=list)
+
+
+def judge(
+    summary: dict[str, Any],
+    verdict: dict[str, Any],
+    expectation: Expectation,
+    *,
+    waited: dict[str, Any] | None,
+    closed: dict[str, Any] | None,
+) -> Report:
+    """Hold database, witness and expectation against each other; every disagreement is a failure in words."""
+    states, reasons = summary["states"], summary["reasons"]
+    planned = sum(states.values())
+    sent = sum(states.get(state, 0) for state in SENT)
+    failures = [
+        f"violation: {one['kind']} by message {one['message']} to {one['psid']} at {one['at']}: {one['detail']}"
+        for one in verdict["violations"]
+    ]
+    if verdict["requests"] < expectation.requests:
+        failures.append(f"only {verdict['requests']} requests arrived; this run must show {expectation.requests}")
+    if planned and sent / planned < expectation.sent_share:
+        failures.append(f"only {sent} of {planned} messages were sent; {expectation.sent_share:.0%} were to be expected")
+    if verdict["by_kind"].get("UTILITY", 0) < expectation.utility_requests:
+        failures.append(f"fewer than {expectation.utility_requests} utility messages were requested")
+    failures += [
+        f"no message was denied for {reason}" for reason in expectation.denied if not reasons.get("denied", {}).get(reason)
+    ]
+    failures += [
+        f"no message was deferred for {reason}" for reason in expectation.deferred if not summary["deferred"].get(reason)
+    ]
+    # INVARIANT: what we say happened is what the witness saw; only an unconfirmed message may be either.
+    unconfirmed = states.get("unconfirmed", 0)
+    if not sent <= verdict["accepted"] <= sent + unconfirmed:
+        failures.append(f"{sent} messages are recorded as sent, but the witness saw {verdict['accepted']} accepted")
+    hanging = {state: states[state] for state in ("due", "sending", "in_doubt") if states.get(state)}
+    if hanging:
+        failures.append(f"messages hang between states: {hanging}")
+    if states.get("dead"):
+        failures.append(f"{states['dead']} messages are dead letters")
+    if expectation.examples and waited is None:
+        failures.append("no message waited out the night across the change of the clocks")
+    if expectation.examples and closed is None:
+        failures.append("no message was denied because its window closes in quiet hours")
+    return Report(summary, verdict, waited, closed, failures)
+
+
+def find_waited(shop: Shop, transition: tuple[int, int]) -> dict[str, Any] | None:
+    """A sent message that was deferred before the clocks changed somewhere and left after it, if there is one.
+
+    ``transition``: the instants between which the clocks of North America's zones change, epoch seconds.
+    """
+    before, after = transition
+    for state in ("read", "delivered", "sent"):
+        for row in shop.messages(state=state, deferred="quiet_hours"):
+            if row["state_epoch"] > after and row["created_epoch"] < before and _changes_clock(row.get("timezones")):
+                found: dict[str, Any] = shop.call("GET", f"/messages/{row['id']}")
+                return found
+    return None
+
+
+def find_closed(shop: Shop) -> dict[str, Any] | None:
+    """A message denied because its window closes in quiet hours, if there is one."""
+    rows = shop.messages(state="denied", reason="window_closes_in_quiet_hours", limit=1)
+    found: dict[str, Any] | None = shop.call("GET", f"/messages/{rows[0]['id']}") if rows else None
+    return found
+
+
+def _changes_clock(timezones: list[str] | None) -> bool:
+    zones = {"America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Toronto"}
+    return bool(timezones) and len(timezones or ()) == 1 and (timezones or [""])[0] in zones
+
+
+def show(console: Console, report: Report, previews: list[dict[str, Any]]) -> None:
+    """Print it for a person."""
+    summary, verdict = report.summary, report.verdict
+    if previews:
+        table = Table("campaign", "page", "now", "later", "never", title="What the marketer saw before launching")
+        for row in previews:
+            table.add_row(row["name"], row["page"], str(row["now"]), str(row["later"]), str(row["never"]))
+        console.print(table)
+    table = Table("state", "messages", "by reason", title="Where every message is (from the database)")
+    for state, count in sorted(summary["states"].items(), key=lambda item: -item[1]):
+        why = summary["reasons"].get(state, {})
+        table.add_row(state, str(count), ", ".join(f"{k} {v}" for k, v in sorted(why.items(), key=lambda i: -i[1])))
+    console.print(table)
+    held = ", ".join(f"{k} {v}" for k, v in sorted(summary["deferred"].items(), key=lambda i: -i[1]))
+    console.print(f"Deferred at least once, by reason: {held or 'none'}", soft_wrap=True)
+    for title, message in (
+        ("A message that waited out the night in which the clocks changed", report.waited),
+        ("A message denied because its window closes in quiet hours", report.closed),
+    ):
+        if message:
+            _explain(console, title, message)
+    planned = sum(summary["states"].values())
+    sent = sum(summary["states"].get(state, 0) for state in SENT)
+    kinds = ", ".join(f"{k} {v}" for k, v in sorted(verdict["by_kind"].items()))
+    refused = ", ".join(f"{k} {v}" for k, v in sorted(verdict["refused"].items())) or "none"
+    console.print()
+    console.print("[bold]The witness's verdict[/]")
+    console.print(f"  {verdict['requests']} requests, {len(verdict['violations'])} violations", style="bold")
+    console.print(f"  by kind: {kinds}; refused by code: {refused}; races with an opt-out: {verdict['races']}", soft_wrap=True)
+    console.print(f"  sent {sent} of {planned} planned messages ({sent / planned if planned else 0:.0%})")
+    for failure in report.failures:
+        console.print(f"  [red]FAILED[/] {failure}", soft_wrap=True)
+    if not report.failures:
+        console.print("  [green]everything this run must show was shown[/]")
+
+
+def _explain(console: Console, title: str, message: dict[str, Any]) -> None:
+    console.print()
+    console.print(f"[bold]{title}[/] (message {message['id']})")
+    for row in message["log"]:
+        arrow = f"{row['from_state'] or '·'} → {row['to_state']}"
+        reason = f" ({row['reason']})" if row.get("reason") else ""
+        until = f", until {row['until']}" if row.get("until") else ""
+        console.print(f"  {row['at']}  {arrow}{reason}{until}", soft_wrap=True)
+        for finding in row.get("findings") or ():
+            if not finding["permits_now"]:
+                console.print(f"      {finding['rule']}: {finding['words']}", style="dim", soft_wrap=True)
