@@ -19,7 +19,9 @@ _HOUR = 3600
 FULL_LENGTH = 36 * _HOUR
 
 _WE_MISS_YOU = {
-    "en": {"text": "Hi {{ contact.first_name | default: 'there' }}, the spring collection is here. 15% off until Monday."},
+    "en": {
+        "text": "Hi {{ contact.first_name | default: 'there' }}, the spring collection is here. 15% off until Monday."
+    },
     "fr": {"text": "Bonjour {{ contact.first_name }}, la collection de printemps est là : -15 % jusqu'à lundi."},
     "de": {"text": "Hallo {{ contact.first_name }}, die Frühlingskollektion ist da: 15 % Rabatt bis Montag."},
     "es": {"text": "Hola {{ contact.first_name }}, ya llegó la colección de primavera: 15 % hasta el lunes."},
@@ -146,7 +148,12 @@ def _orders_ship(first: int, count: int) -> Callable[[Cast], None]:
                 {
                     "kind": "order.shipped",
                     "key": f"order-{number}",
-                    "data": {"order": str(number), "psid": person["psid"], "carrier": "DHL", "tracking": f"JD{number:012}"},
+                    "data": {
+                        "order": str(number),
+                        "psid": person["psid"],
+                        "carrier": "DHL",
+                        "tracking": f"JD{number:012}",
+                    },
                 },
             )
 
@@ -159,7 +166,11 @@ def plot(length: int, records: int) -> list[Step]:
     steps = [
         Step(5 * _HOUR, "a first lot of orders ships", _orders_ship(0, third)),
         Step(8 * _HOUR, "products are back in stock", _stock_returns("first")),
-        Step(int(14.5 * _HOUR), "the marketer previews and launches “spring collection”", _campaign("we_miss_you", "spring")),
+        Step(
+            int(14.5 * _HOUR),
+            "the marketer previews and launches “spring collection”",
+            _campaign("we_miss_you", "spring"),
+        ),
         Step(17 * _HOUR, "orders ship, in the night of some", _orders_ship(third, third)),
         Step(21 * _HOUR, "products are back in stock again", _stock_returns("second")),
         Step(25 * _HOUR, "the marketer launches “last call”", _campaign("last_call", "last call")),

@@ -63,7 +63,9 @@ class View:
         if self._plain:
             self._console.print(line, soft_wrap=True)
 
-    def show(self, elapsed_real: float, instant: float, start: float, summary: dict[str, Any], people: dict[str, Any]) -> None:
+    def show(
+        self, elapsed_real: float, instant: float, start: float, summary: dict[str, Any], people: dict[str, Any]
+    ) -> None:
         """The present picture."""
         if self._live:
             self._live.update(self._picture(instant, start, summary, people))
@@ -85,7 +87,9 @@ class View:
                 why = summary["reasons"].get(name, {})
                 words = ", ".join(f"{reason} {n}" for reason, n in sorted(why.items(), key=lambda item: -item[1])[:5])
                 states.add_row(Text(name, style=style), str(count), words)
-        held = ", ".join(f"{reason} {n}" for reason, n in sorted(summary["deferred"].items(), key=lambda item: -item[1]))
+        held = ", ".join(
+            f"{reason} {n}" for reason, n in sorted(summary["deferred"].items(), key=lambda item: -item[1])
+        )
         head = Text(
             f"{_clock(instant)}   virtual    {people['events_delivered']}/{people['events_total']} events in    "
             f"{summary['sent_per_second']:.1f} messages/s out",
