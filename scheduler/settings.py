@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     """Duly's settings. Durations are seconds; those called real are not stretched by a virtual clock."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+        env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
 
     env: Literal["development", "production"] = Field("development", description="development or production.")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hmac
 import os
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -68,18 +70,14 @@ def _local_key(data_dir: Path) -> str:
     """The development key of this data folder, made on first use, readable by its owner alone."""
     path = data_dir / KEY_FILE
     data_dir.mkdir(parents=True, exist_ok=True)
-    # Two processes may get here at once. Each writes a whole file of its own and links it to the name;
+    # Two processes or threads may get here at once. Each writes a whole file of its own and links it to the name;
     # the link of the second fails, and both read the first's.
     if not path.exists():
-        draft = data_dir / f"{KEY_FILE}.{os.getpid()}"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(new_key())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        with NamedTemporaryFile("w", dir=data_dir, prefix=KEY_FILE) as draft:  # mode 0600
+            draft.write(new_key())
+            draft.flush()
+            with suppress(FileExistsError):
+                os.link(draft.name, path)
     key = path.read_text().strip()
     try:
         Fernet(key)

@@ -1,0 +1,57 @@
+# Everything a person types. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SET_UP := $(VENV)/.set-up
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format bench lock migration clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(SET_UP) ## Make .venv from the hashed lock (every target below does this by itself)
+
+$(SET_UP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Duly needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what requirements.lock names ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(SET_UP) ## A virtual day and a half in two minutes, judged by the witness
+	@$(BIN)/duly demo
+
+up: $(SET_UP) ## The same stack on the real clock, until Ctrl-C
+	@$(BIN)/duly up
+
+test: $(SET_UP) ## Every test, on real servers
+	@$(BIN)/python -m pytest
+
+check: $(SET_UP) ## Format, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(SET_UP) ## Format the code and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(SET_UP) ## Measure
+	@$(BIN)/python -m benchmarks
+
+migration: $(SET_UP) ## Draft a migration from the tables: make migration M="what changes"
+	@$(BIN)/duly db draft "$(M)"
+
+lock: ## Write requirements.lock anew from pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
+		--python-version 3.11 --group test --group lint --group build pyproject.toml -o requirements.lock
+
+clean: ## Remove the environment, caches and local data
+	rm -rf $(VENV) .duly .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

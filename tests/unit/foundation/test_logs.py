@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from scheduler import logs
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
+    stream = io.StringIO()
+    logs.configure("info", "json", stream)
+    yield stream
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"access_token": "EAAhunter2hunter2"},
+        {"page_token": "hunter2"},
+        {"psid": "6401234567890hunter2"},
+        {"text": "see you at the clinic, hunter2"},
+        {"detail": {"recipient": {"id": "hunter2"}, "message": [{"text": "hunter2"}]}},
+        {"url": "https://graph.facebook.com/v26.0/me?access_token=hunter2"},
+        {"url": "postgresql://duly:hunter2@db/duly"},
+        {"header": "Authorization: Bearer hunter2"},
+        {"error": ValueError("bad token EAAhunter2hunter2")},
+    ],
+    ids=str,
+)
+def test_nothing_secret_or_personal_gets_into_a_log(secret: dict[str, object], lines: io.StringIO) -> None:
+    logs.get_logger("duly").info("something_happened", **secret)
+    assert "hunter2" not in lines.getvalue()
+    assert json.loads(lines.getvalue())["event"] == "something_happened"
+
+
+def test_lines_of_libraries_are_redacted_too(lines: io.StringIO) -> None:
+    logging.getLogger("urllib3").warning("GET /v26.0/%s?access_token=%s", "24012345678901234", "hunter2")
+    assert json.loads(lines.getvalue())["event"] == "GET /v26.0/[id]?access_token=[token]"
+
+
+def test_an_exception_is_logged_without_the_secret_it_carries(lines: io.StringIO) -> None:
+    try:
+        int("Bearer hunter2")
+    except ValueError:
+        logs.get_logger("duly").exception("send_failed")
+    written = json.loads(lines.getvalue())
+    assert "ValueError" in written["exception"]
+    assert "hunter2" not in lines.getvalue()
+
+
+def test_fields_that_tell_nothing_private_stay(lines: io.StringIO) -> None:
+    logs.get_logger("duly").info("message_deferred", message_id=42, reason="quiet_hours", until=1774764000)
+    written = json.loads(lines.getvalue())
+    assert (written["message_id"], written["reason"], written["until"]) == (42, "quiet_hours", 1774764000)
