@@ -14,6 +14,8 @@ import subprocess
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from scheduler.errors import Unavailable
 from scheduler.store import process
@@ -52,7 +54,9 @@ class RedisServer:
     def ready(self) -> bool:
         """Whether it answers a ping."""
         try:
-            with redis.Redis.from_url(self.url, socket_connect_timeout=1, socket_timeout=1) as client:
+            with redis.Redis.from_url(
+                self.url, socket_connect_timeout=1, socket_timeout=1, retry=Retry(NoBackoff(), 0)
+            ) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
