@@ -1,1 +1,1 @@
-"""Content: templates in locales, checked when saved, rendered when sent."""
+"""What is said: templates in locales with Liquid variables."""

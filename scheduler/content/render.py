@@ -1,0 +1,123 @@
+"""A template and a person make what is sent. Called for every message: no database, no parsing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from liquid.exceptions import LiquidError
+
+from scheduler.content.liquid_source import Attributes, compiled
+from scheduler.errors import Invalid
+
+#: The platform takes texts of fewer than 2000 characters (Send API reference, ``text``).
+LONGEST_TEXT = 1999
+
+
+class CannotRender(Invalid):
+    """this content cannot be sent to this person"""
+
+    code = "cannot_render"
+
+
+class TemplateLike(Protocol):
+    """A row of ``template``."""
+
+    @property
+    def default_locale(self) -> str: ...  # noqa: D102 - a protocol's members are described by the class
+    @property
+    def bodies(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def utility_name(self) -> str | None: ...  # noqa: D102
+    @property
+    def utility_approved(self) -> bool: ...  # noqa: D102
+
+
+class ContactLike(Protocol):
+    """A row of ``contact``: what content may say of the person."""
+
+    @property
+    def name(self) -> str | None: ...  # noqa: D102
+    @property
+    def first_name(self) -> str | None: ...  # noqa: D102
+    @property
+    def locale(self) -> str | None: ...  # noqa: D102
+    @property
+    def attributes(self) -> dict[str, Any]: ...  # noqa: D102
+
+
+class PageLike(Protocol):
+    """A row of ``page``."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+
+@dataclass(slots=True, kw_only=True)
+class Rendered:
+    """What goes out: a text, or an approved utility template with its named parameters; never both."""
+
+    #: The locale of the body that was taken.
+    locale: str
+    text: str | None = None
+    utility_name: str | None = None
+    utility_parameters: dict[str, str] = field(default_factory=dict)
+
+
+def render(template: TemplateLike, contact: ContactLike, page: PageLike, variables: Mapping[str, Any]) -> Rendered:
+    """What ``template`` says to ``contact``; ``variables`` are those that the event adds (``{"order": {…}}``).
+
+    Approved utility content goes as its utility template, whatever the ground. A known variable without a value
+    renders empty. Raises CannotRender when nothing sendable comes out (empty, or over the platform's limit).
+    """
+    locale = choose_locale(template.bodies, contact.locale, template.default_locale)
+    body = template.bodies[locale]
+    names: dict[str, Any] = {
+        "contact": {
+            "name": contact.name,
+            "first_name": contact.first_name,
+            "locale": contact.locale,
+            "attributes": Attributes(contact.attributes or {}),
+        },
+        "page": {"name": page.name},
+        **_EMPTY_EVENTS,
+        **variables,
+    }
+    if template.utility_name is not None and template.utility_approved:
+        parameters = {name: _filled(source, names, name) for name, source in body.get("parameters", {}).items()}
+        return Rendered(locale=locale, utility_name=template.utility_name, utility_parameters=parameters)
+    return Rendered(locale=locale, text=_filled(body["text"], names, "text"))
+
+
+def choose_locale(bodies: Mapping[str, Any], wanted: str | None, default: str) -> str:
+    """The body for a person of locale ``wanted``: the same, else the same language, else ``default``."""
+    if wanted:
+        if wanted in bodies:
+            return wanted
+        language = wanted.replace("-", "_").partition("_")[0].lower()
+        if language in bodies:
+            return language
+        for locale in bodies:
+            if locale.partition("_")[0] == language:
+                return locale
+    return default
+
+
+def _filled(source: str, names: Mapping[str, Any], place: str) -> str:
+    try:
+        text = compiled(source).render(**names).strip()
+    except LiquidError as error:
+        raise CannotRender(str(error.args[0]) if error.args else "bad Liquid", field=place) from error
+    if not text:
+        raise CannotRender("nothing is left to say when the variables are filled in", field=place)
+    if len(text) > LONGEST_TEXT:
+        raise CannotRender(f"{len(text)} characters, the platform takes {LONGEST_TEXT}", field=place)
+    return text
+
+
+#: A known variable of an event that did not fill it renders empty.
+_EMPTY_EVENTS: dict[str, dict[str, None]] = {
+    "product": {"sku": None, "name": None},
+    "order": {"number": None, "carrier": None, "tracking": None},
+}

@@ -1,0 +1,173 @@
+"""Wishes become messages: decided in bulk, written in bulk. Preview runs the same code and writes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+from sqlalchemy import text
+from sqlmodel import Session
+
+from policies.decision import Decision
+from policies.engine import decide
+from policies.facts import Facts, facts_to_json
+from policies.local_time import tzdata_version
+from scheduler.clock import guard_seconds
+from scheduler.facts.decisions import contact_facts, for_message, switches
+from scheduler.governance.active import active_policies
+
+PLANNER = "planner"
+
+
+@dataclass(slots=True, kw_only=True)
+class Wish:
+    """What a campaign or an event wants said, before anybody is looked at. Instants are epoch seconds UTC."""
+
+    page_id: int
+    template_id: int
+    category: str
+    topic: str | None = None
+    not_before: int | None = None
+    expires_at: int | None = None
+    campaign_id: int | None = None
+    event_id: int | None = None
+    #: What the event adds to the template's variables.
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def lane(self) -> str:
+        """The queue its messages wait in."""
+        return "utility" if self.category == "utility" else "promotional"
+
+
+@dataclass(slots=True, kw_only=True)
+class Decided:
+    """One contact of a wish, decided."""
+
+    contact_id: int
+    facts: Facts
+    decision: Decision
+    #: Null: the page has no policy, and everything is denied.
+    policy_version: str | None
+
+    @property
+    def state(self) -> str:
+        """The state its message begins in."""
+        return "denied" if self.decision.verdict == "deny" else "scheduled"
+
+    def due_at(self, now: int) -> int | None:
+        """When it is to be looked at next; None while an open-ended hold lasts, or never."""
+        if self.decision.verdict == "send":
+            return now
+        return self.decision.at if self.decision.verdict == "defer" else None
+
+
+def decide_wish(session: Session, wish: Wish, contact_ids: Sequence[int], now: int) -> list[Decided]:
+    """Decide the wish for each contact, in the order given, with the send guard that dispatch uses.
+
+    Unknown contacts are left out. Reads only. A page without an active policy has everything denied.
+    """
+    facts_of = contact_facts(session, contact_ids, now)
+    policy = active_policies(session, [wish.page_id]).get(wish.page_id)
+    thrown = switches(session)
+    guard = guard_seconds()
+    decided = []
+    for contact_id in contact_ids:
+        known = facts_of.get(contact_id)
+        if known is None:
+            continue
+        facts = for_message(known, wish, thrown)
+        decision = _no_policy() if policy is None else decide(policy, facts, now, min_remaining=guard)
+        decided.append(
+            Decided(
+                contact_id=contact_id,
+                facts=facts,
+                decision=decision,
+                policy_version=None if policy is None else policy.version,
+            )
+        )
+    return decided
+
+
+def store_planned(session: Session, wish: Wish, decided: Sequence[Decided], now: int, *, actor: str = PLANNER) -> dict[str, int]:
+    """Write the wish's messages and the first row of each one's log, by COPY; returns how many began in which state.
+
+    ``send`` and ``defer`` become ``scheduled`` (parked, without an instant, under an open-ended hold), ``deny`` becomes
+    ``denied``. The caller's transaction also moves its cursor, so that no message is ever planned twice.
+    """
+    if not decided:
+        return {}
+    session.flush()
+    ids = _next_ids(session, len(decided))
+    driver: Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]  # the engine's driver is psycopg
+    _copy(driver, _MESSAGE, (_message(wish, each, id_, now) for each, id_ in zip(decided, ids, strict=True)))
+    tzdata = tzdata_version()
+    _copy(driver, _LOG, (_log(each, id_, now, actor, tzdata) for each, id_ in zip(decided, ids, strict=True)))
+    return dict(Counter(each.state for each in decided))
+
+
+#: Column → type, in the order the rows have them.
+_MESSAGE = (
+    "message",
+    {
+        "id": "int8", "page_id": "int4", "contact_id": "int8", "template_id": "int8", "campaign_id": "int8",
+        "event_id": "int8", "lane": "text", "category": "text", "topic": "text", "variables": "jsonb",
+        "not_before": "int8", "expires_at": "int8", "state": "text", "state_at": "int8", "due_at": "int8",
+        "deadline": "int8", "reason": "text", "wakes_on": "text", "ground": "text", "policy_version": "text",
+        "attempts": "int4", "crashes": "int4", "created_at": "int8",
+    },
+)  # fmt: skip
+_LOG = (
+    "message_log",
+    {
+        "message_id": "int8", "at": "int8", "to_state": "text", "reason": "text", "actor": "text", "verdict": "text",
+        "until": "int8", "because": "text[]", "ground": "text", "policy_version": "text", "tzdata": "text",
+        "facts": "jsonb",
+    },
+)  # fmt: skip
+
+
+def _message(wish: Wish, each: Decided, id_: int, now: int) -> tuple[Any, ...]:
+    decision = each.decision
+    return (
+        id_, wish.page_id, each.contact_id, wish.template_id, wish.campaign_id,
+        wish.event_id, wish.lane, wish.category, wish.topic, Jsonb(wish.variables),
+        wish.not_before, wish.expires_at, each.state, now, each.due_at(now),
+        decision.deadline, decision.reason, decision.wakes_on, decision.ground, each.policy_version,
+        0, 0, now,
+    )  # fmt: skip
+
+
+def _log(each: Decided, message_id: int, now: int, actor: str, tzdata: str) -> tuple[Any, ...]:
+    decision = each.decision
+    return (
+        message_id, now, each.state, decision.reason, actor, decision.verdict,
+        decision.at if decision.verdict == "defer" else None, list(decision.because), decision.ground,
+        each.policy_version, tzdata, Jsonb(facts_to_json(each.facts)),
+    )  # fmt: skip
+
+
+def _next_ids(session: Session, count: int) -> list[int]:
+    # In bulk and first: the log's rows name messages that the same transaction copies in.
+    rows = session.connection().execute(_IDS, {"count": count})
+    return list(rows.scalars())
+
+
+_IDS = text("SELECT nextval(pg_get_serial_sequence('message', 'id')) FROM generate_series(1, :count)")
+
+
+def _copy(driver: Connection[Any], table: tuple[str, dict[str, str]], rows: Iterable[tuple[Any, ...]]) -> None:
+    name, columns = table
+    statement = f"COPY {name} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+    with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+        copy.set_types(list(columns.values()))
+        for row in rows:
+            copy.write_row(row)
+
+
+def _no_policy() -> Decision:
+    return Decision(verdict="deny", at=None, ground=None, closes_at=None, deadline=None, because=("rule_error",), reason="rule_error", wakes_on=None)
