@@ -131,7 +131,7 @@ def find_waited(shop: Shop, campaigns: list[int], transition: tuple[int, int]) -
         for state in SENT:
             for row in shop.messages(campaign=campaign, state=state):
                 message: dict[str, Any] = shop.call("GET", f"/messages/{row['id']}")
-                zones = message["contact"].get("timezones") or ()
+                zones: list[str] = message["contact"].get("timezones") or []
                 waits = any(
                     arrow["verdict"] == "defer" and arrow["reason"] == "quiet_hours" and arrow["at"] < before
                     for arrow in message["log"]
