@@ -45,9 +45,7 @@ class ProfileRead(SQLModel, table=True):
     """A wish to read a person's profile on the platform; workers fulfil it."""
 
     __tablename__ = "profile_read"
-    __table_args__ = (
-        Index("profile_read_open", "due_at", postgresql_where=text("done_at IS NULL")),
-    )
+    __table_args__ = (Index("profile_read_open", "due_at", postgresql_where=text("done_at IS NULL")),)
 
     contact_id: int = Field(foreign_key="contact.id", sa_type=BigInteger, primary_key=True, ondelete="CASCADE")
     due_at: int = Field(sa_type=BigInteger)

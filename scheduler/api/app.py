@@ -1,0 +1,54 @@
+"""The web process: ``uvicorn --factory scheduler.api.app:create_app``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+
+from scheduler import logs
+from scheduler.api import contacts, health, pages, problems, webhook
+from scheduler.api.auth import actor
+from scheduler.api.limits import Limits
+from scheduler.settings import get_settings
+from scheduler.store import database
+
+_VERSIONED = ["templates", "campaigns", "events", "messages", "governance"]
+
+
+def create_app() -> FastAPI:
+    """Duly's web application. Reads the settings; connects to the database on the first request that needs it."""
+    settings = get_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    app = FastAPI(
+        title="Duly",
+        version=version("duly"),
+        description="Follow-up messages on Messenger, sent duly: permitted, in time, and on the record.",
+        lifespan=_lifespan,
+        generate_unique_id_function=_operation_id,
+        redoc_url=None,
+    )
+    problems.install(app)
+    app.add_middleware(Limits)
+    app.include_router(health.router)
+    app.include_router(webhook.router)
+    for router in [pages.router, contacts.router] + [
+        import_module(f"scheduler.api.{name}").router for name in _VERSIONED if find_spec(f"scheduler.api.{name}")
+    ]:
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(actor)])
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+    database.dispose()
+
+
+def _operation_id(route: APIRoute) -> str:
+    return f"{route.tags[0] if route.tags else 'duly'}_{route.name}"

@@ -1,0 +1,134 @@
+"""Contacts over REST: what a shop knows about somebody, and what Duly knows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from scheduler.api.auth import Actor
+from scheduler.api.instants import Instant, Now
+from scheduler.api.pages import PageInPath
+from scheduler.api.sessions import Db
+from scheduler.audit.record import record
+from scheduler.consent.standing import suppressions
+from scheduler.contacts import holds, records, registry
+from scheduler.contacts.tables import Contact
+from scheduler.inbox.failures import failed_events
+from scheduler.pages.registry import get_page
+
+router = APIRouter(prefix="/pages/{page}/contacts", tags=["contacts"])
+
+PsidInPath = Annotated[str, Path(description="The page-scoped id of the person.", pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+Plain = str | int | float | bool | None
+
+
+class ContactRecord(BaseModel):
+    """What is known about a person. What is left out stays as it is; null forgets it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    timezone: str | None = Field(None, description="An IANA zone.", examples=["America/New_York"])
+    timezones: list[str] | None = Field(None, description="Candidate zones, when there are several.")
+    country: str | None = Field(None, description="ISO 3166-1 alpha-2.", examples=["US"])
+    region: str | None = Field(None, description="ISO 3166-2.", examples=["US-FL"])
+    locale: str | None = Field(None, examples=["en_US"])
+    name: str | None = None
+    first_name: str | None = None
+    attributes: dict[str, Plain] | None = Field(None, description="For templates; replaced as a whole.")
+
+
+class SuppressionView(BaseModel):
+    """Why nothing is sent to somebody."""
+
+    reason: str
+    topic: str | None = Field(description="null: everything.")
+    since: Instant
+
+
+class FailedEvent(BaseModel):
+    """Something the platform told about somebody that could not be applied."""
+
+    id: int
+    kind: str
+    error: str
+    received_at: Instant
+
+
+class ContactView(BaseModel):
+    """A person as one page knows them."""
+
+    psid: str
+    name: str | None
+    first_name: str | None
+    locale: str | None
+    country: str | None
+    region: str | None
+    timezones: list[str]
+    timezones_source: str | None
+    utc_offset: int | None = Field(description="Minutes east of UTC, from the platform's profile.")
+    last_inbound_at: Instant | None
+    handover_at: Instant | None
+    held_at: Instant | None = Field(description="Nothing goes to them until they are released.")
+    held_because: list[FailedEvent]
+    suppressions: list[SuppressionView]
+    attributes: dict[str, Plain]
+    created_at: Instant
+
+
+@router.put("/{psid}", responses={201: {"description": "The contact is new."}})
+def put(
+    page: PageInPath, psid: PsidInPath, known: ContactRecord, response: Response, session: Db, now: Now
+) -> ContactView:
+    """Keep what is known about a person; 201 when they are new. Better evidence has their messages decided anew."""
+    page_id = _page_id(session, page)
+    new = not registry.find_contacts(session, page_id, [psid])
+    contact = records.upsert_contact(session, page_id, psid, changes=known.model_dump(exclude_unset=True), now=now)
+    response.status_code = 201 if new else 200
+    return _view(session, contact)
+
+
+@router.get("/{psid}")
+def read(page: PageInPath, psid: PsidInPath, session: Db) -> ContactView:
+    """One person."""
+    return _view(session, registry.get_contact(session, _page_id(session, page), psid))
+
+
+@router.post("/{psid}/release")
+def release(page: PageInPath, psid: PsidInPath, session: Db, actor: Actor, now: Now) -> ContactView:
+    """End the hold on somebody, after a person has looked at what could not be applied."""
+    contact = registry.get_contact(session, _page_id(session, page), psid)
+    assert contact.id is not None  # a stored contact has its id
+    if holds.release_contact(session, contact.id, now):
+        record(session, actor=actor, action="contact.release", subject=f"contact:{contact.id}", detail={}, now=now)
+    return _view(session, registry.get_contact(session, contact.page_id, psid))
+
+
+def _page_id(session: Db, external_id: str) -> int:
+    page_id = get_page(session, external_id).id
+    assert page_id is not None  # a stored page has its id
+    return page_id
+
+
+def _view(session: Db, contact: Contact) -> ContactView:
+    assert contact.id is not None  # a stored contact has its id
+    failed = failed_events(session, contact.page_id, contact.psid, since=contact.held_at) if contact.held_at else []
+    return ContactView(
+        psid=contact.psid,
+        name=contact.name,
+        first_name=contact.first_name,
+        locale=contact.locale,
+        country=contact.country,
+        region=contact.region,
+        timezones=contact.timezones or [],
+        timezones_source=contact.timezones_source,
+        utc_offset=contact.utc_offset,
+        last_inbound_at=contact.last_inbound_at,
+        handover_at=contact.handover_at,
+        held_at=contact.held_at,
+        held_because=[FailedEvent.model_validate(each) for each in failed],
+        suppressions=[SuppressionView.model_validate(each) for each in suppressions(session, contact.id)],
+        attributes=contact.attributes,
+        created_at=contact.created_at,
+    )

@@ -1,0 +1,45 @@
+"""Instants on the wire: RFC 3339 with an offset in, UTC with ``Z`` out; whole epoch seconds everywhere below."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Depends
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from scheduler import clock
+
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+
+
+def parse_instant(value: object) -> object:
+    """Epoch seconds of an RFC 3339 instant. Raises ValueError, in words for the person who sent it."""
+    match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be an instant with its offset, like 2026-03-28T08:00:00Z")
+    day, time_of_day, _, offset = match.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{time_of_day}{'+00:00' if offset in 'Zz' else offset}")
+        # Not timestamp(): it goes by the machine's float.
+        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
+    except (ValueError, OverflowError):
+        raise ValueError("must be an instant that exists, like 2026-03-28T08:00:00Z") from None
+
+
+def format_instant(epoch: int) -> str:
+    """``epoch`` seconds as RFC 3339 in UTC, ``2026-03-28T08:00:00Z``."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=epoch)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+#: A field that is an instant in JSON and an int in Python, both ways.
+Instant = Annotated[
+    int,
+    BeforeValidator(lambda value: value if type(value) is int else parse_instant(value)),
+    PlainSerializer(format_instant, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-28T08:00:00Z"]}),
+]
+
+#: A parameter of a route: the present instant on Duly's clock, epoch seconds.
+Now = Annotated[int, Depends(clock.now)]

@@ -1,0 +1,175 @@
+"""Every error as an RFC 9457 problem: what is wrong, where, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from scheduler.errors import DulyError
+from scheduler.logs import get_logger
+
+log = get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+#: What to do about a kind of validation error, where its message does not say it.
+_WAYS_OUT = {
+    "missing": "add the field",
+    "extra_forbidden": "leave it out; /openapi.json lists the fields",
+    "json_invalid": "send valid JSON in UTF-8",
+    "int_type": "give a whole number",
+    "int_parsing": "give a whole number",
+    "int_from_float": "give a whole number",
+    "string_type": "give a string in quotes",
+    "string_unicode": "give text that is valid Unicode",
+    "bool_type": "give true or false",
+    "bool_parsing": "give true or false",
+    "list_type": "give a list in brackets",
+    "dict_type": "give an object in braces",
+    "model_attributes_type": "give an object in braces",
+    "string_too_long": "shorten it",
+    "string_too_short": "give at least one character",
+    "string_pattern_mismatch": "see the pattern of the field in /openapi.json",
+    "too_long": "send fewer at once",
+}
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: Sequence[Mapping[str, str | None]] = (),
+    way_out: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """The answer for an error. ``code`` never changes for a kind of error; ``detail`` is for people."""
+    body: dict[str, Any] = {
+        "type": f"urn:duly:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if way_out:
+        body["way_out"] = way_out
+    body["errors"] = [dict(error) for error in errors]
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def install(app: FastAPI) -> None:
+    """Let ``app`` answer every error with a problem."""
+    app.add_exception_handler(DulyError, _duly_error)
+    app.add_exception_handler(RequestValidationError, _bad_input)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(DataError, _cannot_store)
+    app.add_exception_handler(IntegrityError, _conflict)
+    app.add_exception_handler(OperationalError, _try_again)
+    app.add_exception_handler(PoolTimeout, _try_again)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def answer_for(error: DulyError) -> JSONResponse:
+    """The answer for an error of ours."""
+    if error.status >= 500:
+        log.error("request_failed", code=error.code, error=str(error))
+    errors = [{"field": error.field, "message": error.message, "way_out": error.way_out}] if error.field else []
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return problem(error.status, error.code, error.message, errors=errors, way_out=error.way_out, headers=headers)
+
+
+async def _duly_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DulyError)
+    return answer_for(error)
+
+
+async def _bad_input(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    unreadable = any(each["type"] == "json_invalid" for each in found)
+    errors = [_words(each) for each in found]
+    first = errors[0]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return problem(
+        400 if unreadable else 422,
+        "malformed" if unreadable else "invalid",
+        f"{first['field']}: {first['message']}{more}",
+        errors=errors,
+        way_out=first["way_out"],
+    )
+
+
+def _words(error: Mapping[str, Any]) -> dict[str, str]:
+    kind, context = str(error["type"]), error.get("ctx", {})
+    # The first part says where it came from; only a body that could not be read has nothing else.
+    place = [str(part) for part in error["loc"]]
+    if kind == "json_invalid":
+        return {
+            "field": "body",
+            "message": f"is not valid JSON at character {place[-1] if len(place) > 1 else 0}",
+            "way_out": _WAYS_OUT[kind],
+        }
+    field = ".".join(place[1:]) or place[0]
+    message = str(error["msg"])
+    if kind == "value_error":
+        message = str(context.get("error", message))
+    elif kind == "missing" and place == ["body"]:
+        return {"field": "body", "message": "is empty", "way_out": "send a JSON object, as application/json"}
+    elif kind in ("literal_error", "enum"):
+        message = "is not one of the values it may have"
+        return {"field": field, "message": message, "way_out": f"use {context.get('expected', 'a listed value')}"}
+    message = message[:1].lower() + message[1:]
+    message = message.removeprefix("value error, ")
+    return {"field": field, "message": message, "way_out": _WAYS_OUT.get(kind, "correct it as the message says")}
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return problem(404, "not_found", "nothing is at this address", way_out="/openapi.json lists the addresses")
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return problem(
+            405,
+            "method_not_allowed",
+            f"this address does not take {request.method}",
+            way_out=f"use {allowed}" if allowed else "/openapi.json lists what it takes",
+            headers=error.headers,
+        )
+    if error.status_code == 413:
+        return problem(413, "too_large", str(error.detail), way_out="send less at once")
+    return problem(error.status_code, "error", str(error.detail), headers=error.headers)
+
+
+async def _cannot_store(_request: Request, error: Exception) -> JSONResponse:
+    # A value that passed every check and that the database cannot hold: too large a number, a NUL in a path.
+    log.warning("value_not_storable", kind=type(getattr(error, "orig", error)).__name__)
+    return problem(422, "invalid", "a value cannot be stored", way_out="use ordinary text and smaller numbers")
+
+
+async def _conflict(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, IntegrityError)
+    state = getattr(error.orig, "sqlstate", None)
+    if state != "23505":
+        return await _unexpected(_request, error)
+    return problem(409, "conflict", "somebody else stored the same at this moment", way_out="read it, then try again")
+
+
+async def _try_again(_request: Request, error: Exception) -> JSONResponse:
+    log.error("database_unavailable", kind=type(getattr(error, "orig", error)).__name__)
+    return problem(
+        503, "unavailable", "the database did not answer in time", way_out="try again", headers={"Retry-After": "1"}
+    )
+
+
+async def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+    log.error("request_crashed", exc_info=error)
+    return problem(500, "error", "something went wrong inside Duly", way_out="try again; the log says what happened")

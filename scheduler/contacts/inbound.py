@@ -1,0 +1,49 @@
+"""The messaging window: when somebody last did something that lets us write back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from scheduler.consent.blocks import lift_blocks
+from scheduler.contacts.lock import lock_contacts
+from scheduler.contacts.profiles import want_profile
+from scheduler.outbox.wake import wake_contacts
+
+#: How far ahead of our clock a platform's timestamp may be, seconds, before it is pulled back: a window must not
+#: be opened from the future.
+_AHEAD = 60
+
+#: Newest wins, whatever order events arrive in.
+_ADVANCE = text(
+    """
+    UPDATE contact SET last_inbound_at = given.at
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:moments AS bigint[])) AS given (id, at)
+    WHERE contact.id = given.id AND (contact.last_inbound_at IS NULL OR contact.last_inbound_at < given.at)
+    RETURNING contact.id
+    """
+)
+
+
+def record_inbound(session: Session, contact_id: int, at: int, now: int) -> None:
+    """Keep that the person did something that opens the window at ``at`` (the platform's own timestamp)."""
+    record_inbounds(session, {contact_id: at}, now)
+
+
+def record_inbounds(session: Session, moments: Mapping[int, int], now: int) -> None:
+    """``record_inbound`` for many: contact id → instant, epoch seconds.
+
+    Opens or prolongs the window, lifts blocks that are older, asks for the profile of people without zone evidence,
+    and lets their scheduled messages be decided anew.
+    """
+    if not moments:
+        return
+    lock_contacts(session, moments.keys())
+    clamped = {contact_id: min(at, now + _AHEAD) for contact_id, at in moments.items()}
+    rows = session.connection().execute(_ADVANCE, {"ids": list(clamped), "moments": list(clamped.values())})
+    advanced = [row.id for row in rows]
+    lift_blocks(session, clamped, now)
+    want_profile(session, advanced, now)
+    wake_contacts(session, advanced, now)

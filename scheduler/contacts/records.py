@@ -1,0 +1,128 @@
+"""What a shop's own records say about a person: the PUT of a contact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sqlmodel import Session, select
+
+from scheduler.contacts.lock import lock_contact
+from scheduler.contacts.places import check_country, check_locale, check_region, check_zone, check_zones
+from scheduler.contacts.registry import ensure_contacts
+from scheduler.contacts.tables import Contact
+from scheduler.errors import Invalid
+from scheduler.outbox.wake import wake_contacts
+
+#: What ``changes`` may name.
+FIELDS = ("timezone", "timezones", "country", "region", "locale", "name", "first_name", "attributes")
+
+_MAX_ATTRIBUTES = 50
+_MAX_TEXT = 500
+
+
+def upsert_contact(
+    session: Session, page_id: int, psid: str, *, changes: Mapping[str, object], source: str = "api", now: int
+) -> Contact:
+    """Keep what is known about a contact, made if it was not there. Only the fields in ``changes`` change.
+
+    ``timezone`` (an IANA name) or ``timezones`` (candidates), ``country`` (ISO 3166-1), ``region`` (ISO 3166-2),
+    ``locale``, ``name``, ``first_name``, ``attributes`` (flat, replaced as a whole); None forgets a field. ``source``
+    is ``api`` or ``import``. Better or other evidence of the place has the contact's messages decided anew.
+    Raises Invalid with the field; nothing is kept then.
+    """
+    wanted = _checked(changes)
+    contact_id = ensure_contacts(session, page_id, [psid], now)[psid]
+    lock_contact(session, contact_id)
+    contact = session.exec(
+        select(Contact).where(Contact.id == contact_id).execution_options(populate_existing=True)
+    ).one()
+    before = _place(contact)
+    for field, value in wanted.items():
+        setattr(contact, field, value)
+    if "timezones" in wanted:
+        contact.timezones_source = source if contact.timezones else None
+    if contact.region is not None:
+        check_region(contact.region, country=contact.country)
+    session.add(contact)
+    session.flush()
+    if _place(contact) != before:
+        wake_contacts(session, [contact_id], now)
+    return contact
+
+
+def _checked(changes: Mapping[str, object]) -> dict[str, Any]:
+    unknown = sorted(set(changes) - set(FIELDS))
+    if unknown:
+        raise Invalid(f"a contact has no `{unknown[0][:64]}`", field=unknown[0], way_out=f"use {', '.join(FIELDS)}")
+    if changes.get("timezone") is not None and changes.get("timezones") is not None:
+        raise Invalid(
+            "is given beside timezones", field="timezone", way_out="give one zone, or several candidates, not both"
+        )
+    wanted: dict[str, Any] = {}
+    if "timezone" in changes:
+        zone = _text(changes, "timezone")
+        wanted["timezones"] = [check_zone(zone)] if zone is not None else None
+    if changes.get("timezones") is not None or ("timezones" in changes and "timezones" not in wanted):
+        wanted["timezones"] = check_zones(_texts(changes["timezones"])) or None
+    for field, check in (("country", check_country), ("region", check_region), ("locale", check_locale)):
+        if field in changes:
+            given = _text(changes, field)
+            wanted[field] = check(given) if given is not None else None
+    for field in ("name", "first_name"):
+        if field in changes:
+            wanted[field] = _text(changes, field)
+    if "attributes" in changes:
+        wanted["attributes"] = _attributes(changes["attributes"])
+    return wanted
+
+
+def _text(changes: Mapping[str, object], field: str) -> str | None:
+    value = changes[field]
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip() or not _storable(value):
+        raise Invalid("is not text", field=field, way_out="give text, or null to forget it")
+    if len(value) > _MAX_TEXT:
+        raise Invalid(f"has {len(value)} characters", field=field, way_out=f"use {_MAX_TEXT} at most")
+    return value.strip()
+
+
+def _texts(value: object) -> Sequence[str]:
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
+        raise Invalid("is not a list of names", field="timezones", way_out='give a list, like ["America/New_York"]')
+    return cast(Sequence[str], value)
+
+
+def _attributes(value: object) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Invalid("is not an object", field="attributes", way_out='give names and values, like {"tier": "gold"}')
+    if len(value) > _MAX_ATTRIBUTES:
+        raise Invalid(f"has {len(value)} entries", field="attributes", way_out=f"use {_MAX_ATTRIBUTES} at most")
+    for name, each in value.items():
+        if not isinstance(name, str) or not name.isidentifier() or len(name) > 64:
+            raise Invalid(
+                "has a name that templates cannot use",
+                field=f"attributes.{str(name)[:64]}",
+                way_out="use letters, digits and underscores, up to 64",
+            )
+        plain = each is None or isinstance(each, (bool, int, float, str))
+        if not plain or (isinstance(each, str) and (len(each) > _MAX_TEXT or not _storable(each))):
+            raise Invalid(
+                "is neither text, number nor yes/no",
+                field=f"attributes.{name}",
+                way_out=f"give a plain value, text up to {_MAX_TEXT} characters",
+            )
+    return dict(value)
+
+
+def _storable(value: str) -> bool:
+    return "\x00" not in value and not any(0xD800 <= ord(character) <= 0xDFFF for character in value)
+
+
+def _place(contact: Contact) -> tuple[object, ...]:
+    return (contact.timezones, contact.country, contact.region)

@@ -1,0 +1,78 @@
+"""Reads values of the platform as they come in life: ids as numbers, times as strings or in seconds, odd characters."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+#: A number below it is seconds: as milliseconds it would be March 1973, as seconds it is the year 5138.
+_SECONDS_BELOW = 100_000_000_000
+
+#: Whole numbers up to it survive every JSON reader.
+_MOST = 2**53
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Unreadable(ValueError):
+    """the body is not JSON that can be kept"""
+
+
+def read_json(raw: bytes) -> object:
+    """The JSON in ``raw``, made storable. Raises Unreadable."""
+    try:
+        return storable(json.loads(raw))
+    except (ValueError, RecursionError) as error:
+        raise Unreadable from error
+
+
+def storable(value: object) -> object:
+    """``value`` as PostgreSQL can keep it: no NUL, no lone surrogate, no infinity."""
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, dict):
+        return {_clean(str(name)): storable(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [storable(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def identifier(value: object) -> str | None:
+    """An id, however it was written; None when there is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        value = str(value)
+    if not isinstance(value, str):
+        return None
+    value = value.strip()
+    return value if 0 < len(value) <= 128 else None
+
+
+def id_of(party: object) -> str | None:
+    """The id in ``{"id": …}``; None when there is none."""
+    return identifier(party.get("id")) if isinstance(party, dict) else None
+
+
+def milliseconds(value: object) -> int | None:
+    """An instant in epoch milliseconds, from milliseconds or seconds, number or string; None when it is neither."""
+    if isinstance(value, str):
+        try:
+            value = float(value) if value.strip() else None
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    whole = int(value * 1000) if 0 < value < _SECONDS_BELOW else int(value)
+    return whole if 0 < whole <= _MOST else None
+
+
+def _clean(text: str) -> str:
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    return _SURROGATE.sub("\ufffd", text)

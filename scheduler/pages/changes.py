@@ -1,0 +1,137 @@
+"""Changes to a page: mode, rate, token, allow-list, and whether it may send at all.
+
+Each locks the page's row first. What may permit more wakes the page's messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from scheduler.audit.record import record
+from scheduler.errors import Invalid, NotFound
+from scheduler.outbox.wake import wake_page
+from scheduler.pages.registry import check_mode, check_rate
+from scheduler.pages.tables import Page
+from scheduler.store.secrets import seal
+
+_LOCK = text("SELECT external_id FROM page WHERE id = :id FOR NO KEY UPDATE")
+
+
+def set_mode(session: Session, page: Page, mode: str, *, actor: str, now: int) -> None:
+    """Let the page send to everybody policy permits (``live``) or to its allow-list only (``test``)."""
+    page_id = _lock(session, page)
+    page.mode = check_mode(mode)
+    _keep(session, page, actor, "page.mode", {"mode": mode}, now)
+    wake_page(session, page_id, now)
+
+
+def set_rate(session: Session, page: Page, rate: int, *, actor: str, now: int) -> None:
+    """Let the page send ``rate`` messages a second at most, over all workers."""
+    _lock(session, page)
+    page.rate = check_rate(rate)
+    _keep(session, page, actor, "page.rate", {"rate": rate}, now)
+
+
+def set_token(session: Session, page: Page, token: str, *, actor: str, now: int) -> None:
+    """Give the page a new access token. It ends a stop: the next refusal would stop the page again."""
+    page_id = _lock(session, page)
+    if not token.strip():
+        raise Invalid("the token is empty", field="token", way_out="paste the page access token")
+    page.token_sealed = seal(token.strip())
+    _keep(session, page, actor, "page.token", {}, now)
+    restore_page(session, page_id, now=now, actor=actor)
+
+
+def allow(session: Session, page: Page, psids: Collection[str], *, actor: str, now: int) -> list[str]:
+    """Add people to the allow-list of mode ``test``. Returns those who were not on it before."""
+    page_id = _lock(session, page)
+    rows = session.connection().execute(
+        text(
+            "INSERT INTO page_allowed (page_id, psid) SELECT :page_id, unnest(CAST(:psids AS text[])) "
+            "ON CONFLICT DO NOTHING RETURNING psid"
+        ),
+        {"page_id": page_id, "psids": sorted(set(psids))},
+    )
+    added = sorted(row.psid for row in rows)
+    if added:
+        _keep(session, page, actor, "page.allow", {"count": len(added)}, now)
+        wake_page(session, page_id, now)
+    return added
+
+
+def disallow(session: Session, page: Page, psids: Collection[str], *, actor: str, now: int) -> list[str]:
+    """Take people off the allow-list. Returns those who were on it."""
+    page_id = _lock(session, page)
+    rows = session.connection().execute(
+        text("DELETE FROM page_allowed WHERE page_id = :page_id AND psid = ANY(:psids) RETURNING psid"),
+        {"page_id": page_id, "psids": sorted(set(psids))},
+    )
+    removed = sorted(row.psid for row in rows)
+    if removed:
+        _keep(session, page, actor, "page.disallow", {"count": len(removed)}, now)
+    return removed
+
+
+def allowed(session: Session, page: Page) -> list[str]:
+    """The allow-list of a page."""
+    rows = session.connection().execute(
+        text("SELECT psid FROM page_allowed WHERE page_id = :page_id ORDER BY psid"), {"page_id": page.id}
+    )
+    return [row.psid for row in rows]
+
+
+def stop_page(session: Session, page_id: int, reason: str, now: int, *, actor: str = "deliver") -> bool:
+    """Stop sending for a page that the platform refuses as a whole (``bad_token``, …). False when it was stopped."""
+    external_id = _lock_id(session, page_id)
+    stopped = session.connection().execute(
+        text(
+            "UPDATE page SET stopped_reason = :reason, stopped_at = :now "
+            "WHERE id = :id AND stopped_at IS NULL RETURNING id"
+        ),
+        {"id": page_id, "reason": reason, "now": now},
+    )
+    news = stopped.first() is not None
+    if news:
+        record(
+            session, actor=actor, action="page.stop", subject=f"page:{external_id}", detail={"reason": reason}, now=now
+        )
+    return news
+
+
+def restore_page(session: Session, page_id: int, *, now: int, actor: str = "operator") -> bool:
+    """Let a stopped page send again and wake its messages. False when it was not stopped."""
+    external_id = _lock_id(session, page_id)
+    restored = session.connection().execute(
+        text(
+            "UPDATE page SET stopped_reason = NULL, stopped_at = NULL "
+            "WHERE id = :id AND stopped_at IS NOT NULL RETURNING id"
+        ),
+        {"id": page_id},
+    )
+    news = restored.first() is not None
+    if news:
+        record(session, actor=actor, action="page.restore", subject=f"page:{external_id}", detail={}, now=now)
+        wake_page(session, page_id, now)
+    return news
+
+
+def _keep(session: Session, page: Page, actor: str, action: str, detail: dict[str, object], now: int) -> None:
+    session.add(page)
+    session.flush()
+    record(session, actor=actor, action=action, subject=f"page:{page.external_id}", detail=detail, now=now)
+
+
+def _lock(session: Session, page: Page) -> int:
+    assert page.id is not None  # a stored page has its id
+    _lock_id(session, page.id)
+    return page.id
+
+
+def _lock_id(session: Session, page_id: int) -> str:
+    row = session.connection().execute(_LOCK, {"id": page_id}).first()
+    if row is None:
+        raise NotFound("that page is not registered", way_out="`duly page list` shows all")
+    return str(row.external_id)

@@ -1,0 +1,167 @@
+"""Pages and the apps that sign their webhooks. Tokens and secrets lie sealed."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from policies.policy import load_policy
+from scheduler.audit.record import record
+from scheduler.errors import Conflict, Invalid, NotFound
+from scheduler.governance.policies import activate_policy
+from scheduler.pages.tables import App, Page
+from scheduler.store.secrets import seal, unseal
+
+MODES = ("test", "live")
+
+#: More than 40 messages a second freeze a page's inbox.
+HIGHEST_RATE = 39
+
+_DEFAULT_POLICY = "default"
+
+
+def add_page(
+    session: Session,
+    *,
+    app_external_id: str,
+    app_secret: str,
+    verify_token: str,
+    external_id: str,
+    name: str,
+    token: str,
+    mode: str = "test",
+    rate: int,
+    now: int,
+    actor: str = "operator",
+) -> Page:
+    """Register a page, and its app if it is new, and put the built-in policy ``default`` in force for it.
+
+    Raises Conflict when the page is registered already, or its app with another secret; Invalid with the field.
+    """
+    check_mode(mode)
+    check_rate(rate)
+    app = _ensure_app(session, app_external_id, app_secret, verify_token, now)
+    taken = select(Page.id).where(Page.channel == "messenger", Page.external_id == external_id)
+    if session.exec(taken).first() is not None:
+        raise Conflict(
+            f"page `{external_id}` is registered already",
+            field="external_id",
+            way_out="change its mode, rate, token or allow-list instead",
+        )
+    page = Page(
+        app_id=_id(app.id),
+        external_id=external_id,
+        name=name,
+        mode=mode,
+        token_sealed=seal(token),
+        rate=rate,
+        created_at=now,
+    )
+    session.add(page)
+    session.flush()
+    record(
+        session,
+        actor=actor,
+        action="page.add",
+        subject=f"page:{external_id}",
+        detail={"name": name, "mode": mode, "rate": rate, "app": app_external_id},
+        now=now,
+    )
+    activate_policy(
+        session, _id(page.id), load_policy(_DEFAULT_POLICY), actor=actor, why="a new page starts with it", now=now
+    )
+    return page
+
+
+def get_page(session: Session, external_id: str) -> Page:
+    """The page by the platform's id. Raises NotFound."""
+    found = None
+    if "\x00" not in external_id:
+        found = session.exec(select(Page).where(Page.channel == "messenger", Page.external_id == external_id)).first()
+    if found is None:
+        raise NotFound(
+            f"page `{external_id[:64]}` is not registered", field="page", way_out="`duly page list` shows all"
+        )
+    return found
+
+
+def list_pages(session: Session) -> list[Page]:
+    """All pages, oldest first."""
+    return list(session.exec(select(Page).order_by(col(Page.id))).all())
+
+
+def page_token(page: Page) -> str:
+    """The page's access token, in the clear. For the request it goes into; never log or return it."""
+    return _unsealed(bytes(page.token_sealed)).decode()
+
+
+def app_secrets(session: Session) -> list[tuple[int, bytes]]:
+    """(app row's id, secret) of every app: what webhook signatures are checked against."""
+    rows = session.connection().execute(text("SELECT id, secret_sealed FROM app ORDER BY id"))
+    return [(row.id, _unsealed(bytes(row.secret_sealed))) for row in rows]
+
+
+def verify_tokens(session: Session) -> list[bytes]:
+    """The verify token of every app: what the webhook handshake is checked against."""
+    rows = session.connection().execute(text("SELECT verify_token_sealed FROM app ORDER BY id"))
+    return [_unsealed(bytes(row.verify_token_sealed)) for row in rows]
+
+
+def pages_of_app(session: Session, app_id: int, external_ids: list[str]) -> dict[str, int]:
+    """The pages among ``external_ids`` whose webhooks this app signs: platform id → page id."""
+    rows = session.connection().execute(
+        text("SELECT external_id, id FROM page WHERE app_id = :app_id AND external_id = ANY(:ids)"),
+        {"app_id": app_id, "ids": external_ids},
+    )
+    return {row.external_id: row.id for row in rows}
+
+
+def check_mode(mode: str) -> str:
+    """``mode`` if it is one. Raises Invalid."""
+    if mode not in MODES:
+        raise Invalid(f"`{mode[:32]}` is not a mode", field="mode", way_out="use test or live")
+    return mode
+
+
+def check_rate(rate: int) -> int:
+    """``rate`` if a page may have it. Raises Invalid."""
+    if not 1 <= rate <= HIGHEST_RATE:
+        raise Invalid(
+            f"a page cannot send {rate} messages a second",
+            field="rate",
+            way_out=f"give 1 to {HIGHEST_RATE}; more than 40 freeze the page's inbox",
+        )
+    return rate
+
+
+def _ensure_app(session: Session, external_id: str, secret: str, verify_token: str, now: int) -> App:
+    # Made by whoever comes first: pages of one app may be registered at the same time.
+    session.connection().execute(
+        text(
+            "INSERT INTO app (external_id, secret_sealed, verify_token_sealed, created_at) "
+            "VALUES (:external_id, :secret, :verify_token, :now) ON CONFLICT (external_id) DO NOTHING"
+        ),
+        {"external_id": external_id, "secret": seal(secret), "verify_token": seal(verify_token), "now": now},
+    )
+    app = session.exec(select(App).where(App.external_id == external_id)).one()
+    same = unseal(app.secret_sealed) == secret.encode() and unseal(app.verify_token_sealed) == verify_token.encode()
+    if not same:
+        raise Conflict(
+            f"app `{external_id}` is registered with another secret or verify token",
+            field="app_secret",
+            way_out="give the ones its other pages were registered with",
+        )
+    return app
+
+
+@lru_cache(maxsize=256)
+def _unsealed(sealed: bytes) -> bytes:
+    # Unsealing costs more than the signature it serves; what is kept is what this process could unseal anyway.
+    return unseal(sealed)
+
+
+def _id(value: int | None) -> int:
+    assert value is not None  # a flushed row has its id
+    return value
