@@ -1,0 +1,107 @@
+"""The whole stack as real processes: started, killed in parts, interrupted as a whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+from scheduler.store import folder, process
+
+ROOT = Path(__file__).parents[2]
+DULY = [sys.executable, "-m", "scheduler.cli.main"]
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def _duly(*words: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*DULY, *words], cwd=ROOT, env=_environment(data_dir), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def _environment(data_dir: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DULY_")}
+    return {**kept, "DULY_DATA_DIR": str(data_dir), "DULY_WORKER_CHILDREN": "1"}
+
+
+def test_duly_up_runs_everything_keeps_it_running_and_leaves_nothing(
+    tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    data_dir = tmp_path / "data"
+    output = tmp_path / "output"
+    note = data_dir / "stack.json"
+    with output.open("w") as file:
+        up = subprocess.Popen(
+            [*DULY, "up", "--port", "0", "--sandbox"], cwd=ROOT, env=_environment(data_dir), stdout=file, stderr=file
+        )
+    try:
+        eventually(
+            lambda: "Ctrl-C stops everything" in output.read_text() or up.poll() is not None,
+            seconds=120, what="the start of everything",
+        )  # fmt: skip
+        assert up.poll() is None, output.read_text()
+        addresses = json.loads(note.read_text())["addresses"]
+        assert requests.get(f"{addresses['web']}/healthz", timeout=5).ok
+        assert requests.get(f"{addresses['sandbox']}/sandbox/status", timeout=5).ok
+        key = (data_dir / "api-key").read_text().strip()
+        pages = requests.get(f"{addresses['web']}/api/v1/pages", headers={"Authorization": f"Bearer {key}"}, timeout=5)
+        assert pages.ok, pages.text
+
+        # A second terminal finds it; a second stack does not start.
+        current = _duly("db", "current", "--json", data_dir=data_dir)
+        assert json.loads(current.stdout)["up_to_date"], current.stderr
+        second = _duly("up", data_dir=data_dir)
+        assert second.returncode == 5, second.stderr
+        assert f"process {up.pid}, web {addresses['web']}" in second.stderr
+
+        # What is killed comes back.
+        before = _workers(up.pid)
+        os.kill(min(before), signal.SIGKILL)  # the parent of the others
+        eventually(lambda: not any(map(_alive, before)), what="the end of the killed worker's pool")
+        eventually(lambda: bool(_workers(up.pid)), seconds=30, what="a new worker")
+
+        everybody = _family(up.pid)
+        up.send_signal(signal.SIGINT)
+        assert up.wait(60) == 0, output.read_text()
+        assert "nothing is left running" in output.read_text()
+        eventually(lambda: not any(_alive(pid) for pid in everybody), what="the end of every process")
+        assert not note.exists()
+    finally:
+        up.kill()
+        up.wait()
+        folder.remove(data_dir)
+
+
+def _family(parent: int) -> dict[int, str]:
+    """Every living descendant of ``parent`` with its command line."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            pid, rest = int(stat.parent.name), stat.read_text().rpartition(")")[2].split()
+            children.setdefault(int(rest[1]), []).append(pid)
+    found: dict[int, str] = {}
+    waiting = [parent]
+    while waiting:
+        for pid in children.get(waiting.pop(), []):
+            command = process.command_of(pid)
+            if command:
+                found[pid] = command
+            waiting.append(pid)
+    return found
+
+
+def _workers(parent: int) -> set[int]:
+    return {pid for pid, command in _family(parent).items() if "celery" in command and " worker " in command}
+
+
+def _alive(pid: int) -> bool:
+    return process.command_of(pid) is not None
