@@ -22,10 +22,23 @@ _EXIT_CODES = "  \n".join(f"{code}  {words}" for code, words in EXIT_CODES.items
 
 
 class _Duly(TyperGroup):
-    """Turns every error a person may see into one line on standard error and the exit code of its kind."""
+    """Finds commands in the modules beside this one, loading only the one that is asked for.
+
+    Turns every error a person may see into one line on standard error and the exit code of its kind.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all commands. ``ctx`` is a context of the Click that Typer ships, a private module."""
+        return [*super().list_commands(ctx), *(name for name in _MODULES if _exists(name))]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command called ``cmd_name``, or None."""
+        if cmd_name in _MODULES and _exists(cmd_name):
+            return _load(cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command. ``ctx`` is a context of the Click that Typer ships, a private module."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except DulyError as error:
@@ -37,6 +50,24 @@ class _Duly(TyperGroup):
             # Whoever read our output has enough of it: `duly message list | head`.
             sys.stderr.close()
             raise typer.Exit(0) from None
+
+
+def _exists(name: str) -> bool:
+    return importlib.util.find_spec(f"scheduler.cli.{name}") is not None
+
+
+def _load(name: str) -> Any:
+    module = importlib.import_module(f"scheduler.cli.{name}")
+    group = getattr(module, "app", None)
+    loaded: Any
+    if group is not None:
+        loaded = typer.main.get_group(group)
+    else:
+        alone = typer.Typer(add_completion=False)
+        alone.command(name, **getattr(module, "COMMAND_SETTINGS", {}))(module.command)
+        loaded = typer.main.get_command(alone)
+    loaded.name = name
+    return loaded
 
 
 app = typer.Typer(
@@ -67,20 +98,6 @@ def main(
     settings = get_settings()
     # A command speaks for itself: only what went wrong is logged beside it.
     logs.configure("debug" if settings.log_level == "debug" else "warning", settings.log_format)
-
-
-def _add(name: str) -> None:
-    module = importlib.import_module(f"scheduler.cli.{name}")
-    group = getattr(module, "app", None)
-    if group is not None:
-        app.add_typer(group, name=name)
-    else:
-        app.command(name, **getattr(module, "COMMAND_SETTINGS", {}))(module.command)
-
-
-for _name in _MODULES:
-    if importlib.util.find_spec(f"scheduler.cli.{_name}") is not None:
-        _add(_name)
 
 
 if __name__ == "__main__":

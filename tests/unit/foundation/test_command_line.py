@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from scheduler.cli import main
+from scheduler.errors import EXIT_CODES, AlreadyRunning, DulyError, Invalid, NotFound, Unavailable
+from scheduler.settings import Settings
+
+run = CliRunner()
+
+
+@pytest.mark.parametrize("error", [DulyError, Invalid, NotFound, AlreadyRunning, Unavailable])
+def test_an_error_is_one_line_on_standard_error_and_its_exit_code(error: type[DulyError]) -> None:
+    app = typer.Typer(cls=type(typer.main.get_command(main.app)))
+
+    @app.callback()
+    def _group() -> None: ...
+
+    @app.command()
+    def fail() -> None:
+        raise error("`7` is wrong", field="page", way_out="try `8`")
+
+    result = run.invoke(app, ["fail"])
+    assert result.exit_code == error.exit_code
+    assert result.stdout == ""
+    assert result.stderr == "error: page: `7` is wrong; try `8`\n"
+
+
+def test_an_interrupt_ends_with_130() -> None:
+    app = typer.Typer(cls=type(typer.main.get_command(main.app)))
+
+    @app.callback()
+    def _group() -> None: ...
+
+    @app.command()
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    assert run.invoke(app, ["wait"]).exit_code == 130
+
+
+def test_help_lists_every_command_and_exit_code() -> None:
+    result = run.invoke(main.app, ["--help"], terminal_width=120)
+    assert result.exit_code == 0
+    assert all(name in result.stdout for name in ("up", "sandbox", "db", "config"))
+    assert all(f"{code}  " in result.stdout for code in EXIT_CODES)
+
+
+def test_config_show_gives_every_setting_as_json_with_its_source(set_environment: Callable[..., None]) -> None:
+    set_environment(DULY_DATABASE_URL="postgresql://duly:hunter2@db/duly", DULY_SEND_GUARD="3.5")
+    result = run.invoke(main.app, ["config", "show", "--json"])
+    shown = {row["name"]: row for row in json.loads(result.stdout)}
+    assert len(shown) == len(Settings.model_fields)
+    assert shown["DULY_SEND_GUARD"] == {"name": "DULY_SEND_GUARD", "value": "3.5", "source": "environment"}
+    assert "hunter2" not in result.stdout
+
+
+def test_an_unknown_setting_stops_every_command_by_name(set_environment: Callable[..., None]) -> None:
+    set_environment(DULY_DATABSE_URL="x")
+    result = run.invoke(main.app, ["config", "show"])
+    assert result.exit_code == 2
+    assert "did you mean DULY_DATABASE_URL?" in result.stderr
+
+
+def test_without_a_database_it_says_how_to_get_one() -> None:
+    result = run.invoke(main.app, ["db", "current"])
+    assert result.exit_code == 6
+    assert "duly up" in result.stderr
+
+
+def test_the_database_is_moved_up_and_down(database_url: str) -> None:
+    assert database_url
+    assert run.invoke(main.app, ["db", "downgrade", "base"], input="n\n").exit_code != 0
+    assert json.loads(run.invoke(main.app, ["db", "current", "--json"]).stdout)["up_to_date"]
+    assert run.invoke(main.app, ["db", "downgrade", "base", "--yes"]).stdout == "base\n"
+    assert "duly db upgrade" in run.invoke(main.app, ["db", "current"]).stdout
+    assert run.invoke(main.app, ["db", "upgrade"]).exit_code == 0
+    unknown = run.invoke(main.app, ["db", "upgrade", "9999"])
+    assert unknown.exit_code == 2
+    assert "`9999` is not a revision" in unknown.stderr
+
+
+def test_the_sandbox_gets_its_options_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+
+    def become(_path: str, argv: list[str]) -> None:
+        started.append(argv)
+
+    monkeypatch.setattr(os, "execv", become)
+    assert run.invoke(main.app, ["sandbox", "--port", "0", "--help"]).exit_code == 0
+    assert started[0][1:] == ["-m", "workers.sandbox", "--port", "0", "--help"]
