@@ -90,8 +90,8 @@ def tag_refused(tag: object, *, field: str) -> Invalid:
         f"`{str(tag)[:64]}` is a message tag, and Duly never sends one: the platform retired CONFIRMED_EVENT_UPDATE, "
         "ACCOUNT_UPDATE and POST_PURCHASE_UPDATE on 2026-04-27, and HUMAN_AGENT forbids automation",
         field=field,
-        way_out="use category utility with an approved utility template (utility_name) for news of orders, accounts and "
-        "events; everything else goes within 24 hours of the person's last message",
+        way_out="use category utility with an approved utility template (utility_name) for news of orders, accounts "
+        "and events; everything else goes within 24 hours of the person's last message",
     )
 
 
@@ -115,7 +115,9 @@ def _check_name(root: str, segments: list[object], source: str, index: int, fiel
         )
     opened = (root, member) in OPEN
     if opened and len(segments) == 2:
-        raise Invalid(f"`{shown}` at {place} is not a text", field=field, way_out=f"name one of them, {shown}.size, say")
+        raise Invalid(
+            f"`{shown}` at {place} is not a text", field=field, way_out=f"name one of them, {shown}.size, say"
+        )
     if not opened and len(segments) > 2:
         raise Invalid(f"unknown variable `{shown}` at {place}", field=field, way_out=f"{root}.{member} is a plain text")
 

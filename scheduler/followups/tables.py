@@ -45,9 +45,7 @@ class Interest(SQLModel, table=True):
 
     __tablename__ = "interest"
     __table_args__ = (
-        Index(
-            "interest_open", "page_id", "sku", "contact_id", unique=True, postgresql_where=text("served_at IS NULL")
-        ),
+        Index("interest_open", "page_id", "sku", "contact_id", unique=True, postgresql_where=text("served_at IS NULL")),
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)

@@ -93,7 +93,9 @@ def decide_wish(session: Session, wish: Wish, contact_ids: Sequence[int], now: i
     return decided
 
 
-def store_planned(session: Session, wish: Wish, decided: Sequence[Decided], now: int, *, actor: str = PLANNER) -> dict[str, int]:
+def store_planned(
+    session: Session, wish: Wish, decided: Sequence[Decided], now: int, *, actor: str = PLANNER
+) -> dict[str, int]:
     """Write the wish's messages and the first row of each one's log, by COPY; returns how many began in which state.
 
     ``send`` and ``defer`` become ``scheduled`` (parked, without an instant, under an open-ended hold), ``deny`` becomes
@@ -170,4 +172,13 @@ def _copy(driver: Connection[Any], table: tuple[str, dict[str, str]], rows: Iter
 
 
 def _no_policy() -> Decision:
-    return Decision(verdict="deny", at=None, ground=None, closes_at=None, deadline=None, because=("rule_error",), reason="rule_error", wakes_on=None)
+    return Decision(
+        verdict="deny",
+        at=None,
+        ground=None,
+        closes_at=None,
+        deadline=None,
+        because=("rule_error",),
+        reason="rule_error",
+        wakes_on=None,
+    )

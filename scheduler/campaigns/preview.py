@@ -1,0 +1,99 @@
+"""What a campaign would do if it were launched now: the planner's own decisions, counted and thrown away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from scheduler.campaigns.planning import CHUNK
+from scheduler.campaigns.registry import audience_chunk, last_contact, wish_of
+from scheduler.campaigns.tables import Campaign
+from scheduler.outbox.plan import Decided, decide_wish
+
+_HOUR = 3600
+#: People shown for each (verdict, reason).
+_SAMPLES = 3
+_PSIDS = text("SELECT id, psid FROM contact WHERE id = ANY(:ids)")
+
+
+@dataclass(slots=True)
+class Sample:
+    """Somebody, as an example of what happens to many."""
+
+    psid: str
+    verdict: str
+    reason: str | None
+    #: When it would go, epoch seconds; None: never, or nobody knows yet.
+    at: int | None
+
+
+@dataclass(slots=True)
+class Preview:
+    """What a launch at this instant would plan."""
+
+    at: int
+    now: int = 0
+    later: int = 0
+    never: int = 0
+    #: Reason → people, for ``later`` and ``never``.
+    later_reasons: dict[str, int] = field(default_factory=dict)
+    never_reasons: dict[str, int] = field(default_factory=dict)
+    #: Start of the hour (epoch seconds) → messages that policy permits first in that hour.
+    by_hour: dict[int, int] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
+
+
+def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUNK) -> Preview:
+    """Decide the whole audience as it is at ``now`` and count; writes nothing.
+
+    The figures are those a launch at ``now`` plans: the same query, the same evaluator, the same parameters.
+    """
+    wish = wish_of(session, campaign)
+    until = campaign.plan_until if campaign.plan_until is not None else last_contact(session, campaign.page_id)
+    counts: Counter[tuple[str, str | None]] = Counter()
+    hours: Counter[int] = Counter()
+    shown: list[Decided] = []
+    cursor = 0
+    while True:
+        contacts = audience_chunk(session, campaign, after=cursor, until=until, limit=limit)
+        for each in decide_wish(session, wish, contacts, now):
+            kind = each.decision.verdict, each.decision.reason
+            counts[kind] += 1
+            if counts[kind] <= _SAMPLES:
+                shown.append(each)
+            due_at = each.due_at(now)
+            if due_at is not None:
+                hours[due_at - due_at % _HOUR] += 1
+        if len(contacts) < limit:
+            break
+        cursor = contacts[-1]
+    return Preview(
+        at=now,
+        now=_total(counts, "send"),
+        later=_total(counts, "defer"),
+        never=_total(counts, "deny"),
+        later_reasons=_reasons(counts, "defer"),
+        never_reasons=_reasons(counts, "deny"),
+        by_hour=dict(sorted(hours.items())),
+        samples=_samples(session, shown, now),
+    )
+
+
+def _total(counts: Counter[tuple[str, str | None]], verdict: str) -> int:
+    return sum(count for (found, _), count in counts.items() if found == verdict)
+
+
+def _reasons(counts: Counter[tuple[str, str | None]], verdict: str) -> dict[str, int]:
+    """Reason → people, the most frequent first."""
+    return {reason or "": count for (found, reason), count in counts.most_common() if found == verdict}
+
+
+def _samples(session: Session, shown: list[Decided], now: int) -> list[Sample]:
+    rows = session.connection().execute(_PSIDS, {"ids": [each.contact_id for each in shown]})
+    psids = {row.id: row.psid for row in rows}
+    return [
+        Sample(psids[each.contact_id], each.decision.verdict, each.decision.reason, each.due_at(now)) for each in shown
+    ]

@@ -1,0 +1,180 @@
+"""Campaigns as they are made: what, for whom, between when and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import insert, text
+from sqlmodel import Session, col, select
+
+from scheduler.audit.record import record
+from scheduler.campaigns.tables import AudienceMember, Campaign
+from scheduler.contacts.registry import find_contacts
+from scheduler.content.liquid_source import refuse_tags
+from scheduler.content.tables import Template
+from scheduler.content.templates import get_template, require_filled
+from scheduler.errors import Invalid, NotFound
+from scheduler.outbox.plan import Wish
+from scheduler.pages.tables import Page
+
+EVERYONE = "everyone"
+
+#: How many unknown ids an error names.
+_NAMED = 10
+
+
+def create_campaign(
+    session: Session,
+    page: Page,
+    *,
+    name: str,
+    template: str,
+    audience: str | Sequence[str],
+    not_before: int | None = None,
+    expires_at: int | None = None,
+    actor: str,
+    now: int,
+) -> Campaign:
+    """A draft: nothing is decided and nothing goes until it is launched.
+
+    ``template`` is the name of one of the page's templates, taken in its newest version; ``audience`` is
+    ``"everyone"`` or a list of the platform's ids. Instants are epoch seconds UTC. Raises Invalid naming the field.
+    """
+    assert page.id is not None  # a stored page has its id
+    if not name.strip() or len(name) > 200 or "\x00" in name:
+        raise Invalid("this is not a name", field="name", way_out="give 1 to 200 characters")
+    refuse_tags(name, field="name")
+    _check_schedule(not_before, expires_at, now)
+    try:
+        content = get_template(session, page.id, template)
+    except NotFound as error:
+        raise Invalid(error.message, field="template", way_out=error.way_out) from error
+    require_filled(content, None, field="template")
+    contacts = [] if audience == EVERYONE else _contacts(session, page.id, audience)
+    campaign = Campaign(
+        page_id=page.id,
+        name=name,
+        template_id=_id(content.id),
+        audience=EVERYONE if audience == EVERYONE else "list",
+        not_before=not_before,
+        expires_at=expires_at,
+        created_at=now,
+    )
+    session.add(campaign)
+    session.flush()
+    if contacts:
+        session.execute(
+            insert(AudienceMember), [{"campaign_id": campaign.id, "contact_id": contact} for contact in contacts]
+        )
+    record(
+        session,
+        actor=actor,
+        action="campaign.create",
+        subject=f"campaign:{campaign.id}",
+        detail={"name": name, "template": template, "audience": len(contacts) if contacts else EVERYONE},
+        now=now,
+    )
+    return campaign
+
+
+def get_campaign(session: Session, campaign_id: int) -> Campaign:
+    """The campaign. Raises NotFound."""
+    found = session.get(Campaign, campaign_id) if 0 < campaign_id < 2**63 else None
+    if found is None:
+        raise NotFound(
+            f"there is no campaign {campaign_id}", field="campaign", way_out="`duly campaign list` shows all"
+        )
+    return found
+
+
+def lock_campaign(session: Session, campaign_id: int) -> Campaign:
+    """The campaign as it is now, locked until the transaction ends. Raises NotFound."""
+    get_campaign(session, campaign_id)
+    return session.exec(
+        select(Campaign)
+        .where(Campaign.id == campaign_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def list_campaigns(session: Session, *, page_id: int | None, before: int | None, limit: int) -> list[Campaign]:
+    """Campaigns, newest first; of one page, and with smaller ids than ``before``, where given."""
+    query = select(Campaign).order_by(col(Campaign.id).desc()).limit(limit)
+    if page_id is not None:
+        query = query.where(Campaign.page_id == page_id)
+    if before is not None:
+        query = query.where(col(Campaign.id) < before)
+    return list(session.exec(query).all())
+
+
+def wish_of(session: Session, campaign: Campaign) -> Wish:
+    """What the campaign wants said."""
+    template = session.get_one(Template, campaign.template_id)
+    return Wish(
+        page_id=campaign.page_id,
+        template_id=campaign.template_id,
+        category=template.category,
+        topic=template.topic,
+        not_before=campaign.not_before,
+        expires_at=campaign.expires_at,
+        campaign_id=campaign.id,
+    )
+
+
+_EVERYONE = text("""
+    SELECT id FROM contact WHERE page_id = :page_id AND id > :after AND id <= :until ORDER BY id LIMIT :limit
+""")
+_LISTED = text("""
+    SELECT contact_id FROM audience_member
+    WHERE campaign_id = :campaign_id AND contact_id > :after AND contact_id <= :until ORDER BY contact_id LIMIT :limit
+""")
+_LAST = text("SELECT coalesce(max(id), 0) FROM contact WHERE page_id = :page_id")
+
+
+def audience_chunk(session: Session, campaign: Campaign, *, after: int, until: int, limit: int) -> list[int]:
+    """The next contacts of the audience by id: greater than ``after``, up to ``until``, at most ``limit``."""
+    values: dict[str, Any] = {"after": after, "until": until, "limit": limit}
+    if campaign.audience == EVERYONE:
+        rows = session.connection().execute(_EVERYONE, {**values, "page_id": campaign.page_id})
+    else:
+        rows = session.connection().execute(_LISTED, {**values, "campaign_id": campaign.id})
+    return list(rows.scalars())
+
+
+def last_contact(session: Session, page_id: int) -> int:
+    """The greatest contact id of the page: whoever comes later is not in an audience taken now."""
+    return int(session.connection().execute(_LAST, {"page_id": page_id}).scalar_one())
+
+
+def _contacts(session: Session, page_id: int, audience: str | Sequence[str]) -> list[int]:
+    if isinstance(audience, str):
+        raise Invalid(
+            f"`{audience[:64]}` is not an audience", field="audience", way_out='use "everyone" or a list of psids'
+        )
+    if not audience:
+        raise Invalid("nobody is in it", field="audience", way_out='list psids, or use "everyone"')
+    known = find_contacts(session, page_id, [psid for psid in audience if "\x00" not in psid])
+    unknown = sorted({psid for psid in audience if psid not in known})
+    if unknown:
+        named = ", ".join(f"`{psid[:64]}`" for psid in unknown[:_NAMED])
+        more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+        raise Invalid(
+            f"the page knows no contact {named}{more}",
+            field="audience",
+            way_out="PUT them first, wait until they write, or leave them out",
+        )
+    return sorted(known.values())
+
+
+def _check_schedule(not_before: int | None, expires_at: int | None, now: int) -> None:
+    if expires_at is not None and expires_at <= now:
+        raise Invalid("is past", field="expires_at", way_out="give an instant in the future, or leave it out")
+    if not_before is not None and expires_at is not None and not_before >= expires_at:
+        raise Invalid("is not before expires_at", field="not_before", way_out="let it begin before it ends")
+
+
+def _id(value: int | None) -> int:
+    assert value is not None  # a flushed row has its id
+    return value

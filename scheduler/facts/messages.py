@@ -1,0 +1,98 @@
+"""Messages as lists, counts and single stories. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+_COLUMNS = """
+    m.id, p.external_id AS page, c.psid, m.campaign_id, m.event_id, m.resend_of, t.name AS template, m.lane,
+    m.category, m.topic, m.not_before, m.expires_at, m.state, m.state_at, m.due_at, m.deadline, m.reason, m.wakes_on,
+    m.ground, m.policy_version, m.attempts, m.mid, m.created_at
+"""
+_FROM = """
+    FROM message m JOIN page p ON p.id = m.page_id JOIN contact c ON c.id = m.contact_id
+    JOIN template t ON t.id = m.template_id
+"""
+_FILTERS = {
+    "page_id": "m.page_id = :page_id",
+    "campaign_id": "m.campaign_id = :campaign_id",
+    "state": "m.state = :state",
+    "reason": "m.reason = :reason",
+    "before": "m.id < :before",
+}
+_ONE = text(f"SELECT {_COLUMNS}, m.contact_id, m.variables {_FROM} WHERE m.id = :id")  # noqa: S608 - constants only
+_LOG = text("""
+    SELECT id, at, from_state, to_state, attempt_id, reason, actor, verdict, until, because, ground, policy_version,
+        tzdata, facts
+    FROM message_log WHERE message_id = :id ORDER BY id
+""")
+_ATTEMPTS = text("""
+    SELECT id, category, ground, begun_at, outcome, settled_at, http_status, code, subcode, mid
+    FROM attempt WHERE message_id = :id ORDER BY id
+""")
+# Newest first and bounded: a minute of several pages at full rate fits many times over.
+_SENT = text("""
+    SELECT count(*) FROM (SELECT begun_at, outcome FROM attempt ORDER BY id DESC LIMIT 20000) newest
+    WHERE begun_at > :since AND outcome = 'sent'
+""")
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts over messages, as they are now."""
+
+    states: dict[str, int] = field(default_factory=dict)
+    #: State → reason → messages.
+    reasons: dict[str, dict[str, int]] = field(default_factory=dict)
+    #: Reason → distinct messages that were ever deferred for it.
+    deferred: dict[str, int] = field(default_factory=dict)
+    #: Messages accepted whose request began within the last 60 seconds.
+    sent_last_minute: int = 0
+
+
+def list_messages(session: Session, *, limit: int, **filters: object) -> list[dict[str, Any]]:
+    """Messages, newest first. Filters: page_id, campaign_id, state, reason, before (a message id); None is no filter."""
+    given = {name: value for name, value in filters.items() if value is not None}
+    where = " AND ".join(_FILTERS[name] for name in given) or "true"
+    statement = text(f"SELECT {_COLUMNS} {_FROM} WHERE {where} ORDER BY m.id DESC LIMIT :limit")  # noqa: S608 - constants only
+    rows = session.connection().execute(statement, {**given, "limit": limit})
+    return [dict(row) for row in rows.mappings()]
+
+
+def summarise(session: Session, now: int, *, page_id: int | None = None, campaign_id: int | None = None) -> Summary:
+    """Messages by state and reason, those ever deferred, and the pace of the last minute."""
+    values = {"page_id": page_id, "campaign_id": campaign_id}
+    given = {name: value for name, value in values.items() if value is not None}
+    where = " AND ".join(_FILTERS[name] for name in given) or "true"
+    summary = Summary()
+    counts = text(
+        f"SELECT m.state, coalesce(m.reason, '') AS reason, count(*) AS messages FROM message m WHERE {where} "  # noqa: S608 - constants only
+        "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+    )
+    for row in session.connection().execute(counts, given):
+        summary.states[row.state] = summary.states.get(row.state, 0) + row.messages
+        if row.reason:
+            summary.reasons.setdefault(row.state, {})[row.reason] = row.messages
+    deferred = text(
+        "SELECT coalesce(l.reason, '') AS reason, count(DISTINCT l.message_id) AS messages FROM message_log l "  # noqa: S608 - constants only
+        + (f"JOIN message m ON m.id = l.message_id AND {where} " if given else "")
+        + "WHERE l.verdict = 'defer' GROUP BY 1 ORDER BY 2 DESC, 1"
+    )
+    for row in session.connection().execute(deferred, given):
+        summary.deferred[row.reason] = row.messages
+    summary.sent_last_minute = int(session.connection().execute(_SENT, {"since": now - 60}).scalar_one())
+    return summary
+
+
+def read_message(session: Session, message_id: int) -> dict[str, Any] | None:
+    """One message with ``log`` (each arrow, with the facts of each decision) and ``attempts``; None: no such id."""
+    row = session.connection().execute(_ONE, {"id": message_id}).mappings().first()
+    if row is None:
+        return None
+    log = session.connection().execute(_LOG, {"id": message_id}).mappings()
+    attempts = session.connection().execute(_ATTEMPTS, {"id": message_id}).mappings()
+    return {**row, "log": [dict(each) for each in log], "attempts": [dict(each) for each in attempts]}
