@@ -14,6 +14,7 @@ import shutil
 import stat
 import tempfile
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from scheduler.errors import Conflict, Unavailable
@@ -57,6 +58,8 @@ def server_root(data_dir: Path) -> Path:
             ) from None
     root.chmod(0o711)  # ours: PostgreSQL's user passes through, and cannot look around
     _forget_other_life(data_dir, root)
+    (root / "folder").write_text(str(data_dir.resolve()))
+    _sweep(root.parent)
     return root
 
 
@@ -91,6 +94,16 @@ def remove(data_dir: Path) -> None:
 
 def _hash(folder: Path) -> str:
     return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
+
+
+def _sweep(place: Path) -> None:
+    """Delete what served folders that are gone: a deleted checkout, the temporary folder of a killed test run."""
+    for root in place.glob("duly-*"):
+        with suppress(OSError):
+            found = root.lstat()
+            served = Path((root / "folder").read_text())
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not served.exists():
+                shutil.rmtree(root)
 
 
 def _forget_other_life(data_dir: Path, root: Path) -> None:

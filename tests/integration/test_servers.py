@@ -165,6 +165,16 @@ def test_a_folder_deleted_and_made_again_starts_with_a_new_database(data_dir: Pa
 
 
 @needs_root
+def test_what_served_a_folder_that_is_gone_is_deleted(tmp_path: Path) -> None:
+    gone, here = tmp_path / "gone", tmp_path / "here"
+    root = folder.server_root(gone)
+    shutil.rmtree(gone)
+    folder.server_root(here)
+    assert not root.exists()
+    folder.remove(here)
+
+
+@needs_root
 def test_somebody_elses_folder_is_not_used(data_dir: Path) -> None:
     root = folder.server_root(data_dir)
     nobody = folder.unprivileged()
