@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from sqlalchemy import text
@@ -20,6 +21,9 @@ MODES = ("test", "live")
 HIGHEST_RATE = 39
 
 _DEFAULT_POLICY = "default"
+
+#: Digits today, never anything with a slash or a space.
+_EXTERNAL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
 def add_page(
@@ -42,6 +46,8 @@ def add_page(
     """
     check_mode(mode)
     check_rate(rate)
+    _check_external_id(external_id, "external_id")
+    _check_external_id(app_external_id, "app_external_id")
     app = _ensure_app(session, app_external_id, app_secret, verify_token, now)
     taken = select(Page.id).where(Page.channel == "messenger", Page.external_id == external_id)
     if session.exec(taken).first() is not None:
@@ -134,6 +140,15 @@ def check_rate(rate: int) -> int:
             way_out=f"give 1 to {HIGHEST_RATE}; more than 40 freeze the page's inbox",
         )
     return rate
+
+
+def _check_external_id(external_id: str, field: str) -> None:
+    if _EXTERNAL_ID.fullmatch(external_id) is None:
+        raise Invalid(
+            f"`{external_id[:64]}` is not an id of the platform",
+            field=field,
+            way_out="copy the number from the platform's settings",
+        )
 
 
 def _ensure_app(session: Session, external_id: str, secret: str, verify_token: str, now: int) -> App:
