@@ -157,7 +157,7 @@ class PostgresServer:
                 pid_file.unlink()
                 return
             # Whoever holds this folder's lock is its only owner, so it is nobody's server any more.
-            if not process.wait_until(lambda: not self._is_ours(pid), seconds=5):
+            if not process.wait_until(lambda: not self._is_ours(pid), seconds=2):
                 os.kill(pid, signal.SIGINT)
             if not process.wait_until(lambda: not self._is_ours(pid), seconds=15):
                 os.kill(pid, signal.SIGQUIT)
