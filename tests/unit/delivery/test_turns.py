@@ -1,0 +1,80 @@
+"""What the children of one worker share."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from collections.abc import Iterator
+
+import pytest
+
+from workers.turns import Turns
+
+
+@pytest.fixture
+def turns() -> Iterator[Turns]:
+    made = Turns()
+    yield made
+    made.close()
+
+
+def _child(turns: Turns, write: int, hold: int, count: int) -> None:
+    with turns.one_of(count) as mine:
+        os.write(write, b"1" if mine else b"0")
+        os.read(hold, 1)
+
+
+def _start(turns: Turns, count: int) -> tuple[int, int, bytes]:
+    """(pid, the end that lets it go, whether it got a turn)."""
+    read, write = os.pipe()
+    hold, release = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(release)
+        try:
+            _child(turns, write, hold, count)
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.close(hold)
+    got = os.read(read, 1)
+    os.close(read)
+    return pid, release, got
+
+
+def _end(pid: int, release: int) -> None:
+    # A byte, not an end of file: later children hold this end as well.
+    os.write(release, b"x")
+    os.close(release)
+    os.waitpid(pid, 0)
+
+
+def test_no_more_processes_than_turns_have_one(turns: Turns) -> None:
+    children = [_start(turns, 2) for _ in range(3)]
+    try:
+        assert [got for _, _, got in children] == [b"1", b"1", b"0"]
+    finally:
+        for pid, release, _ in children:
+            _end(pid, release)
+
+
+def test_a_killed_process_leaves_its_turn_to_the_next(turns: Turns) -> None:
+    pid, release, got = _start(turns, 1)
+    assert got == b"1"
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(release)
+    pid, release, got = _start(turns, 1)
+    _end(pid, release)
+    assert got == b"1"
+
+
+def test_the_children_see_that_the_worker_ends(turns: Turns) -> None:
+    assert not turns.draining
+    pid = os.fork()
+    if pid == 0:
+        turns.drain()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert turns.draining

@@ -1,0 +1,1 @@
+"""What happens outside: Celery tasks and the network."""

@@ -1,0 +1,128 @@
+"""The Celery app. Redis is a doorbell: losing a task costs a second, running one twice finds nothing to do.
+
+celery -A workers.app worker --without-gossip --without-mingle
+celery -A workers.app beat --scheduler celery.beat:Scheduler
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import (
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
+
+from scheduler import logs
+from scheduler.errors import Unavailable
+from scheduler.settings import get_settings
+from scheduler.store import database
+from workers import channel
+from workers.turns import turns
+
+app = Celery("duly", include=["workers.tasks"])
+
+#: Real seconds between two runs of each periodic task. A run that a worker did not get to before the next is dropped:
+#: all of them look at the whole table, so one late run does the work of ten.
+_PERIODS = {"tick": 1.0, "plan": 1.0, "sweep": 5.0, "read_profiles": 1.0}
+
+
+def configuration() -> dict[str, Any]:
+    """Every setting with its reason; read when the app is first used."""
+    settings = get_settings()
+    if settings.redis_url is None:
+        raise Unavailable("no Redis is known here", way_out="start everything with `duly up`, or set DULY_REDIS_URL")
+    return {
+        "broker_url": settings.redis_url.get_secret_value(),
+        # JSON only: whoever can write to Redis must not be able to run code here.
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        # Outcomes are rows. A result backend would keep a second, shorter-lived truth, and costs 16 %.
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        # Early ack: a killed child's task is not run again. What it left behind is in PostgreSQL: the sweep finds it.
+        "task_acks_late": False,
+        # One task at a time a child: what is fetched ahead would wait behind a delivery that runs for seconds.
+        "worker_prefetch_multiplier": 1,
+        "worker_concurrency": settings.worker_children,
+        # Prefork: the threads pool of Celery has no time limits, and one process is one core of `requests` at most.
+        "worker_pool": "prefork",
+        # A delivery ends by itself within its slice, the answer's deadline and its settling. This is for what hangs.
+        "task_soft_time_limit": 40,
+        "task_time_limit": 60,
+        # Longer than anything runs, although with early ack and without ETA nothing is ever restored. The same in all
+        # three places: the shortest of all apps on a broker wins.
+        "visibility_timeout": 3600,
+        "broker_transport_options": {
+            "visibility_timeout": 3600,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 15,
+        },
+        # A broker that is away is waited for; a worker never gives up and exits.
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # A publisher waits this long and no longer. What it could not publish, beat rings for again.
+        "broker_pool_acquire_timeout": 5,
+        # On SIGTERM finish every post and settle it, then end: longer than a request's limit, shorter than a stop's.
+        "worker_soft_shutdown_timeout": 20,
+        "worker_enable_soft_shutdown_on_idle": True,
+        # A bound to leaks of libraries.
+        "worker_max_tasks_per_child": 5000,
+        # Nobody listens to events; they are a command to Redis each.
+        "worker_send_task_events": False,
+        "task_send_sent_event": False,
+        "worker_enable_remote_control": True,
+        # Logs are ours: structured and redacted.
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        # Beat: nothing to remember between runs, so no file. Local time is nobody's business here.
+        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_max_loop_interval": 1,
+        "enable_utc": True,
+        "timezone": "UTC",
+        "beat_schedule": {
+            name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
+            for name, seconds in _PERIODS.items()
+        },
+    }
+
+
+app.add_defaults(configuration)
+
+
+@setup_logging.connect
+def _log_our_way(**_: object) -> None:
+    settings = get_settings()
+    logs.configure(settings.log_level, settings.log_format)
+
+
+@worker_init.connect
+def _stop_early_if_unusable(**_: object) -> None:
+    # Named at the start, rather than by every task.
+    database.database_url()
+
+
+@worker_process_init.connect
+def _open_channel(**_: object) -> None:
+    # Connections do not survive a fork: this child makes its own pools.
+    database.engine()
+    channel.open_channel()
+
+
+@worker_process_shutdown.connect
+def _close_channel(**_: object) -> None:
+    channel.close_channel()
+    database.dispose()
+
+
+@worker_shutting_down.connect
+def _drain(**_: object) -> None:
+    # In the main process. Deliveries in the children finish what is on the wire and begin nothing new.
+    turns.drain()

@@ -1,0 +1,240 @@
+"""Delivers due messages: begin → post → settle, without barriers, until the time slice ends.
+
+The main thread owns the database and decides; sender threads own the network and decide nothing. While earlier posts
+are in flight the next batch is begun, and whatever is finished is settled in bulk.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import redis
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session
+
+from scheduler import clock
+from scheduler.errors import Unavailable
+from scheduler.logs import get_logger
+from scheduler.outbox.begin import BATCH, BATCH_OF_A_PAGE, Begun, begin
+from scheduler.outbox.settle import Outcome, settle
+from scheduler.outbox.states import LANES
+from scheduler.store import database
+from workers.directory import Directory
+from workers.send_api.answers import Answer
+from workers.send_api.client import GraphClient, Sender
+from workers.send_api.payload import build_payload
+from workers.send_api.throttle import Throttle
+
+_log = get_logger(__name__)
+
+#: INVARIANT: real seconds between the decision and the post. Whatever is older goes back unsent and is decided anew.
+OLDEST_DECISION = 0.250
+#: Real seconds that one task runs at most, and that it waits for something to do before it ends.
+TIME_SLICE = 4.0
+IDLE = 1.0
+#: Real seconds that a finished attempt waits for others to be settled with.
+_LINGER = 0.05
+_SETTLE_AT = 32
+#: Real seconds between two looks when there is nothing to begin.
+_PAUSE = 0.02
+#: Real seconds for which settling is tried while the database is away. The sweep takes what is left over.
+_PATIENCE = 15.0
+
+_WANTING = text("""
+    SELECT p.id FROM page p WHERE EXISTS (
+        SELECT 1 FROM message m WHERE m.page_id = p.id AND m.lane = :lane AND m.state = 'due')
+""")
+
+
+@dataclass(slots=True, kw_only=True)
+class Channel:
+    """What a process needs to send: made once, used by every task."""
+
+    client: GraphClient
+    throttle: Throttle
+    pool: ThreadPoolExecutor
+    threads: int
+    directory: Directory = field(default_factory=Directory)
+
+
+@dataclass(slots=True)
+class _Finished:
+    begun: Begun
+    answer: Answer
+    #: Real seconds that the post took; None when it was not tried.
+    took: float | None
+
+
+class Delivery:
+    """One run of the deliver task."""
+
+    def __init__(
+        self,
+        lane: str,
+        channel: Channel,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        time_slice: float = TIME_SLICE,
+        idle: float = IDLE,
+    ) -> None:
+        """Serve ``lane`` first and the other with what room is left; end early when ``stopping`` says so."""
+        # One task may be the only one of its worker, so no lane waits for a task of its own.
+        self._lanes = (lane, *(other for other in LANES if other != lane))
+        self._channel = channel
+        self._stopping = stopping
+        self._time_slice = time_slice
+        self._idle = idle
+        self._done: queue.SimpleQueue[_Finished] = queue.SimpleQueue()
+        self._unsettled: list[_Finished] = []
+        self._unsettled_since = 0.0
+        self._in_flight = 0
+        self._latency = 0.0
+        self._closed: set[int] = set()
+        self.sent = 0
+
+    def run(self) -> int:
+        """Deliver until the time slice is over or nothing is left to do; returns how many messages were accepted."""
+        started = busy = time.monotonic()
+        while True:
+            present = time.monotonic()
+            over = self._stopping() or present - started >= self._time_slice
+            began = False if over else self._begin_some()
+            if began or self._in_flight:
+                busy = present
+            self._collect(0.0 if began else _PAUSE)
+            self._settle(force=self._in_flight == 0)
+            if not self._in_flight and not self._unsettled and (over or present - busy >= self._idle):
+                return self.sent
+
+    def _begin_some(self) -> bool:
+        """Begin a batch in each lane as far as there is room; true when there was something to decide."""
+        found = False
+        for lane in self._lanes:
+            room = self._room()
+            if room <= 0:
+                break
+            try:
+                found = self._begin(lane, min(room, BATCH)) or found
+            except redis.RedisError as error:
+                # Whoever cannot ask how much it may send, sends nothing.
+                _log.warning("no_rate_tokens", error=type(error).__name__)
+                return False
+        return found
+
+    def _begin(self, lane: str, room: int) -> bool:
+        directory, throttle = self._channel.directory, self._channel.throttle
+        with database.session() as session:
+            directory.refresh(session)
+            rates = {page: directory.rate(page) for page in _wanting(session, lane) if directory.knows(page)}
+            wants = {page: (rate, min(BATCH_OF_A_PAGE, room)) for page, rate in rates.items()}
+            granted = {page: count for page, count in throttle.reserve(lane, wants).items() if count > 0}
+            decided_at = time.monotonic()
+            batch = begin(session, lane, granted, clock.now(), limit=room) if granted else []
+        # Committed: from here on the attempts stand, whatever happens to this process.
+        for begun in batch:
+            granted[begun.page_id] -= 1
+            self._in_flight += 1
+            self._channel.pool.submit(self._post, begun, directory.sender(begun.page_id), decided_at)
+        for page, unused in granted.items():
+            if unused:
+                throttle.give_back(lane, page, rates[page], unused)
+        return bool(granted)
+
+    def _room(self) -> int:
+        # Where answers come fast, one batch may wait in line while the other is posted; where they are slow, what
+        # waits in line grows too old.
+        ahead = self._channel.threads if self._latency < OLDEST_DECISION / 3 else 0
+        return self._channel.threads + ahead - self._in_flight
+
+    def _post(self, begun: Begun, sender: Sender, decided_at: float) -> None:
+        """In a sender thread: post one message, or give it back. Never raises, never touches the database."""
+        took = None
+        try:
+            started = time.monotonic()
+            if started - decided_at > OLDEST_DECISION:
+                answer = Answer(result="not_sent", reason="decision_too_old")
+            else:
+                payload = build_payload(begun.psid, begun.content, begun.metadata)
+                answer = self._channel.client.post_message(sender, payload)
+                took = time.monotonic() - started
+        except Exception as error:  # whatever it is, the attempt must be settled, and nobody knows how far it got
+            _log.exception("post_failed", error=type(error).__name__)
+            answer = Answer(result="in_doubt", reason="worker_error")
+        self._done.put(_Finished(begun, answer, took))
+
+    def _collect(self, patience: float) -> None:
+        """Take over what the threads have finished; wait up to ``patience`` real seconds for the first."""
+        try:
+            while True:
+                finished = self._done.get(timeout=patience) if patience else self._done.get_nowait()
+                patience = 0.0
+                self._in_flight -= 1
+                if not self._unsettled:
+                    self._unsettled_since = time.monotonic()
+                self._unsettled.append(finished)
+                if finished.took is not None:
+                    self._latency += (finished.took - self._latency) * 0.2
+        except queue.Empty:
+            pass
+
+    def _settle(self, *, force: bool) -> None:
+        if not self._unsettled:
+            return
+        waited = time.monotonic() - self._unsettled_since
+        if not force and len(self._unsettled) < _SETTLE_AT and waited < _LINGER:
+            return
+        outcomes = [_outcome(finished) for finished in self._unsettled]
+        try:
+            with database.session() as session:
+                settle(session, outcomes, clock.now())
+        except (Unavailable, DBAPIError) as error:
+            if waited > _PATIENCE:
+                raise
+            # A deadlock's victim, or a database that is just restarting: the outcomes are known, so try again.
+            _log.warning("settle_again", count=len(outcomes), error=type(error).__name__)
+            time.sleep(_PAUSE)
+            return
+        self._follow_up()
+        self._unsettled.clear()
+
+    def _follow_up(self) -> None:
+        for finished in self._unsettled:
+            page, answer = finished.begun.page_id, finished.answer
+            self.sent += answer.result == "sent"
+            try:
+                if answer.effect == "throttle":
+                    pause = self._channel.throttle.close(page, answer.wait)
+                    self._closed.add(page)
+                    if pause:
+                        _log.warning("page_paused", page=page, seconds=pause, reason=answer.reason, code=answer.code)
+                elif answer.result == "sent" and page in self._closed:
+                    self._closed.discard(page)
+                    self._channel.throttle.reopen(page)
+            except redis.RedisError as error:
+                _log.warning("no_rate_tokens", error=type(error).__name__)
+
+
+def _wanting(session: Session, lane: str) -> list[int]:
+    return list(session.connection().execute(_WANTING, {"lane": lane}).scalars())
+
+
+def _outcome(finished: _Finished) -> Outcome:
+    begun, answer = finished.begun, finished.answer
+    return Outcome(
+        message_id=begun.message_id,
+        attempt_id=begun.attempt_id,
+        contact_id=begun.contact_id,
+        page_id=begun.page_id,
+        result=answer.result,
+        reason=answer.reason,
+        http_status=answer.http_status,
+        code=answer.code,
+        subcode=answer.subcode,
+        mid=answer.mid,
+        effect=None if answer.effect == "throttle" else answer.effect,
+    )

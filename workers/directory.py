@@ -1,0 +1,58 @@
+"""What a process knows about pages for a moment: rate, token, app secret. Read anew every second."""
+
+from __future__ import annotations
+
+import time
+
+from sqlmodel import Session
+
+from scheduler.errors import Unavailable
+from scheduler.logs import get_logger
+from scheduler.pages.registry import app_secrets, list_pages, page_token
+from workers.send_api.client import Sender
+
+_log = get_logger(__name__)
+
+#: Real seconds after which a changed token or rate is seen.
+_FRESH = 1.0
+
+
+class Directory:
+    """Pages by their ids."""
+
+    def __init__(self) -> None:
+        """Knows nobody until it is refreshed."""
+        self._read_at = float("-inf")
+        self._rates: dict[int, int] = {}
+        self._senders: dict[int, Sender] = {}
+
+    def refresh(self, session: Session) -> None:
+        """Read the pages again if that was more than a second ago."""
+        present = time.monotonic()
+        if present - self._read_at < _FRESH:
+            return
+        secrets = {app_id: secret.decode() for app_id, secret in app_secrets(session)}
+        rates: dict[int, int] = {}
+        senders: dict[int, Sender] = {}
+        for page in list_pages(session):
+            assert page.id is not None  # a stored page has its id
+            try:
+                sender = Sender(page.external_id, page_token(page), secrets[page.app_id])
+            except Unavailable as error:
+                # One page's lost key must not silence the others; its messages wait.
+                _log.error("page_token_unreadable", page=page.id, way_out=error.way_out)
+                continue
+            rates[page.id], senders[page.id] = page.rate, sender
+        self._rates, self._senders, self._read_at = rates, senders, present
+
+    def knows(self, page_id: int) -> bool:
+        """Whether the page can be sent for."""
+        return page_id in self._senders
+
+    def rate(self, page_id: int) -> int:
+        """Messages a second."""
+        return self._rates[page_id]
+
+    def sender(self, page_id: int) -> Sender:
+        """Who requests of this page are made for."""
+        return self._senders[page_id]

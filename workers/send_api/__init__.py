@@ -1,0 +1,1 @@
+"""The Messenger channel: how a message becomes a request, what an answer means. Nothing outside assumes Messenger."""

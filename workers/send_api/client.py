@@ -1,0 +1,142 @@
+"""Requests to the platform: one pooled session a process, an answer or a reason for every one, never an exception.
+
+Threads share it; nothing here touches the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from workers.send_api.answers import Answer, understand
+from workers.send_api.transport import WatchedAdapter, watch
+
+#: Real seconds to connect, and for the whole answer from the start of the request.
+CONNECT_TIMEOUT = 3.0
+ANSWER_DEADLINE = 10.0
+#: An answer is a few hundred bytes; whatever is longer is not one.
+_LONGEST_ANSWER = 262_144
+
+_PROFILE_FIELDS = "first_name,name,locale,timezone"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Sender:
+    """On whose behalf a request is made. Its secrets are in no representation of it."""
+
+    external_id: str
+    token: str
+    app_secret: str
+
+    @property
+    def proof(self) -> str:
+        """``appsecret_proof``: shows that whoever uses the token also has the app's secret."""
+        return hmac.new(self.app_secret.encode(), self.token.encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileAnswer:
+    """What reading a profile brought: the profile, or the outcome ``retry`` | ``unavailable`` | ``refused``."""
+
+    outcome: str
+    profile: dict[str, Any] | None = None
+    #: The token was refused: the page must stop.
+    bad_token: bool = False
+
+
+class GraphClient:
+    """Posts messages and reads profiles."""
+
+    def __init__(self, url: str, version: str, *, connections: int, deadline: float = ANSWER_DEADLINE) -> None:
+        """``connections`` are kept open at most: as many as threads use this; ``deadline`` is real seconds."""
+        self._base = f"{url.rstrip('/')}/{version}"
+        self._deadline = deadline
+        self._session = requests.Session()
+        # Proxies and netrc of the environment would send tokens to places nobody configured here, and cost 15 %.
+        self._session.trust_env = False
+        adapter = WatchedAdapter(connections)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def post_message(self, sender: Sender, payload: dict[str, Any]) -> Answer:
+        """Post one message, once. Never raises; never retries."""
+        try:
+            status, headers, body = self._request(
+                "POST", f"{sender.external_id}/messages", sender, document=payload, params={}
+            )
+        except (requests.RequestException, OSError) as error:
+            return _of_failure(error)
+        return understand(status, body, headers)
+
+    def read_profile(self, sender: Sender, psid: str) -> ProfileAnswer:
+        """Read a person's profile. Never raises; whether to ask again is the caller's business."""
+        try:
+            status, headers, body = self._request(
+                "GET", psid, sender, document=None, params={"fields": _PROFILE_FIELDS}
+            )
+        except (requests.RequestException, OSError):
+            return ProfileAnswer(outcome="retry")
+        return _of_profile(status, headers, body)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+    def _request(
+        self, method: str, path: str, sender: Sender, *, document: dict[str, Any] | None, params: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        watch.written = False
+        watch.deadline = time.monotonic() + self._deadline
+        with self._session.request(
+            method,
+            f"{self._base}/{path}",
+            json=document,
+            params={**params, "appsecret_proof": sender.proof},
+            # In the header and not in the query: addresses end up in logs.
+            headers={"Authorization": f"Bearer {sender.token}"},
+            timeout=(CONNECT_TIMEOUT, self._deadline),
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            body = bytearray()
+            for chunk in answer.iter_content(16_384):
+                body += chunk
+                if len(body) > _LONGEST_ANSWER:
+                    raise requests.exceptions.ContentDecodingError("the answer is too long to be one")
+            return answer.status_code, answer.headers, bytes(body)  # type: ignore[return-value]  # a case-insensitive dict
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _of_failure(error: BaseException) -> Answer:
+    if not watch.written:
+        # Refused, timed out while connecting, no such host, no TLS: not a byte of the request has left.
+        return Answer(result="not_sent", reason="unreachable_platform", effect="throttle")
+    timed_out = isinstance(error, (requests.Timeout, TimeoutError)) or "timed out" in str(error).lower()
+    return Answer(result="in_doubt", reason="no_answer" if timed_out else "connection_lost")
+
+
+def _of_profile(status: int, headers: dict[str, str], body: bytes) -> ProfileAnswer:
+    answer = understand(status, body, headers)
+    if answer.code is None and status == 200:
+        profile = _object(body)
+        known = {name: profile[name] for name in _PROFILE_FIELDS.split(",") if name in profile}
+        # A profile that may not be read comes as an empty object.
+        return ProfileAnswer(outcome="read", profile=known) if known else ProfileAnswer(outcome="unavailable")
+    if answer.reason == "bad_token":
+        return ProfileAnswer(outcome="retry", bad_token=True)
+    if status >= 500 or answer.effect == "throttle" or answer.code in (1, 2):
+        return ProfileAnswer(outcome="retry")
+    return ProfileAnswer(outcome="unavailable" if answer.code in (100, 2018218) else "refused")

@@ -1,0 +1,116 @@
+"""Connections that keep a deadline for the whole answer, know whether a byte was written, and are never stale.
+
+``requests``' read timeout is per ``recv``: an answer that drips is read for ever. And its errors do not tell whether
+the request had begun to leave, which is what separates "proven not sent" from "in doubt".
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+import time
+from typing import Any
+
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+#: The platform closes idle connections; one that sat this long (real seconds) is not trusted with a message, because
+#: a request written to a closed connection is in doubt though nobody read it.
+_FRESH = 5.0
+
+
+class Watch(threading.local):
+    """What the request of this thread must keep to, and how far it got."""
+
+    #: ``time.monotonic()`` at which the whole answer must be here.
+    deadline: float = float("inf")
+    #: Whether a byte of the request may have left.
+    written: bool = False
+
+
+watch = Watch()
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a socket until the deadline, however slowly the bytes come."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = watch.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer did not come in time")
+        self._sock.settimeout(min(left, 3600.0))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _DeadlineResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.fp.close()
+        self.fp = io.BufferedReader(_DeadlineReader(sock))
+
+
+class _Watched:
+    """The part that plain and TLS connections share; mixed into a connection class."""
+
+    sock: socket.socket | None
+    _used_at = 0.0
+
+    def send(self, data: Any) -> None:
+        """Write a part of the request; connects first where that has not happened."""
+        if self.sock is None:
+            self.connect()  # type: ignore[attr-defined]  # of the connection class
+        watch.written = True
+        super().send(data)  # type: ignore[misc]  # as above
+
+    def getresponse(self) -> Any:
+        """The answer's head; remembers when the connection was last used."""
+        answer = super().getresponse()  # type: ignore[misc]  # as above
+        self._used_at = time.monotonic()
+        return answer
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the pool may use this connection again."""
+        return bool(super().is_connected) and time.monotonic() - self._used_at < _FRESH  # type: ignore[misc]  # as above
+
+
+class _PlainConnection(_Watched, HTTPConnection):
+    response_class = _DeadlineResponse
+
+
+class _TlsConnection(_Watched, HTTPSConnection):
+    response_class = _DeadlineResponse
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class WatchedAdapter(HTTPAdapter):
+    """Mounts the connections above. Never retries: only the outbox decides whether something is tried again."""
+
+    def __init__(self, connections: int) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=connections, max_retries=0)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """As the base class does, with pools of watched connections."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}

@@ -1,0 +1,103 @@
+"""The tasks. Each is short: open a transaction, call the verb, ring for what follows. None carries ids."""
+
+from __future__ import annotations
+
+import time
+
+from scheduler import clock
+from scheduler.campaigns.planning import plan_next
+from scheduler.doorbell import ring
+from scheduler.followups.planning import plan_next_event
+from scheduler.logs import get_logger
+from scheduler.outbox.beat import record_beat
+from scheduler.outbox.states import LANES
+from scheduler.outbox.sweep import sweep as sweep_outbox
+from scheduler.outbox.tick import LIMIT as TICK_LIMIT
+from scheduler.outbox.tick import due_lanes
+from scheduler.outbox.tick import tick as tick_outbox
+from scheduler.settings import get_settings
+from scheduler.store import database
+from workers.app import app
+from workers.channel import open_channel
+from workers.deliver import Delivery
+from workers.profiles import read_profiles as read_wanted_profiles
+from workers.turns import turns
+
+_log = get_logger(__name__)
+
+#: Real seconds that one plan task plans chunks; what is left over is planned by the next.
+_PLAN_SLICE = 2.0
+_PLAN_CHUNK = 2_000
+
+
+@app.task(name="tick")
+def tick() -> int:
+    """Move what is due, and ring for the lanes in which something waits. Returns how many became due."""
+    moved = 0
+    while True:
+        with database.session() as session:
+            found = sum(tick_outbox(session, clock.now()).values())
+        moved += found
+        if found < TICK_LIMIT:
+            break
+    with database.session() as session:
+        record_beat(session, "tick", clock.now())
+        waiting = due_lanes(session)
+    if waiting:
+        ring("deliver")
+    return moved
+
+
+@app.task(name="plan")
+def plan() -> int:
+    """Plan launched campaigns and business events, chunk by chunk. Returns how many chunks."""
+    started, chunks = time.monotonic(), 0
+    again = True
+    while again and time.monotonic() - started < _PLAN_SLICE and not turns.draining:
+        with database.session() as session:
+            again = plan_next_event(session, clock.now(), _PLAN_CHUNK)
+        with database.session() as session:
+            again = plan_next(session, clock.now(), _PLAN_CHUNK) or again
+        chunks += again
+    with database.session() as session:
+        record_beat(session, "plan", clock.now())
+    if chunks:
+        ring("deliver")
+    if again:
+        ring("plan")
+    return chunks
+
+
+@app.task(name="deliver")
+def deliver(lane: str) -> int:
+    """Deliver what is due, ``lane`` first. Returns how many messages were accepted.
+
+    At most one child fewer than the worker has delivers at a time: tick, plan and sweep never wait behind deliveries.
+    A ring that finds no turn left has nothing to add to those that run.
+    """
+    if lane not in LANES:
+        raise ValueError(f"`{lane}` is not a lane; take one of {', '.join(LANES)}")
+    with turns.one_of(max(1, get_settings().worker_children - 1)) as mine:
+        if not mine or turns.draining:
+            return 0
+        return Delivery(lane, open_channel(), stopping=lambda: turns.draining).run()
+
+
+@app.task(name="sweep")
+def sweep() -> dict[str, int]:
+    """Put attempts that nobody will settle into doubt, and end doubts that waited long enough."""
+    with database.session() as session:
+        swept = sweep_outbox(session, clock.now())
+        record_beat(session, "sweep", clock.now())
+    if any(swept.values()):
+        _log.warning("swept", **swept)
+    return swept
+
+
+@app.task(name="read_profiles")
+def read_profiles() -> int:
+    """Read the profiles that are wanted. Returns how many were claimed."""
+    claimed = read_wanted_profiles(open_channel())
+    with database.session() as session:
+        record_beat(session, "read_profiles", clock.now())
+    return claimed
