@@ -1,0 +1,97 @@
+"""What a decision is taken from: one contact, one message, and what was sent to the contact before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+
+@dataclass(slots=True, kw_only=True)
+class Send:
+    """An earlier send to the same contact: begun, and not refused."""
+
+    #: When it began, epoch seconds UTC.
+    at: int
+    category: str
+    ground: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Facts:
+    """Everything the rules may look at. Instants are epoch seconds UTC.
+
+    Not frozen, because millions are made: whoever holds one treats it as a value.
+    """
+
+    #: Stated IANA zones; several are candidates, none is no such evidence.
+    timezones: tuple[str, ...] = ()
+    #: A numeric profile offset, minutes east of UTC.
+    utc_offset: int | None = None
+    #: ISO 3166-1 alpha-2.
+    country: str | None = None
+    #: ISO 3166-2, such as "US-FL".
+    region: str | None = None
+    locale: str | None = None
+    #: The newest platform event that opens the messaging window.
+    last_inbound: int | None = None
+    opted_out: bool = False
+    opted_out_topics: tuple[str, ...] = ()
+    blocked: bool = False
+    unreachable: bool = False
+    erased: bool = False
+    #: The page is in test mode and the contact is not on its allow-list.
+    not_allowed: bool = False
+    #: A person has the thread.
+    handover: bool = False
+    #: An event of theirs could not be applied: they are held until a person looks.
+    held: bool = False
+    #: Earlier sends of the last 30 days.
+    sends: tuple[Send, ...] = ()
+    #: "promotional", "utility" or "service".
+    category: str = "promotional"
+    topic: str | None = None
+    not_before: int | None = None
+    expires_at: int | None = None
+    #: The platform approved the message's utility template.
+    template_approved: bool = False
+    kill_switch: bool = False
+    campaign_paused: bool = False
+    page_stopped: bool = False
+
+
+CATEGORIES = ("promotional", "utility", "service")
+
+_DEFAULTS = Facts()
+_NAMES = tuple(field.name for field in fields(Facts))
+_TUPLES = {"timezones", "opted_out_topics"}
+
+
+def facts_to_json(facts: Facts) -> dict[str, object]:
+    """The facts as plain JSON values, those at their defaults left out. Lossless: ``facts_from_json`` reads it back."""
+    stored: dict[str, object] = {}
+    for name in _NAMES:
+        value = getattr(facts, name)
+        if value == getattr(_DEFAULTS, name):
+            continue
+        if name == "sends":
+            stored[name] = [[send.at, send.category, send.ground] for send in facts.sends]
+        else:
+            stored[name] = list(value) if name in _TUPLES else value
+    return stored
+
+
+def facts_from_json(stored: Mapping[str, object]) -> Facts:
+    """The facts that ``facts_to_json`` wrote. Raises ValueError on an unknown name."""
+    values: dict[str, object] = {}
+    for name, value in stored.items():
+        if name not in _NAMES:
+            raise ValueError(f"`{name}` is no fact; known are {', '.join(_NAMES)}")
+        if name == "sends":
+            assert isinstance(value, list)
+            values[name] = tuple(Send(at=at, category=category, ground=ground) for at, category, ground in value)
+        elif name in _TUPLES:
+            assert isinstance(value, list)
+            values[name] = tuple(value)
+        else:
+            values[name] = value
+    return Facts(**values)  # type: ignore[arg-type]  # the names were checked; the values are those we wrote
