@@ -151,5 +151,10 @@ def _facts(row: tuple[Any, ...]) -> Facts:
         held=held,
         page_stopped=page_stopped,
         not_allowed=not_allowed,
-        sends=tuple(map(Send, instants, categories, grounds)) if instants else (),
+        sends=tuple(
+            Send(at=at, category=category, ground=ground)
+            for at, category, ground in zip(instants, categories, grounds, strict=True)
+        )
+        if instants
+        else (),
     )

@@ -11,7 +11,7 @@ from sqlmodel import Session
 _COLUMNS = """
     m.id, p.external_id AS page, c.psid, m.campaign_id, m.event_id, m.resend_of, t.name AS template, m.lane,
     m.category, m.topic, m.not_before, m.expires_at, m.state, m.state_at, m.due_at, m.deadline, m.reason, m.wakes_on,
-    m.ground, m.policy_version, m.attempts, m.mid, m.created_at
+    m.ground, m.policy_version, m.attempts AS attempt_count, m.mid, m.created_at
 """
 _FROM = """
     FROM message m JOIN page p ON p.id = m.page_id JOIN contact c ON c.id = m.contact_id
@@ -24,7 +24,11 @@ _FILTERS = {
     "reason": "m.reason = :reason",
     "before": "m.id < :before",
 }
-_ONE = text(f"SELECT {_COLUMNS}, m.contact_id, m.variables {_FROM} WHERE m.id = :id")  # noqa: S608 - constants only
+_ONE = text(f"SELECT {_COLUMNS}, m.variables {_FROM} WHERE m.id = :id")
+_PERSON = text("""
+    SELECT c.psid, c.timezones, c.utc_offset, c.country, c.region, c.locale, c.last_inbound_at
+    FROM contact c JOIN message m ON m.contact_id = c.id WHERE m.id = :id
+""")
 _LOG = text("""
     SELECT id, at, from_state, to_state, attempt_id, reason, actor, verdict, until, because, ground, policy_version,
         tzdata, facts
@@ -36,8 +40,8 @@ _ATTEMPTS = text("""
 """)
 # Newest first and bounded: a minute of several pages at full rate fits many times over.
 _SENT = text("""
-    SELECT count(*) FROM (SELECT begun_at, outcome FROM attempt ORDER BY id DESC LIMIT 20000) newest
-    WHERE begun_at > :since AND outcome = 'sent'
+    SELECT count(*) FILTER (WHERE begun_at > :minute) AS minute, count(*) FILTER (WHERE begun_at > :recent) AS recent
+    FROM (SELECT begun_at, outcome FROM attempt ORDER BY id DESC LIMIT 20000) newest WHERE outcome = 'sent'
 """)
 
 
@@ -52,19 +56,26 @@ class Summary:
     deferred: dict[str, int] = field(default_factory=dict)
     #: Messages accepted whose request began within the last 60 seconds.
     sent_last_minute: int = 0
+    #: The same for the last ``recent`` seconds that the caller asked for.
+    sent_recently: int = 0
 
 
 def list_messages(session: Session, *, limit: int, **filters: object) -> list[dict[str, Any]]:
-    """Messages, newest first. Filters: page_id, campaign_id, state, reason, before (a message id); None is no filter."""
+    """Messages, newest first. Filters: page_id, campaign_id, state, reason, before (an id); None is no filter."""
     given = {name: value for name, value in filters.items() if value is not None}
     where = " AND ".join(_FILTERS[name] for name in given) or "true"
-    statement = text(f"SELECT {_COLUMNS} {_FROM} WHERE {where} ORDER BY m.id DESC LIMIT :limit")  # noqa: S608 - constants only
+    statement = text(f"SELECT {_COLUMNS} {_FROM} WHERE {where} ORDER BY m.id DESC LIMIT :limit")
     rows = session.connection().execute(statement, {**given, "limit": limit})
     return [dict(row) for row in rows.mappings()]
 
 
-def summarise(session: Session, now: int, *, page_id: int | None = None, campaign_id: int | None = None) -> Summary:
-    """Messages by state and reason, those ever deferred, and the pace of the last minute."""
+def summarise(
+    session: Session, now: int, *, recent: int, page_id: int | None = None, campaign_id: int | None = None
+) -> Summary:
+    """Messages by state and reason, those ever deferred, and over all pages the pace.
+
+    ``recent`` is the number of seconds that ``sent_recently`` looks back.
+    """
     values = {"page_id": page_id, "campaign_id": campaign_id}
     given = {name: value for name, value in values.items() if value is not None}
     where = " AND ".join(_FILTERS[name] for name in given) or "true"
@@ -84,15 +95,25 @@ def summarise(session: Session, now: int, *, page_id: int | None = None, campaig
     )
     for row in session.connection().execute(deferred, given):
         summary.deferred[row.reason] = row.messages
-    summary.sent_last_minute = int(session.connection().execute(_SENT, {"since": now - 60}).scalar_one())
+    pace = session.connection().execute(_SENT, {"minute": now - 60, "recent": now - recent}).one()
+    summary.sent_last_minute, summary.sent_recently = pace.minute, pace.recent
     return summary
 
 
 def read_message(session: Session, message_id: int) -> dict[str, Any] | None:
-    """One message with ``log`` (each arrow, with the facts of each decision) and ``attempts``; None: no such id."""
+    """One message with its ``contact``, its ``log`` (each arrow, each decision's facts) and its ``attempts``.
+
+    None: no message has that id.
+    """
     row = session.connection().execute(_ONE, {"id": message_id}).mappings().first()
     if row is None:
         return None
+    person = session.connection().execute(_PERSON, {"id": message_id}).mappings().one()
     log = session.connection().execute(_LOG, {"id": message_id}).mappings()
     attempts = session.connection().execute(_ATTEMPTS, {"id": message_id}).mappings()
-    return {**row, "log": [dict(each) for each in log], "attempts": [dict(each) for each in attempts]}
+    return {
+        **row,
+        "contact": dict(person),
+        "log": [dict(each) for each in log],
+        "attempts": [dict(each) for each in attempts],
+    }

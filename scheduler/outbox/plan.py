@@ -172,13 +172,5 @@ def _copy(driver: Connection[Any], table: tuple[str, dict[str, str]], rows: Iter
 
 
 def _no_policy() -> Decision:
-    return Decision(
-        verdict="deny",
-        at=None,
-        ground=None,
-        closes_at=None,
-        deadline=None,
-        because=("rule_error",),
-        reason="rule_error",
-        wakes_on=None,
-    )
+    # Nobody said what this page may send. Fail closed.
+    return Decision(verdict="deny", because=("rule_error",), reason="rule_error")

@@ -1,0 +1,206 @@
+"""Campaigns over REST: draft, preview, launch, pause, resume, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Path, Query
+from pydantic import BaseModel, Field
+from sqlmodel import Session
+
+from scheduler.api.auth import Actor
+from scheduler.api.instants import Instant, Now
+from scheduler.api.pages import PageInPath
+from scheduler.api.refusals import Body
+from scheduler.api.sessions import Db
+from scheduler.campaigns import lifecycle, preview, registry
+from scheduler.campaigns.status import status
+from scheduler.campaigns.tables import Campaign
+from scheduler.content.tables import Template
+from scheduler.doorbell import ring
+from scheduler.pages.registry import get_page
+from scheduler.pages.tables import Page
+
+router = APIRouter(tags=["campaigns"])
+
+CampaignInPath = Annotated[int, Path(alias="id", ge=1, lt=2**63)]
+
+
+class NewCampaign(Body):
+    """Who is to be told what, between when and when."""
+
+    name: str = Field(min_length=1, max_length=200)
+    template: str = Field(description="The name of one of the page's templates.")
+    audience: str | list[str] = Field(description='"everyone" on the page, or a list of psids.', examples=["everyone"])
+    not_before: Instant | None = None
+    expires_at: Instant | None = Field(None, description="What has not gone out by then does not go out.")
+
+
+class CampaignView(BaseModel):
+    """A campaign, and where its messages are."""
+
+    id: int
+    page: str
+    name: str
+    template: str
+    template_version: int
+    audience: str
+    status: str
+    not_before: Instant | None
+    expires_at: Instant | None
+    created_at: Instant
+    launched_at: Instant | None
+    planned_at: Instant | None
+    states: dict[str, int]
+    reasons: dict[str, dict[str, int]] = Field(description="State → reason → messages.")
+
+
+class CampaignList(BaseModel):
+    """Campaigns, newest first."""
+
+    items: list[CampaignView]
+    next_cursor: str | None
+
+
+class ReasonCounts(BaseModel):
+    """Reason → people."""
+
+    later: dict[str, int]
+    never: dict[str, int]
+
+
+class HourCount(BaseModel):
+    """Messages that policy permits first within an hour."""
+
+    hour: Instant
+    count: int
+
+
+class SampleView(BaseModel):
+    """Somebody, as an example."""
+
+    psid: str
+    verdict: str
+    reason: str | None
+    at: Instant | None
+
+
+class PreviewView(BaseModel):
+    """What a launch at this instant would plan."""
+
+    at: Instant
+    now: int
+    later: int
+    never: int
+    reasons: ReasonCounts
+    by_hour: list[HourCount]
+    samples: list[SampleView]
+
+
+@router.post("/pages/{page}/campaigns", status_code=201)
+def create(page: PageInPath, new: NewCampaign, session: Db, actor: Actor, now: Now) -> CampaignView:
+    """Make a draft. Nothing is decided or sent before its launch."""
+    new.refuse_unknown()
+    given = {name: getattr(new, name) for name in NewCampaign.model_fields}
+    campaign = registry.create_campaign(session, get_page(session, page), **given, actor=actor, now=now)
+    return _view(session, campaign)
+
+
+@router.get("/campaigns")
+def list_all(
+    session: Db,
+    page: Annotated[str | None, Query(max_length=128)] = None,
+    cursor: Annotated[str | None, Query(pattern=r"^\d{1,18}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> CampaignList:
+    """Campaigns, newest first, of one page or of all."""
+    page_id = get_page(session, page).id if page is not None else None
+    found = registry.list_campaigns(session, page_id=page_id, before=int(cursor) if cursor else None, limit=limit + 1)
+    more = found[limit - 1].id if len(found) > limit else None
+    return CampaignList(items=_views(session, found[:limit]), next_cursor=str(more) if more is not None else None)
+
+
+@router.get("/campaigns/{id}")
+def read(campaign: CampaignInPath, session: Db) -> CampaignView:
+    """One campaign with its messages counted by state and reason."""
+    return _view(session, registry.get_campaign(session, campaign))
+
+
+@router.post("/campaigns/{id}/preview")
+def look_ahead(campaign: CampaignInPath, session: Db, now: Now) -> PreviewView:
+    """What a launch now would plan: now, later, never, by reason. The planner's own decisions; nothing is stored."""
+    seen = preview.preview(session, registry.get_campaign(session, campaign), now)
+    return PreviewView(
+        at=seen.at,
+        now=seen.now,
+        later=seen.later,
+        never=seen.never,
+        reasons=ReasonCounts(later=seen.later_reasons, never=seen.never_reasons),
+        by_hour=[HourCount(hour=hour, count=count) for hour, count in seen.by_hour.items()],
+        samples=[SampleView.model_validate(sample, from_attributes=True) for sample in seen.samples],
+    )
+
+
+@router.post("/campaigns/{id}/launch")
+def launch(campaign: CampaignInPath, session: Db, actor: Actor, now: Now, after: BackgroundTasks) -> CampaignView:
+    """Launch a draft, once. 409 when it was launched before."""
+    return _step(lifecycle.launch, session, campaign, actor, now, after)
+
+
+@router.post("/campaigns/{id}/pause")
+def pause(campaign: CampaignInPath, session: Db, actor: Actor, now: Now, after: BackgroundTasks) -> CampaignView:
+    """Hold what has not gone out."""
+    return _step(lifecycle.pause, session, campaign, actor, now, after)
+
+
+@router.post("/campaigns/{id}/resume")
+def resume(campaign: CampaignInPath, session: Db, actor: Actor, now: Now, after: BackgroundTasks) -> CampaignView:
+    """Go on after a pause; waiting messages are decided anew."""
+    return _step(lifecycle.resume, session, campaign, actor, now, after)
+
+
+@router.post("/campaigns/{id}/cancel")
+def cancel(campaign: CampaignInPath, session: Db, actor: Actor, now: Now, after: BackgroundTasks) -> CampaignView:
+    """Take back everything that has not been sent."""
+    return _step(lifecycle.cancel, session, campaign, actor, now, after)
+
+
+def _step(
+    step: Callable[..., Campaign], session: Session, campaign: int, actor: str, now: int, after: BackgroundTasks
+) -> CampaignView:
+    changed = step(session, campaign, actor=actor, now=now)
+    # Runs after the answer, hence after the commit.
+    after.add_task(ring, "plan", "deliver")
+    return _view(session, changed)
+
+
+def _view(session: Session, campaign: Campaign) -> CampaignView:
+    return _views(session, [campaign])[0]
+
+
+def _views(session: Session, campaigns: list[Campaign]) -> list[CampaignView]:
+    counts = status(session, [campaign.id for campaign in campaigns if campaign.id is not None])
+    views = []
+    for campaign in campaigns:
+        assert campaign.id is not None  # a stored campaign has its id
+        template = session.get_one(Template, campaign.template_id)
+        views.append(
+            CampaignView(
+                id=campaign.id,
+                page=session.get_one(Page, campaign.page_id).external_id,
+                name=campaign.name,
+                template=template.name,
+                template_version=template.version,
+                audience=campaign.audience,
+                status=campaign.status,
+                not_before=campaign.not_before,
+                expires_at=campaign.expires_at,
+                created_at=campaign.created_at,
+                launched_at=campaign.launched_at,
+                planned_at=campaign.planned_at,
+                states=counts[campaign.id].states,
+                reasons=counts[campaign.id].reasons,
+            )
+        )
+    return views

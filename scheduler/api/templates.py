@@ -1,0 +1,87 @@
+"""Templates over REST."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from scheduler.api.auth import Actor
+from scheduler.api.instants import Instant, Now
+from scheduler.api.pages import PageInPath
+from scheduler.api.refusals import Body
+from scheduler.api.sessions import Db
+from scheduler.content.tables import Template
+from scheduler.content.templates import get_template, list_templates, save_template
+from scheduler.pages.registry import get_page
+
+router = APIRouter(prefix="/pages/{page}/templates", tags=["templates"])
+
+
+class NewTemplate(Body):
+    """What is said, by locale, in Liquid. A name that exists gets its next version."""
+
+    name: str = Field(examples=["back_in_stock"])
+    category: Literal["promotional", "utility", "service"]
+    topic: str | None = Field(None, description="What a person may opt out of alone.")
+    default_locale: str = Field(description="The body for people in none of the other locales.", examples=["en"])
+    bodies: dict[str, dict[str, Any]] = Field(
+        description="Locale → text, and for a utility template its named parameters.",
+        examples=[{"en": {"text": "Hi {{ contact.first_name | default: 'there' }}, {{ product.name }} is back."}}],
+    )
+    utility_name: str | None = Field(None, description="The name of the utility template on the platform.")
+    utility_approved: bool = Field(
+        False, description="The platform approved it. Until then messages have the standard window only."
+    )
+
+
+class TemplateView(BaseModel):
+    """A template in one version."""
+
+    id: int
+    name: str
+    version: int
+    category: str
+    topic: str | None
+    default_locale: str
+    bodies: dict[str, Any]
+    utility_name: str | None
+    utility_approved: bool
+    created_at: Instant
+
+
+class TemplateList(BaseModel):
+    """The newest version of each template."""
+
+    items: list[TemplateView]
+
+
+@router.post("", status_code=201)
+def save(page: PageInPath, new: NewTemplate, session: Db, actor: Actor, now: Now) -> TemplateView:
+    """Save a template. Everything in it is checked first: syntax, variables, lengths, tags."""
+    new.refuse_unknown()
+    found = get_page(session, page)
+    assert found.id is not None  # a stored page has its id
+    given = new.model_dump(include=set(NewTemplate.model_fields))
+    return _view(save_template(session, found.id, **given, actor=actor, now=now))
+
+
+@router.get("")
+def list_newest(page: PageInPath, session: Db) -> TemplateList:
+    """The page's templates by name, each in its newest version."""
+    found = get_page(session, page)
+    assert found.id is not None  # a stored page has its id
+    return TemplateList(items=[_view(each) for each in list_templates(session, found.id)])
+
+
+@router.get("/{name}")
+def read(page: PageInPath, name: str, session: Db) -> TemplateView:
+    """One template in its newest version."""
+    found = get_page(session, page)
+    assert found.id is not None  # a stored page has its id
+    return _view(get_template(session, found.id, name))
+
+
+def _view(template: Template) -> TemplateView:
+    return TemplateView.model_validate(template, from_attributes=True)
