@@ -104,7 +104,7 @@ def create(page: PageInPath, new: NewCampaign, session: Db, actor: Actor, now: N
     new.refuse_unknown()
     given = {name: getattr(new, name) for name in NewCampaign.model_fields}
     campaign = registry.create_campaign(session, get_page(session, page), **given, actor=actor, now=now)
-    return _view(session, campaign)
+    return view(session, campaign)
 
 
 @router.get("/campaigns")
@@ -118,28 +118,19 @@ def list_all(
     page_id = get_page(session, page).id if page is not None else None
     found = registry.list_campaigns(session, page_id=page_id, before=int(cursor) if cursor else None, limit=limit + 1)
     more = found[limit - 1].id if len(found) > limit else None
-    return CampaignList(items=_views(session, found[:limit]), next_cursor=str(more) if more is not None else None)
+    return CampaignList(items=views(session, found[:limit]), next_cursor=str(more) if more is not None else None)
 
 
 @router.get("/campaigns/{id}")
 def read(campaign: CampaignInPath, session: Db) -> CampaignView:
     """One campaign with its messages counted by state and reason."""
-    return _view(session, registry.get_campaign(session, campaign))
+    return view(session, registry.get_campaign(session, campaign))
 
 
 @router.post("/campaigns/{id}/preview")
 def look_ahead(campaign: CampaignInPath, session: Db, now: Now) -> PreviewView:
     """What a launch now would plan: now, later, never, by reason. The planner's own decisions; nothing is stored."""
-    seen = preview.preview(session, registry.get_campaign(session, campaign), now)
-    return PreviewView(
-        at=seen.at,
-        now=seen.now,
-        later=seen.later,
-        never=seen.never,
-        reasons=ReasonCounts(later=seen.later_reasons, never=seen.never_reasons),
-        by_hour=[HourCount(hour=hour, count=count) for hour, count in seen.by_hour.items()],
-        samples=[SampleView.model_validate(sample, from_attributes=True) for sample in seen.samples],
-    )
+    return preview_view(preview.preview(session, registry.get_campaign(session, campaign), now))
 
 
 @router.post("/campaigns/{id}/launch")
@@ -172,14 +163,29 @@ def _step(
     changed = step(session, campaign, actor=actor, now=now)
     # Runs after the answer, hence after the commit.
     after.add_task(ring, "plan", "deliver")
-    return _view(session, changed)
+    return view(session, changed)
 
 
-def _view(session: Session, campaign: Campaign) -> CampaignView:
-    return _views(session, [campaign])[0]
+def preview_view(seen: preview.Preview) -> PreviewView:
+    """A preview as it is shown."""
+    return PreviewView(
+        at=seen.at,
+        now=seen.now,
+        later=seen.later,
+        never=seen.never,
+        reasons=ReasonCounts(later=seen.later_reasons, never=seen.never_reasons),
+        by_hour=[HourCount(hour=hour, count=count) for hour, count in seen.by_hour.items()],
+        samples=[SampleView.model_validate(sample, from_attributes=True) for sample in seen.samples],
+    )
 
 
-def _views(session: Session, campaigns: list[Campaign]) -> list[CampaignView]:
+def view(session: Session, campaign: Campaign) -> CampaignView:
+    """A campaign as it is shown."""
+    return views(session, [campaign])[0]
+
+
+def views(session: Session, campaigns: list[Campaign]) -> list[CampaignView]:
+    """Campaigns as they are shown, their messages counted in one query."""
     counts = status(session, [campaign.id for campaign in campaigns if campaign.id is not None])
     views = []
     for campaign in campaigns:

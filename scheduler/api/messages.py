@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
+from sqlmodel import Session
 
 from scheduler import clock
 from scheduler.api.instants import Instant, Now
@@ -185,9 +186,14 @@ def summary(session: Db, now: Now, page: PageFilter = None, campaign: CampaignFi
 @router.get("/{id}")
 def read(message: Annotated[int, Path(alias="id", ge=1, lt=2**63)], session: Db) -> MessageStory:
     """One message: every arrow of its way, and every decision explained from the facts stored with it."""
+    return story(session, message)
+
+
+def story(session: Session, message: int) -> MessageStory:
+    """One message as it is shown. Raises NotFound."""
     found = messages.read_message(session, message)
     if found is None:
-        raise NotFound(f"there is no message {message}", field="id", way_out="GET /api/v1/messages lists them")
+        raise NotFound(f"there is no message {message}", field="id", way_out="`duly message list` shows the newest")
     log = found.pop("log")
     explained = explain_log(session, log, min_remaining=clock.guard_seconds())
     found["log"] = [

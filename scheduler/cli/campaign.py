@@ -1,0 +1,138 @@
+"""``duly campaign``: look at campaigns, see what a launch would do, launch, pause, resume, cancel."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scheduler import clock
+from scheduler.api import campaigns as shown
+from scheduler.api.instants import format_instant
+from scheduler.campaigns import lifecycle, preview, registry
+from scheduler.cli.output import echo_json, words
+from scheduler.doorbell import ring
+from scheduler.pages.registry import get_page
+from scheduler.store import database
+
+app = typer.Typer(help="Look at campaigns, preview, launch, pause, resume and cancel them.", no_args_is_help=True)
+
+_ACTOR = "cli"
+_CAMPAIGN = typer.Argument(help="The campaign's id.", min=1)
+_JSON = typer.Option(False, "--json", help="As JSON.")
+
+
+@app.command("list")
+def list_all(
+    page: str | None = typer.Option(None, help="Only those of this page, by the platform's id."),
+    limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
+    as_json: bool = _JSON,
+) -> None:
+    """Show campaigns, newest first."""
+    with database.session() as session:
+        page_id = get_page(session, page).id if page is not None else None
+        found = registry.list_campaigns(session, page_id=page_id, before=None, limit=limit)
+        rows = shown.views(session, found)
+    if as_json:
+        echo_json([row.model_dump(mode="json") for row in rows])
+        return
+    table = Table("id", "page", "name", "template", "status", "messages", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(str(row.id), row.page, row.name, row.template, row.status, _counts(row.states))
+    Console().print(table)
+
+
+@app.command()
+def show(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
+    """Show one campaign and where its messages are."""
+    with database.session() as session:
+        row = shown.view(session, registry.get_campaign(session, campaign))
+    if as_json:
+        echo_json(row.model_dump(mode="json"))
+        return
+    console = Console()
+    console.print(f"[bold]{row.id}  {row.name}[/]  {row.status}, page {row.page}", soft_wrap=True)
+    console.print(f"template {row.template} (version {row.template_version}), audience {row.audience}")
+    for name, instant in (
+        ("launched", row.launched_at),
+        ("planned", row.planned_at),
+        ("not before", row.not_before),
+        ("expires", row.expires_at),
+    ):
+        if instant is not None:
+            console.print(f"{name} {format_instant(instant)}")
+    table = Table("state", "messages", "by reason", box=None, pad_edge=False)
+    for state, count in row.states.items():
+        table.add_row(state, str(count), _counts(row.reasons.get(state, {})))
+    console.print(table if row.states else "no messages yet")
+
+
+@app.command("preview")
+def look_ahead(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
+    """Show what a launch now would do: who now, who later, who never, and why. Nothing is stored or sent."""
+    with database.session() as session:
+        seen = preview.preview(session, registry.get_campaign(session, campaign), clock.now())
+    if as_json:
+        echo_json(shown.preview_view(seen).model_dump(mode="json"))
+        return
+    console = Console()
+    console.print(f"launched at {format_instant(seen.at)}:")
+    table = Table("when", "people", "why", box=None, pad_edge=False)
+    table.add_row("now", str(seen.now), "")
+    table.add_row("later", str(seen.later), _counts(seen.later_reasons))
+    table.add_row("never", str(seen.never), _counts(seen.never_reasons))
+    console.print(table)
+    if seen.by_hour:
+        busiest = max(seen.by_hour.values())
+        hours = Table("hour", "messages", "", title="First permitted", title_justify="left", box=None, pad_edge=False)
+        for hour, count in seen.by_hour.items():
+            hours.add_row(format_instant(hour), str(count), "▇" * max(1, round(30 * count / busiest)))
+        console.print(hours)
+    for sample in seen.samples:
+        when = f" at {format_instant(sample.at)}" if sample.at is not None else ""
+        why = f", {words(sample.reason)}" if sample.reason else ""
+        console.print(f"{sample.psid}: {sample.verdict}{when}{why}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def launch(campaign: int = _CAMPAIGN, yes: bool = typer.Option(False, "--yes", help="Launch without asking.")) -> None:
+    """Launch a draft, once."""
+    if not yes:
+        with database.session() as session:
+            seen = preview.preview(session, registry.get_campaign(session, campaign), clock.now())
+        typer.confirm(f"{seen.now} now, {seen.later} later, {seen.never} never: launch?", abort=True, err=True)
+    with database.session() as session:
+        made = lifecycle.launch(session, campaign, actor=_ACTOR, now=clock.now())
+    ring("plan")
+    typer.echo(f"launched {made.name}; `duly campaign show {campaign}` tells where its messages are")
+
+
+@app.command()
+def pause(campaign: int = _CAMPAIGN) -> None:
+    """Hold what has not gone out."""
+    with database.session() as session:
+        made = lifecycle.pause(session, campaign, actor=_ACTOR, now=clock.now())
+    typer.echo(f"paused {made.name}; `duly campaign resume {campaign}` lets it go on")
+
+
+@app.command()
+def resume(campaign: int = _CAMPAIGN) -> None:
+    """Go on after a pause."""
+    with database.session() as session:
+        made = lifecycle.resume(session, campaign, actor=_ACTOR, now=clock.now())
+    ring("plan", "deliver")
+    typer.echo(f"{made.name} goes on")
+
+
+@app.command()
+def cancel(campaign: int = _CAMPAIGN, yes: bool = typer.Option(False, "--yes", help="Cancel without asking.")) -> None:
+    """Take back everything that has not been sent."""
+    if not yes:
+        typer.confirm("take back everything that has not been sent?", abort=True, err=True)
+    with database.session() as session:
+        made = lifecycle.cancel(session, campaign, actor=_ACTOR, now=clock.now())
+    typer.echo(f"cancelled {made.name}")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

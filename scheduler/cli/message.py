@@ -1,0 +1,131 @@
+"""``duly message``: look at messages, and at every decision behind one."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scheduler import clock
+from scheduler.api.instants import format_instant
+from scheduler.api.messages import LogView, MessageStory, MessageView, story, summary
+from scheduler.cli.output import echo_json, print_findings, words
+from scheduler.errors import Invalid
+from scheduler.facts import messages
+from scheduler.outbox.states import STATES
+from scheduler.pages.registry import get_page
+from scheduler.store import database
+
+app = typer.Typer(help="Look at messages and at why they went, wait, or never go.", no_args_is_help=True)
+
+_JSON = typer.Option(False, "--json", help="As JSON.")
+
+
+@app.command("list")
+def list_some(
+    page: str | None = typer.Option(None, help="Only those of this page, by the platform's id."),
+    campaign: int | None = typer.Option(None, min=1, help="Only those of this campaign."),
+    state: str | None = typer.Option(None, help=f"Only those in this state: {', '.join(STATES)}."),
+    reason: str | None = typer.Option(None, help="Only those with this reason, quiet_hours, say."),
+    limit: int = typer.Option(50, min=1, max=10_000, help="At most so many."),
+    as_json: bool = _JSON,
+) -> None:
+    """Show messages, newest first."""
+    if state is not None and state not in STATES:
+        raise Invalid(f"`{state}` is not a state", field="state", way_out=f"use one of {', '.join(STATES)}")
+    with database.session() as session:
+        found = messages.list_messages(
+            session,
+            limit=limit,
+            page_id=get_page(session, page).id if page is not None else None,
+            campaign_id=campaign,
+            state=state,
+            reason=reason,
+        )
+    rows = [MessageView.model_validate(row) for row in found]
+    if as_json:
+        echo_json([row.model_dump(mode="json") for row in rows])
+        return
+    table = Table("id", "page", "person", "template", "state", "next", "why", box=None, pad_edge=False)
+    for row in rows:
+        when = format_instant(row.due_at) if row.state == "scheduled" and row.due_at is not None else ""
+        table.add_row(str(row.id), row.page, row.psid, row.template, row.state, when, row.reason or "")
+    Console().print(table)
+
+
+@app.command("summary")
+def count(as_json: bool = _JSON) -> None:
+    """Show how many messages are in which state, and why."""
+    with database.session() as session:
+        counted = summary(session, clock.now())
+    if as_json:
+        echo_json(counted.model_dump(mode="json"))
+        return
+    table = Table("state", "messages", "by reason", box=None, pad_edge=False)
+    for state, number in counted.states.items():
+        reasons = counted.reasons.get(state, {})
+        table.add_row(state, str(number), ", ".join(f"{reason} {n}" for reason, n in reasons.items()))
+    console = Console()
+    console.print(table if counted.states else "no messages yet")
+    console.print(f"{counted.sent_per_second:.1f} a second are going out")
+
+
+@app.command()
+def show(message: int = typer.Argument(help="The message's id.", min=1), as_json: bool = _JSON) -> None:
+    """Show one message's whole way, with every decision explained."""
+    with database.session() as session:
+        found = story(session, message)
+    if as_json:
+        echo_json(found.model_dump(mode="json"))
+        return
+    console = Console(highlight=False)
+    _head(console, found)
+    for row in found.log:
+        _arrow(console, row)
+    for attempt in found.attempts:
+        answer = f", the platform answered {attempt.http_status}" if attempt.http_status is not None else ""
+        code = f" with error {attempt.code}" if attempt.code is not None else ""
+        code += f"/{attempt.subcode}" if attempt.subcode is not None else ""
+        line = f"attempt {attempt.id}, begun {format_instant(attempt.begun_at)}: {attempt.outcome}{answer}{code}"
+        console.print(line, soft_wrap=True)
+
+
+def _head(console: Console, found: MessageStory) -> None:
+    origin = f"campaign {found.campaign_id}" if found.campaign_id is not None else f"event {found.event_id}"
+    console.print(Text(f"message {found.id}: {found.state}", style="bold"), soft_wrap=True)
+    console.print(
+        f"{found.category} template {found.template} of {origin}, to {found.psid} on page {found.page}", soft_wrap=True
+    )
+    if found.state == "scheduled":
+        console.print(_waits(found.due_at, found.wakes_on), soft_wrap=True)
+    if found.deadline is not None:
+        console.print(f"the last instant at which policy permits it ends {format_instant(found.deadline)}")
+    console.print()
+
+
+def _arrow(console: Console, row: LogView) -> None:
+    line = Text(f"{format_instant(row.at)}  ", style="dim")
+    line += Text(row.to_state if row.from_state is None else f"{row.from_state} → {row.to_state}", style="bold")
+    line += Text(f"  by {row.actor}", style="dim")
+    console.print(line, soft_wrap=True)
+    if row.verdict is not None:
+        console.print(f"    {_decision(row)}", soft_wrap=True)
+    elif row.reason:
+        console.print(f"    because {words(row.reason)}", soft_wrap=True)
+    print_findings(console, row.findings, indent="      ")
+
+
+def _decision(row: LogView) -> str:
+    why = f" because {words(row.reason)}" if row.reason else ""
+    if row.verdict == "send":
+        return f"it may go now, on the ground {row.ground or 'unknown'}"
+    if row.verdict == "defer":
+        return (f"it waits until {format_instant(row.until)}" if row.until is not None else "it waits") + why
+    return f"it must not go{why}"
+
+
+def _waits(due_at: int | None, wakes_on: str | None) -> str:
+    if due_at is not None:
+        return f"it is looked at again {format_instant(due_at)}"
+    return f"it waits for {words(wakes_on) if wakes_on else 'somebody'}"
