@@ -11,6 +11,11 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from scheduler import clock
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: The last second that can be written with four digits of a year.
+_LAST = 253_402_300_799
+
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -22,15 +27,18 @@ def parse_instant(value: object) -> object:
     day, time_of_day, _, offset = match.groups()
     try:
         moment = datetime.fromisoformat(f"{day}T{time_of_day}{'+00:00' if offset in 'Zz' else offset}")
-        # Not timestamp(): it goes by the machine's float.
-        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise ValueError("must be an instant that exists, like 2026-03-28T08:00:00Z") from None
+    # Not timestamp(): it goes by a float.
+    epoch = (moment - _EPOCH) // timedelta(seconds=1)
+    if not 0 <= epoch <= _LAST:
+        raise ValueError("must be an instant between the years 1970 and 9999")
+    return epoch
 
 
 def format_instant(epoch: int) -> str:
     """``epoch`` seconds as RFC 3339 in UTC, ``2026-03-28T08:00:00Z``."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=epoch)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (_EPOCH + timedelta(seconds=epoch)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 #: A field that is an instant in JSON and an int in Python, both ways.

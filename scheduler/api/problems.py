@@ -123,6 +123,8 @@ def _words(error: Mapping[str, Any]) -> dict[str, str]:
         message = str(context.get("error", message))
     elif kind == "missing" and place == ["body"]:
         return {"field": "body", "message": "is empty", "way_out": "send a JSON object, as application/json"}
+    elif kind == "model_attributes_type" and place == ["body"]:
+        return {"field": "body", "message": "is not a JSON object", "way_out": "send an object, as application/json"}
     elif kind in ("literal_error", "enum"):
         message = "is not one of the values it may have"
         return {"field": field, "message": message, "way_out": f"use {context.get('expected', 'a listed value')}"}
@@ -144,6 +146,9 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
             way_out=f"use {allowed}" if allowed else "/openapi.json lists what it takes",
             headers=error.headers,
         )
+    if error.status_code == 400:
+        words = {"field": "body", "message": "could not be read", "way_out": _WAYS_OUT["json_invalid"]}
+        return problem(400, "malformed", "the body could not be read", errors=[words], way_out=words["way_out"])
     if error.status_code == 413:
         return problem(413, "too_large", str(error.detail), way_out="send less at once")
     return problem(error.status_code, "error", str(error.detail), headers=error.headers)

@@ -12,9 +12,9 @@ from scheduler.outbox.wake import wake_contacts
 
 _STATE_ZONE = text(
     """
-    UPDATE contact SET timezones = CAST(:zones AS text[]), timezones_source = :source
+    UPDATE contact SET timezones = CAST(:zones AS varchar[]), timezones_source = :source
     WHERE id = :id
-      AND (timezones IS DISTINCT FROM CAST(:zones AS text[]) OR timezones_source IS DISTINCT FROM :source)
+      AND (timezones IS DISTINCT FROM CAST(:zones AS varchar[]) OR timezones_source IS DISTINCT FROM :source)
     RETURNING id
     """
 )

@@ -53,6 +53,8 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
         # A restarted server leaves dead connections behind; one round trip finds out before a transaction does.
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
+        # Errors end up in logs; the values in them are what people said and who they are.
+        hide_parameters=True,
         connect_args={
             "application_name": "duly",
             "connect_timeout": 10,

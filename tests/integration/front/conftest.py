@@ -76,9 +76,10 @@ def api(client: TestClient) -> Callable[..., Any]:
     with database.session() as session:
         key = create_key(session, "tests", now=clock.now())
 
-    def call(method: str, path: str, body: object = None, **more: Any) -> Any:
+    def call(method: str, path: str, body: object = None, content_type: str | None = None, **more: Any) -> Any:
         given = {} if body is None else {"json": body}
-        return client.request(method, f"/api/v1{path}", headers={"Authorization": f"Bearer {key}"}, **given, **more)
+        headers = {"Authorization": f"Bearer {key}"} | ({"Content-Type": content_type} if content_type else {})
+        return client.request(method, f"/api/v1{path}", headers=headers, **given, **more)
 
     return call
 

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import json
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -72,11 +71,11 @@ def test_an_uppercase_signature_is_the_same_signature(page: Any, client: TestCli
     assert client.post(URL, content=body, headers={"X-Hub-Signature-256": f"sha256={header}"}).status_code == 200
 
 
-def test_the_signature_is_over_the_bytes_with_their_escapes(page: Any, deliver: Any, row: Any) -> None:
+def test_the_signature_is_over_the_bytes_with_their_escapes(page: Any, deliver: Any, say: Any, row: Any) -> None:
     # The platform escapes what is not ASCII and signs that; reading and writing it again would give other bytes.
-    event = '{"sender":{"id":"7"},"recipient":{"id":"100200300400"},"timestamp":%d,"message":{"mid":"m","text":"%s"}}'
-    raw = event % (clock.now() * 1000, "\\u00e4\\u00f6\\u00e5 \\ud83d\\ude00 \\/")
-    answer = deliver(raw=('{"object":"page","entry":[{"id":"100200300400","messaging":[%s]}]}' % raw).encode())
+    words = "\\u00e4\\u00f6\\u00e5 \\ud83d\\ude00 \\/"
+    raw = json.dumps({"object": "page", "entry": [{"id": page.external_id, "messaging": [say("7", "WORDS")]}]})
+    answer = deliver(raw=raw.replace("WORDS", words).encode())
     assert answer.json() == {"received": 1, "known": 0, "failed": 0}
     assert row("SELECT body->'message'->>'text' FROM platform_event")[0] == "äöå 😀 /"
 

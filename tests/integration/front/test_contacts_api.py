@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import Session
+
+from scheduler import clock
+from scheduler.store import database
+
+
+@pytest.fixture
+def put(page: Any, api: Any) -> Any:
+    """``put("7", timezone="Europe/Berlin")``: PUT the contact."""
+    return lambda psid, /, **known: api("PUT", f"/pages/{page.external_id}/contacts/{psid}", known)
+
+
+def test_a_contact_is_made_then_changed(put: Any, page: Any, api: Any) -> None:
+    made = put("7", timezone="America/New_York", country="us", region="us-ny", locale="pt-br", first_name="Ana")
+    assert made.status_code == 201
+    changed = put("7", country="CA", region="CA-NL", timezones=["America/St_Johns", "America/Goose_Bay"])
+    assert changed.status_code == 200
+    read = api("GET", f"/pages/{page.external_id}/contacts/7").json()
+    assert read == changed.json()
+    assert read["timezones"] == ["America/St_Johns", "America/Goose_Bay"]
+    assert (read["timezones_source"], read["country"], read["region"]) == ("api", "CA", "CA-NL")
+    assert (read["locale"], read["first_name"], read["held_at"]) == ("pt_BR", "Ana", None)
+    assert read["created_at"].endswith("Z")
+
+
+def test_null_forgets_and_what_is_left_out_stays(put: Any) -> None:
+    put("7", timezone="Asia/Tokyo", country="JP", attributes={"tier": "gold", "points": 12})
+    read = put("7", timezone=None).json()
+    assert (read["timezones"], read["timezones_source"], read["country"]) == ([], None, "JP")
+    assert read["attributes"] == {"tier": "gold", "points": 12}
+    assert put("7", attributes={"tier": "silver"}).json()["attributes"] == {"tier": "silver"}
+
+
+@pytest.mark.parametrize(
+    ("known", "field"),
+    [
+        ({"timezone": "Mars/Olympus"}, "timezone"),  # no such zone
+        ({"timezone": "EST5EDT4"}, "timezone"),  # a rule, not a name
+        ({"timezone": ""}, "timezone"),  # nothing
+        ({"timezone": "UTC", "timezones": ["UTC"]}, "timezone"),  # twice
+        ({"timezones": ["Europe/Berlin", "Nowhere"]}, "timezones.1"),  # the second
+        ({"timezones": "Europe/Berlin"}, "timezones"),  # not a list
+        ({"timezones": ["UTC"] * 17}, "timezones"),  # no evidence of anything
+        ({"country": "ZZ"}, "country"),  # no such country
+        ({"country": "Germany"}, "country"),  # a name
+        ({"region": "Florida"}, "region"),  # a name
+        ({"region": "ZZ-FL"}, "region"),  # no such country
+        ({"country": "CA", "region": "US-FL"}, "region"),  # elsewhere
+        ({"locale": "english"}, "locale"),  # a word
+        ({"name": 5}, "name"),  # not text
+        ({"name": "a\u0000b"}, "name"),  # cannot be stored
+        ({"first_name": "x" * 501}, "first_name"),  # too long
+        ({"attributes": {"a b": 1}}, "attributes.a b"),  # no name for a variable
+        ({"attributes": {"a": "\u0000"}}, "attributes.a"),  # cannot be stored
+        ({"attributes": {f"a{n}": 1 for n in range(51)}}, "attributes"),  # too many
+        ({"attributes": [1]}, "attributes"),  # not an object
+        ({"psid": "8"}, "psid"),  # not a field
+    ],
+)
+def test_what_cannot_be_true_is_refused_and_nothing_kept(put: Any, row: Any, known: dict[str, Any], field: str) -> None:
+    answer = put("7", **known)
+    assert answer.status_code == 422, answer.text
+    problem = answer.json()
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert problem["errors"][0]["way_out"]
+    assert row("SELECT count(*) FROM contact")[0] == 0
+
+
+def test_a_stored_region_and_a_new_country_must_agree(put: Any) -> None:
+    put("7", country="US", region="US-FL")
+    answer = put("7", country="CA")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "region")
+    assert put("7", country="CA", region=None).status_code == 200
+
+
+def test_unknown_pages_and_people_are_not_found(page: Any, api: Any) -> None:
+    assert api("PUT", "/pages/999/contacts/7", {}).status_code == 404
+    assert api("GET", f"/pages/{page.external_id}/contacts/7").json()["code"] == "not_found"
+    assert api("PUT", f"/pages/{page.external_id}/contacts/%00", {}).status_code == 422
+    assert api("GET", "/pages/%00").status_code == 404
+
+
+def test_somebody_held_shows_why_and_is_released_by_a_person(
+    page: Any, api: Any, deliver: Any, happen: Any, row: Any
+) -> None:
+    deliver(happen("7", message={"mid": "m", "text": 5}))
+    path = f"/pages/{page.external_id}/contacts/7"
+    held = api("GET", path).json()
+    assert held["held_at"] is not None
+    assert [(each["kind"], each["error"]) for each in held["held_because"]] == [("message", "text is not text")]
+    assert api("POST", f"{path}/release").json()["held_at"] is None
+    assert api("POST", f"{path}/release").status_code == 200
+    assert row("SELECT count(*), min(actor) FROM audit_entry WHERE action = 'contact.release'") == (1, "tests")
+
+
+def test_opt_outs_show(page: Any, api: Any, deliver: Any, say: Any) -> None:
+    deliver(say("7", "STOP"))
+    found = api("GET", f"/pages/{page.external_id}/contacts/7").json()["suppressions"]
+    assert [(each["reason"], each["topic"]) for each in found] == [("opted_out", None)]
+
+
+def test_new_evidence_wakes_what_waits_and_the_same_again_does_not(put: Any, page: Any, row: Any) -> None:
+    put("7", country="US")
+    waiting = text(
+        "WITH t AS (INSERT INTO template (page_id, name, version, category, default_locale, bodies, utility_approved, "
+        "created_at) VALUES (:page, 't', 1, 'promotional', 'en', '{}', false, 1) RETURNING id) "
+        "INSERT INTO message (page_id, contact_id, template_id, lane, category, state, state_at, attempts, crashes, "
+        "created_at) SELECT :page, c.id, t.id, 'promotional', 'promotional', 'scheduled', 1, 0, 0, 1 FROM contact c, t"
+    )
+    with Session(database.engine()) as session:
+        session.connection().execute(waiting, {"page": page.id})
+        session.commit()
+    put("7", country="US", name="Ana")
+    assert row("SELECT state FROM message")[0] == "scheduled"
+    put("7", timezone="America/Chicago")
+    assert row("SELECT state, due_at <= :now FROM message", now=clock.now()) == ("due", True)
