@@ -115,7 +115,7 @@ class Keeper:
         died = life.kept.process
         if died is None or died.poll() is None:
             return
-        # Its children may live on: a killed Celery worker leaves its pool, a killed postmaster its backends.
+        # Its children may live on: a killed Celery worker leaves its pool.
         process.kill_group(died.pid)
         life.deaths = 1 if now - life.started > _WELL_AFTER else life.deaths + 1
         wait = min(_FIRST_WAIT * 2 ** (life.deaths - 1), _LONGEST_WAIT)

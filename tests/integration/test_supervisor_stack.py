@@ -69,6 +69,11 @@ def test_duly_up_runs_everything_keeps_it_running_and_leaves_nothing(
         eventually(lambda: not any(map(_alive, before)), what="the end of the killed worker's pool")
         eventually(lambda: bool(_workers(up.pid)), seconds=30, what="a new worker")
 
+        for server in ("/postgres -D", "redis-server 127"):
+            os.kill(next(pid for pid, command in _family(up.pid).items() if server in command), signal.SIGKILL)
+        eventually(lambda: _ready(addresses["web"]), seconds=30, what="the database's return")
+        eventually(lambda: len(_servers(up.pid)) == 2, seconds=30, what="both servers' return")
+
         everybody = _family(up.pid)
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 0, output.read_text()
@@ -97,6 +102,18 @@ def _family(parent: int) -> dict[int, str]:
                 found[pid] = command
             waiting.append(pid)
     return found
+
+
+def _servers(parent: int) -> list[str]:
+    return [
+        command for command in _family(parent).values() if "/postgres -D" in command or "redis-server 127" in command
+    ]
+
+
+def _ready(web: str) -> bool:
+    with suppress(requests.RequestException):
+        return requests.get(f"{web}/readyz", timeout=5).ok
+    return False
 
 
 def _workers(parent: int) -> set[int]:
