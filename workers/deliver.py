@@ -94,7 +94,10 @@ class Delivery:
         self._unsettled_since = 0.0
         self._in_flight = 0
         self._latency = 0.0
-        self._closed: set[int] = set()
+        #: Until when pages are paused, as far as this run knows: ``time.monotonic()``.
+        self._paused: dict[int, float] = {}
+        #: The pages that had something due in each lane when it was last looked at.
+        self._wanted: dict[str, set[int]] = {lane: set() for lane in self._lanes}
         self.sent = 0
 
     def run(self) -> int:
@@ -104,7 +107,7 @@ class Delivery:
             present = time.monotonic()
             over = self._stopping() or present - started >= self._time_slice
             began = False if over else self._begin_some()
-            if began or self._in_flight:
+            if began or self._in_flight or self._tokens_are_coming(present):
                 busy = present
             self._collect(0.0 if began else _PAUSE)
             self._settle(force=self._in_flight == 0)
@@ -123,6 +126,7 @@ class Delivery:
             except redis.RedisError as error:
                 # Whoever cannot ask how much it may send, sends nothing.
                 _log.warning("no_rate_tokens", error=type(error).__name__)
+                self._wanted = {lane: set() for lane in self._lanes}
                 return False
         return found
 
@@ -130,8 +134,11 @@ class Delivery:
         directory, throttle = self._channel.directory, self._channel.throttle
         with database.session() as session:
             directory.refresh(session)
-            rates = {page: directory.rate(page) for page in _wanting(session, lane) if directory.knows(page)}
-            wants = {page: (rate, min(BATCH_OF_A_PAGE, room)) for page, rate in rates.items()}
+            wanting = {page for page in _wanting(session, lane) if directory.knows(page)}
+            # A page that wants no more says so once: until then the other lane leaves it its share.
+            rates = {page: directory.rate(page) for page in wanting | self._wanted[lane] if directory.knows(page)}
+            wants = {page: (rate, min(BATCH_OF_A_PAGE, room) if page in wanting else 0) for page, rate in rates.items()}
+            self._wanted[lane] = wanting
             granted = {page: count for page, count in throttle.reserve(lane, wants).items() if count > 0}
             decided_at = time.monotonic()
             batch = begin(session, lane, granted, clock.now(), limit=room) if granted else []
@@ -144,6 +151,10 @@ class Delivery:
             if unused:
                 throttle.give_back(lane, page, rates[page], unused)
         return bool(granted)
+
+    def _tokens_are_coming(self, present: float) -> bool:
+        """Whether something is due on a page that is not paused: its tokens come within a second."""
+        return any(self._paused.get(page, 0.0) <= present for pages in self._wanted.values() for page in pages)
 
     def _room(self) -> int:
         # Where answers come fast, one batch may wait in line while the other is posted; where they are slow, what
@@ -209,11 +220,12 @@ class Delivery:
             try:
                 if answer.effect == "throttle":
                     pause = self._channel.throttle.close(page, answer.wait)
-                    self._closed.add(page)
+                    # Where the page was paused already, nobody knows here for how long: not worth staying for.
+                    if pause or page not in self._paused:
+                        self._paused[page] = time.monotonic() + (pause or self._time_slice)
                     if pause:
                         _log.warning("page_paused", page=page, seconds=pause, reason=answer.reason, code=answer.code)
-                elif answer.result == "sent" and page in self._closed:
-                    self._closed.discard(page)
+                elif answer.result == "sent" and self._paused.pop(page, None) is not None:
                     self._channel.throttle.reopen(page)
             except redis.RedisError as error:
                 _log.warning("no_rate_tokens", error=type(error).__name__)

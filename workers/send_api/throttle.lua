@@ -21,7 +21,7 @@ for i, key in ipairs(KEYS) do
     local tokens = math.min(room, (tonumber(found[1]) or 0) + passed * refill)
     local fading = math.exp(-passed / memory)
     local used = { utility = (tonumber(found[3]) or 0) * fading, promotional = (tonumber(found[4]) or 0) * fading }
-    local contested = now - (tonumber(found[5]) or 0) < 1
+    local contested = now - (tonumber(found[5]) or 0) < 0.5
     local closed = tonumber(found[6]) or 0
     local get = 0
 

@@ -56,7 +56,10 @@ class Throttle:
         self._close = client.register_script(_CLOSE)
 
     def reserve(self, lane: str, wants: Mapping[int, tuple[int, int]]) -> dict[int, int]:
-        """Take tokens for several pages at once: page id → (rate a second, how many) to page id → how many it got."""
+        """Take tokens for several pages at once: page id → (rate a second, how many) to page id → how many it got.
+
+        Wanting 0 says that the lane has nothing to send, so that the other gets all there is.
+        """
         if not wants:
             return {}
         arguments: list[str | int] = [lane]

@@ -61,7 +61,9 @@ def test_an_error_means_what_the_table_says(
     assert (answer.result, answer.reason, answer.effect) == (result, reason, effect)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"message_id": 5}', b'{"recipient_id": "1"}', b'{"a":' * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[1]", b'{"message_id": 5}', b'{"recipient_id": "1"}', b'{"a":' * 5000]
+)
 def test_an_answer_nobody_can_read_leaves_the_attempt_in_doubt(body: bytes) -> None:
     for status in (200, 302, 404, 502):
         assert understand(status, body, {}).result == "in_doubt"

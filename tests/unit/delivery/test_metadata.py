@@ -21,11 +21,18 @@ def test_what_we_made_is_read_back_and_starts_with_the_message() -> None:
 
 def test_a_changed_identity_is_nobodys() -> None:
     made = make_metadata(17, 4)
-    for forged in ("18" + made[2:], made.replace(".4.", ".5."), made[:-1] + ("A" if made[-1] != "A" else "B"), made[:-1]):
+    for forged in (
+        "18" + made[2:],
+        made.replace(".4.", ".5."),
+        made[:-1] + ("A" if made[-1] != "A" else "B"),
+        made[:-1],
+    ):
         assert read_metadata(forged) is None
 
 
-@pytest.mark.parametrize("text", ["", ".", "..", "1.2", "1.2.", "a.b.c", "1.2.é", "１.２.x", "-1.2.x", "1" * 40 + ".2.x"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "1.2", "1.2.", "a.b.c", "1.2.é", "１.２.x", "-1.2.x", "1" * 40 + ".2.x"]
+)
 def test_what_others_write_is_nobodys(text: str) -> None:
     assert read_metadata(text) is None
 

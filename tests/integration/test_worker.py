@@ -1,0 +1,202 @@
+"""A real Celery worker: rung for, killed, and asked to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import redis
+from sqlmodel import Session
+
+from scheduler import clock
+from scheduler.doorbell import producer
+from scheduler.outbox.sweep import sweep
+from tests.unit.delivery.stage import Stage
+from tests.unit.delivery.wire import WireServer, accept, message_id_of
+from workers.app import app
+
+
+@pytest.fixture
+def wire() -> Iterator[WireServer]:
+    server = WireServer()
+    server.script = accept
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def stage(session: Session) -> Stage:
+    return Stage(session, now=clock.now())
+
+
+class Worker:
+    """``celery -A workers.app worker`` as its own process."""
+
+    def __init__(self, log: Path, environment: dict[str, str]) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--without-gossip", "--without-mingle"],
+                env={**os.environ, **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def children(self) -> list[int]:
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()] if path.exists() else []
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
+@pytest.fixture
+def worker(
+    database_url: str,
+    redis_url: str,
+    wire: WireServer,
+    tmp_path: Path,
+    set_environment: Callable[..., None],
+    eventually: Callable[..., None],
+) -> Iterator[Worker]:
+    set_environment(DULY_GRAPH_URL=wire.url)
+    started = Worker(tmp_path / "worker.log", {"DULY_GRAPH_URL": wire.url})
+    with redis.Redis.from_url(redis_url) as client:
+
+        def listens() -> bool:
+            assert started.process.poll() is None, started.log.read_text()
+            return any(str(found["cmd"]).startswith("brpop") for found in client.client_list())
+
+        eventually(listens, seconds=60, what="the worker listening")
+    yield started
+    started.close()
+
+
+def _ring(redis_url: str, task: str, *arguments: str) -> None:
+    producer(redis_url).send_task(task, args=list(arguments))
+
+
+class Held:
+    """A script that keeps a request unanswered until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Event()
+        self.release = threading.Event()
+
+    def __call__(self, connection: socket.socket, request: bytes) -> None:
+        self.arrived.set()
+        self.release.wait(20)
+        accept(connection, request)
+
+
+def test_a_ring_delivers_and_beats_are_remembered(
+    stage: Stage, wire: WireServer, worker: Worker, redis_url: str, eventually: Callable[..., None]
+) -> None:
+    stage.messages(5, state="scheduled")
+    stage.commit()
+    # The tick makes them due and rings for the lane itself.
+    _ring(redis_url, "tick")
+    for task in ("plan", "sweep", "read_profiles"):
+        _ring(redis_url, task)
+
+    def all_done() -> bool:
+        stage.commit()
+        beats = {row.task for row in stage.rows("SELECT task FROM beat")}
+        return stage.states() == {"sent": 5} and beats == {"tick", "plan", "sweep", "read_profiles"}
+
+    eventually(all_done, seconds=20, what="five messages sent and every task run")
+    assert len(wire.requests) == 5
+
+
+def test_a_child_killed_while_sending_leaves_doubt_and_doubles_nothing(
+    stage: Stage, wire: WireServer, worker: Worker, redis_url: str, eventually: Callable[..., None]
+) -> None:
+    held = Held()
+    wire.script = held
+    message = stage.message(stage.contact())
+    stage.commit()
+    _ring(redis_url, "deliver", "promotional")
+    assert held.arrived.wait(20)
+    before = worker.children
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    held.release.set()
+    wire.script = accept
+    eventually(
+        lambda: len(worker.children) == len(before) and not set(before) & set(worker.children),
+        seconds=20,
+        what="new children",
+    )
+    stage.commit()
+    assert stage.state(message) == "sending"
+
+    other = stage.message(stage.contact())
+    stage.commit()
+
+    def other_sent() -> bool:
+        _ring(redis_url, "deliver", "promotional")
+        stage.commit()
+        return stage.state(other) == "sent"
+
+    eventually(other_sent, seconds=20, what="the worker going on")
+    assert sweep(stage.session, clock.now() + 25) == {"in_doubt": 1, "unconfirmed": 0}
+    stage.commit()
+    assert tuple(stage.row("SELECT state, reason, crashes FROM message WHERE id = :id", id=message)) == (
+        "in_doubt", "crashed", 1,
+    )  # fmt: skip
+    assert [message_id_of(request) for request in wire.requests] == [message, other]
+
+
+def test_a_worker_asked_to_end_finishes_what_is_on_the_wire(
+    stage: Stage, wire: WireServer, worker: Worker, redis_url: str, eventually: Callable[..., None]
+) -> None:
+    held = Held()
+    wire.script = held
+    first = stage.message(stage.contact())
+    stage.commit()
+    _ring(redis_url, "deliver", "promotional")
+    assert held.arrived.wait(20)
+    worker.process.terminate()
+    eventually(lambda: "shutdown" in worker.log.read_text().lower(), what="the worker ending")
+    second = stage.message(stage.contact())
+    stage.commit()
+    held.release.set()
+    assert worker.process.wait(20) == 0
+    stage.commit()
+    assert [stage.state(first), stage.state(second)] == ["sent", "due"]
+    assert stage.one("SELECT count(*) FROM attempt WHERE outcome = 'sending'") == 0
+
+
+def test_the_broker_settings_are_the_safe_ones(redis_url: str) -> None:
+    conf = app.conf
+    assert conf.accept_content == ["json"]
+    assert conf.task_ignore_result
+    assert not conf.result_backend
+    assert not conf.task_acks_late
+    assert conf.worker_prefetch_multiplier == 1
+    assert all(entry["options"]["expires"] <= 5 for entry in conf.beat_schedule.values())
+    assert set(conf.beat_schedule) == {"tick", "plan", "sweep", "read_profiles"}
+
+
+def test_a_ring_without_a_broker_is_lost_and_nothing_else(set_environment: Callable[..., None]) -> None:
+    from scheduler import doorbell
+
+    set_environment(DULY_REDIS_URL=None)
+    doorbell.ring("deliver")
+    set_environment(DULY_REDIS_URL="redis://127.0.0.1:1/0")
+    doorbell._last.clear()
+    doorbell.ring("deliver", "plan")
+    doorbell.ring("no such task")
