@@ -1,0 +1,150 @@
+"""Where people act and the platform tells the page: every act is in the log before its webhook leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Coroutine
+from typing import Any
+
+from workers.sandbox import events
+from workers.sandbox.clock import Clock
+from workers.sandbox.log import Log, Record
+from workers.sandbox.people import Page
+from workers.sandbox.script import Act, write_script
+from workers.sandbox.webhooks import Webhooks
+from workers.sandbox.world import World
+
+#: One webhook in so many is delivered a second time, a little later.
+_REPEAT_ONE_IN = 50
+#: On the machine's own clock the script began so many seconds ago, so that there is something to see.
+_BACKLOG = 10 * 3600
+
+
+class Stage:
+    """The world, its clock, its log, and the line to the receiver of webhooks."""
+
+    def __init__(self, *, world: World, clock: Clock, log: Log, webhooks: Webhooks, seed: int) -> None:
+        """``world`` has already recalled the log."""
+        self.world, self.clock, self.log, self.webhooks = world, clock, log, webhooks
+        self._seed = seed
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._player: asyncio.Task[None] | None = None
+        self._told = 0
+        self.acts_total = 0
+        self.evidence_delivered = 0
+
+    def record(self, record: Record) -> None:
+        """Something happened: the log first, then the state."""
+        self.log.append(record)
+        self.world.learn(record)
+
+    def spawn(self, what: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run it beside everything else."""
+        task = asyncio.create_task(what)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def resume(self) -> None:
+        """Go on where the log ends: tell again what was not acknowledged, play on what was being played."""
+        for record in list(self.world.open_events.values()):
+            self.spawn(self._tell(record))
+        if self.world.playing_since is not None:
+            self.play()
+
+    def play(self) -> bool:
+        """Begin the script, once; false when it had begun."""
+        if self._player is not None:
+            return False
+        if self.world.playing_since is None:
+            now = self.clock.read()
+            begin = self.clock.start if self.clock.is_virtual else now.at - _BACKLOG
+            self.record({"kind": "play", "at": begin, "real": now.real})
+        since = self.world.playing_since
+        assert since is not None  # the record above says so
+        script = write_script(self._seed, list(self.world.people.values()), list(self.world.pages.values()), since)
+        self.acts_total = sum(act.kind != "block" for act in script)
+        self._player = asyncio.create_task(self._play(script))
+        return True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether everything scripted has happened."""
+        return self._player is not None and self._player.done()
+
+    async def act(self, act: Act) -> bool:
+        """A person does something; true when the page acknowledged it (or need not know)."""
+        now = self.clock.read()
+        common = {"id": act.id, "psid": act.psid, "at": act.at, "real": now.real}
+        if act.kind == "block":
+            self.record({"kind": "block", **common})
+            await self.log.safe()
+            return True
+        person = self.world.people[act.psid]
+        page = self.world.pages[person.page_id]
+        record = {
+            "kind": "inbound",
+            **common,
+            "page_id": page.id,
+            "event": act.kind,
+            "opens": act.opens_window,
+            "intent": act.intent,
+            "body": events.inbound(page, person, act).decode(),
+        }
+        self.record(record)
+        await self.log.safe()
+        return await self._tell(record)
+
+    async def follow(
+        self, page: Page, psid: str, message_id: str, content: dict[str, Any], echoed: asyncio.Event
+    ) -> None:
+        """What comes of an accepted message: its echo, then its delivery, then perhaps that it was read."""
+        chance = hashlib.sha256(message_id.encode()).digest()
+        await self.log.safe()
+        await self._evidence(psid, events.echo(page, psid, self.clock.read().at, message_id, content))
+        echoed.set()
+        await asyncio.sleep(0.05 + chance[0] / 500)
+        await self._evidence(psid, events.delivery(page, psid, self.clock.read().at, message_id))
+        if chance[1] % 10 < 6:
+            seen = self.clock.read().at + 60 * (1 + chance[2] / 3)
+            await asyncio.sleep(self.clock.real_seconds_until(seen))
+            await self._evidence(psid, events.read(page, psid, self.clock.read().at))
+
+    async def stop(self) -> None:
+        """End everything that is under way."""
+        running = [*self._tasks, *([self._player] if self._player else [])]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self.webhooks.close()
+
+    async def _play(self, script: list[Act]) -> None:
+        for act in script:
+            if act.id in self.world.happened:
+                continue
+            await asyncio.sleep(self.clock.real_seconds_until(act.at))
+            self.spawn(self.act(act))
+
+    async def _tell(self, record: Record) -> bool:
+        psid, body, event_id = record["psid"], record["body"].encode(), record["id"]
+
+        def answered(status: int | None, real: float, tried: int) -> None:
+            kind = "acknowledged" if status == 200 else "not_acknowledged"
+            self.record({"kind": kind, "id": event_id, "status": status, "real": real, "try": tried})
+
+        delivered = await self.webhooks.deliver(psid, body, answered)
+        if not delivered:
+            self.record({"kind": "given_up", "id": event_id, "real": self.clock.read().real})
+        self._told += 1
+        if self._told % _REPEAT_ONE_IN == 0:
+            self.spawn(self._repeat(psid, body, answered))
+        return delivered
+
+    async def _repeat(self, psid: str, body: bytes, answered: Any) -> None:
+        await asyncio.sleep(0.2 + self._told % 7 / 3)
+        await self.webhooks.deliver(psid, body, answered)
+
+    async def _evidence(self, psid: str, body: bytes) -> None:
+        if await self.webhooks.deliver(psid, body):
+            self.evidence_delivered += 1
