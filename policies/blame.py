@@ -1,0 +1,65 @@
+"""Which rules are to blame, and the one reason code that speaks for them."""
+
+from __future__ import annotations
+
+from policies.case import Case
+from policies.decision import PRECEDENCE
+from policies.intervals import Intervals, usable
+from policies.rules import frequency_cap, messaging_window, quiet_hours
+from policies.rules.holds import HOLDS
+from policies.rules.rule import Rule
+
+_ORDER = {name: place for place, name in enumerate(PRECEDENCE)}
+_RULES: dict[str, Rule] = {
+    rule.name: rule
+    for rule in sorted((messaging_window.RULE, *HOLDS), key=lambda rule: _ORDER[rule.name])
+}  # fmt: skip
+
+
+def closed_now(case: Case, *, also: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The rules that do not permit now, and ``also``, by precedence: who is to blame for a ``defer``."""
+    instant: Intervals = ((case.now, case.now + case.remaining + 1),)
+    closed = [name for name, rule in _RULES.items() if rule.narrow(case, instant) != instant]
+    return tuple(sorted((*closed, *also), key=_ORDER.__getitem__))
+
+
+def to_blame(case: Case) -> tuple[str, ...]:
+    """The rules to blame for a ``deny`` that no bar explains, by precedence.
+
+    Every rule whose relaxation alone would leave something; else every rule that by itself leaves nothing; else every
+    rule that restricts at all. To relax a rule is to let it always permit; ``schedule`` relaxed reaches to 30 days.
+    """
+    relaxed = tuple(name for name in _RULES if _left_without(case, name))
+    if relaxed:
+        return relaxed
+    span: Intervals = ((case.now, case.horizon),)
+    alone = tuple(name for name, rule in _RULES.items() if not usable(rule.narrow(case, span), case.remaining))
+    return alone or tuple(
+        name for name, rule in _RULES.items() if rule.narrow(case, case.whole) != case.whole
+    )  # fmt: skip
+
+
+def reason_of(case: Case, because: tuple[str, ...]) -> str:
+    """The code of the first of the blamed rules, save where the messaging window closes before something else opens."""
+    if because[0] == messaging_window.NAME and (grounded := usable(messaging_window.grounded(case), case.remaining)):
+        # The window is still open: it is the other rule's times that come too late. Where two such rules stand in the
+        # way, neither's relaxation alone helps, and none is blamed beside the window; the code still tells the truth.
+        if _comes_too_late(case, because, quiet_hours.RULE, grounded):
+            return "window_closes_in_quiet_hours"
+        if _comes_too_late(case, because, frequency_cap.RULE, grounded):
+            return "window_closes_before_cap"
+    return _RULES[because[0]].reason(case)
+
+
+def _comes_too_late(case: Case, because: tuple[str, ...], rule: Rule, grounded: Intervals) -> bool:
+    if rule.name in because:
+        return True
+    return because == (messaging_window.NAME,) and not usable(rule.narrow(case, grounded), case.remaining)
+
+
+def _left_without(case: Case, relaxed: str) -> bool:
+    times = case.whole if relaxed == messaging_window.NAME else messaging_window.grounded(case)
+    for hold in HOLDS:
+        if hold.name != relaxed:
+            times = hold.narrow(case, times)
+    return bool(usable(times, case.remaining))

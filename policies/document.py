@@ -1,0 +1,206 @@
+"""A policy document as written (`*.policy.toml`): read, merged with what it extends, written out canonically."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from policies.local_time import known_zones
+from policies.platform_pack import platform_pack, platform_packs
+from policies.readers import read_cap, read_categories, read_duration, read_hours, read_id
+from policies.terms import WEEKDAYS, Cap, Gap, Hours, UnknownZone, clock_time, duration
+from policies.toml_source import PolicyError, Table, read_toml
+
+_MODES = ("all_candidates", "hold", "fallback")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
+_PACKS = ("platform/messenger",)
+
+_Entry = TypeVar("_Entry", Hours, Cap, Gap)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a document says itself: None where it leaves something to what it extends, or to the defaults."""
+
+    name: str
+    extends: str | None
+    packs: tuple[str, ...] | None
+    jurisdictions: str | None
+    margin: int | None
+    hours: tuple[Hours, ...]
+    caps: tuple[Cap, ...]
+    gaps: tuple[Gap, ...]
+    mode: str | None
+    zone: str | None
+    table: Table
+    unknown_zone_table: Table | None
+
+    def error_at_extends(self, message: str) -> PolicyError:
+        """An error about the line that says ``extends``."""
+        return self.table.error("extends", message)
+
+    def completed(self, base: Document | None) -> Document:
+        """The whole document: over ``base``, tables merge key by key and lists by id. Raises PolicyError."""
+        below = base or _DEFAULTS
+        mode = self.mode if self.mode is not None else below.unknown_zone.mode
+        zone = self.zone if self.zone is not None else below.unknown_zone.zone
+        if mode != "fallback":
+            if self.zone is not None and self.unknown_zone_table:
+                raise self.unknown_zone_table.error("zone", f"serves mode `fallback` alone, and the mode is `{mode}`")
+            zone = ""
+        elif not zone and self.unknown_zone_table:
+            raise self.unknown_zone_table.error("mode", "`fallback` needs a `zone` to fall back to")
+        packs = self.packs if self.packs is not None else below.packs
+        margin = self.margin if self.margin is not None else below.margin
+        if margin >= platform_pack(packs[0]).window:
+            raise self.table.error("packs", "has a messaging window that the margin uses up")
+        return Document(
+            name=self.name,
+            packs=packs,
+            jurisdictions=self.jurisdictions if self.jurisdictions is not None else below.jurisdictions,
+            margin=margin,
+            hours=_merged(below.hours, self.hours),
+            caps=_merged(below.caps, self.caps),
+            gaps=_merged(below.gaps, self.gaps),
+            unknown_zone=UnknownZone(mode=mode, zone=zone),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A whole document, with nothing left to others."""
+
+    name: str
+    packs: tuple[str, ...]
+    jurisdictions: str
+    margin: int
+    hours: tuple[Hours, ...]
+    caps: tuple[Cap, ...]
+    gaps: tuple[Gap, ...]
+    unknown_zone: UnknownZone
+
+
+_DEFAULTS = Document(
+    name="", packs=_PACKS, jurisdictions="off", margin=0, hours=(), caps=(), gaps=(), unknown_zone=UnknownZone()
+)
+
+
+def read_document(text: str, *, where: str) -> Written:
+    """What the document says. Raises PolicyError naming file, line and key where it says something impossible."""
+    document = read_toml(text, where=where)
+    about = document.table("policy")
+    if about is None:
+        raise PolicyError(where, 1, "policy", "the table [policy] is missing")
+    name = about.text("name")
+    if not _NAME.fullmatch(name):
+        raise about.error("name", f"`{name}` must be letters, digits, spaces, `.`, `_` and `-`")
+    window = document.table("messaging_window")
+    margin = None
+    if window:
+        if window.has("margin"):
+            margin = read_duration(window, "margin", least=0, longest=24 * 3600 - 1)
+        window.done()
+    unknown = document.table("unknown_zone")
+    mode = zone = None
+    if unknown:
+        mode = unknown.choice("mode", _MODES) if unknown.has("mode") else None
+        zone = unknown.text("zone") if unknown.has("zone") else None
+        if zone is not None and zone not in known_zones():
+            raise unknown.error("zone", f"`{zone}` is no IANA time zone, such as Europe/Berlin")
+        unknown.done()
+    consent = document.table("consent")
+    if consent:
+        consent.choice("require", ("inbound",), "inbound")
+        consent.done()
+    written = Written(
+        name=name,
+        extends=about.text("extends") if about.has("extends") else None,
+        packs=_packs(about) if about.has("packs") else None,
+        jurisdictions=about.choice("jurisdictions", ("courtesy", "legal", "off"))
+        if about.has("jurisdictions")
+        else None,
+        margin=margin,
+        hours=_entries(document, "permitted_hours", read_hours),
+        caps=_entries(document, "frequency_cap", read_cap),
+        gaps=_entries(document, "minimum_gap", _read_gap),
+        mode=mode,
+        zone=zone,
+        table=about,
+        unknown_zone_table=unknown,
+    )
+    about.done()
+    document.done()
+    return written
+
+
+def canonical_text(document: Document) -> str:
+    """The document in the one spelling that its version is taken of. ``read_document`` reads it back."""
+    lines = [
+        "[policy]",
+        f"name = {_toml(document.name)}",
+        f"packs = {_toml(document.packs)}",
+        f"jurisdictions = {_toml(document.jurisdictions)}",
+        "",
+        "[messaging_window]",
+        f"margin = {_toml(duration(document.margin))}",
+    ]
+    for hours in document.hours:
+        lines += ["", "[[permitted_hours]]", *_head(hours)]
+        for day, row in zip(WEEKDAYS, hours.rows, strict=True):
+            if row is not None:
+                lines.append(f"{day} = {_toml([[clock_time(start), clock_time(end)] for start, end in row])}")
+    for cap in document.caps:
+        per = cap.calendar or duration(cap.period)
+        lines += ["", "[[frequency_cap]]", *_head(cap), f"limit = {cap.limit}", f"per = {_toml(per)}"]
+    for gap in document.gaps:
+        lines += ["", "[[minimum_gap]]", *_head(gap), f"between = {_toml(duration(gap.between))}"]
+    lines += ["", "[unknown_zone]", f"mode = {_toml(document.unknown_zone.mode)}"]
+    if document.unknown_zone.zone:
+        lines.append(f"zone = {_toml(document.unknown_zone.zone)}")
+    lines += ["", "[consent]", 'require = "inbound"', ""]
+    return "\n".join(lines)
+
+
+def _packs(about: Table) -> tuple[str, ...]:
+    packs = about.texts("packs")
+    for name in packs:
+        if name not in platform_packs():
+            raise about.error("packs", f"`{name}` is no pack; known are {', '.join(platform_packs())}")
+    if len(packs) != 1:
+        raise about.error("packs", "must name the one platform that is sent through")
+    return packs
+
+
+def _read_gap(table: Table) -> Gap:
+    return Gap(id=read_id(table), applies_to=read_categories(table), between=read_duration(table, "between"))
+
+
+def _entries(document: Table, key: str, read: Callable[[Table], _Entry]) -> tuple[_Entry, ...]:
+    found: dict[str, _Entry] = {}
+    for table in document.tables(key):
+        entry = read(table)
+        if entry.id in found:
+            raise table.error("id", f"`{entry.id}` is here twice")
+        found[entry.id] = entry
+        # Every key that an entry of its kind may have, whether or not this one has it.
+        table.done(also=("applies_to", "daily", *WEEKDAYS) if key == "permitted_hours" else ("applies_to",))
+    return tuple(found.values())
+
+
+def _merged(base: Sequence[_Entry], own: Sequence[_Entry]) -> tuple[_Entry, ...]:
+    merged: dict[str, _Entry] = {}
+    for entries in (base, own):
+        merged.update((entry.id, entry) for entry in entries)
+    return tuple(merged[id_] for id_ in sorted(merged))
+
+
+def _head(entry: Hours | Cap | Gap) -> list[str]:
+    return [f"id = {_toml(entry.id)}", *([f"applies_to = {_toml(entry.applies_to)}"] if entry.applies_to else [])]
+
+
+def _toml(value: object) -> str:
+    # Names, ids and zones are plain ASCII (checked where they are read), so JSON's spelling is TOML's.
+    return json.dumps(value)

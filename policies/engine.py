@@ -1,0 +1,126 @@
+"""From facts to a decision: the one evaluator that preview, plan and dispatch share.
+
+    permitted = (ground ∪ ground ∪ …) ∩ hold ∩ hold ∩ … ∩ [not_before, expires_at)
+
+A bar returns the empty set; an open-ended hold gives no times yet and names what ends it. Verdict, next instant,
+deadline and blame are all read off that one set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from policies.blame import closed_now, reason_of, to_blame
+from policies.case import Case, case_of
+from policies.decision import Decision
+from policies.facts import Facts
+from policies.intervals import NEVER, Intervals, usable
+from policies.policy import Policy
+from policies.rules import handover, kill_switch, messaging_window, schedule, suppression, unknown_zone
+from policies.rules.holds import HOLDS
+from policies.rules.rule import Hold
+
+#: The open-ended holds by precedence.
+_OPEN_ENDED: tuple[tuple[str, Callable[[Case], Hold | None]], ...] = (
+    (kill_switch.NAME, kill_switch.hold),
+    (handover.NAME, handover.hold),
+    (unknown_zone.NAME, unknown_zone.hold),
+)
+
+
+def decide(policy: Policy, facts: Facts, now: int, *, min_remaining: int = 0) -> Decision:
+    """Whether the message may go at ``now`` (epoch seconds UTC), and if not, when.
+
+    It may go where it would stay permitted for ``min_remaining`` more seconds. Never raises: a rule that does is a
+    ``deny`` with the reason ``rule_error``.
+    """
+    try:
+        return judge(case_of(policy, facts, now, min_remaining))
+    except Exception:  # whatever a rule raises, nothing may be sent on its account: fail closed
+        return Decision(verdict="deny", because=(broken_rule(policy, facts, now, min_remaining),), reason="rule_error")
+
+
+def permitted(policy: Policy, facts: Facts, now: int) -> Intervals:
+    """Every instant from ``now`` to the horizon at which the message may go. Empty under a bar or an open-ended hold.
+
+    The same set that ``decide`` reads; raises what a rule raises.
+    """
+    case = case_of(policy, facts, now, 0)
+    if suppression.barred(facts) or schedule.expired(case) or unknown_zone.impossible(case):
+        return NEVER
+    if any(hold(case) for _, hold in _OPEN_ENDED):
+        return NEVER
+    return _times(case)
+
+
+def judge(case: Case) -> Decision:
+    """The decision on a case. Raises what a rule raises."""
+    facts, now = case.facts, case.now
+    barred = suppression.barred(facts)
+    if barred is not None:
+        return Decision(verdict="deny", because=(suppression.NAME,), reason=barred)
+    if schedule.expired(case):
+        return Decision(verdict="deny", because=(schedule.NAME,), reason="expired")
+    if case.binding.uncertain and unknown_zone.impossible(case):
+        return Decision(verdict="deny", because=(unknown_zone.NAME,), reason=unknown_zone.NAME)
+    times = usable(_times(case), case.remaining)
+    if not times:
+        because = to_blame(case)
+        return Decision(verdict="deny", because=because, reason=reason_of(case, because))
+    if (
+        facts.kill_switch
+        or facts.page_stopped
+        or facts.campaign_paused
+        or facts.held
+        or facts.handover
+        or case.binding.held
+    ):
+        return _held(case, times)
+    start, end = times[0]
+    ground = messaging_window.ground_at(case, start)
+    if start <= now:
+        return Decision(verdict="send", at=now, ground=ground, closes_at=end, deadline=times[-1][1])
+    because = closed_now(case)
+    return Decision(
+        verdict="defer", at=start, ground=ground, closes_at=end, deadline=times[-1][1],
+        because=because, reason=reason_of(case, because),
+    )  # fmt: skip
+
+
+def broken_rule(policy: Policy, facts: Facts, now: int, min_remaining: int) -> str:
+    """The name of the rule that raises on this case, for the record."""
+    try:
+        case = case_of(policy, facts, now, min_remaining)
+    except Exception:  # where the contact is could not be made out
+        return unknown_zone.NAME
+    for name, asked in (
+        (suppression.NAME, suppression.findings), (kill_switch.NAME, kill_switch.findings),
+        (messaging_window.NAME, messaging_window.RULE.findings), (handover.NAME, handover.findings),
+        *((hold.name, hold.findings) for hold in HOLDS),
+    ):  # fmt: skip
+        try:
+            asked(case)
+        except Exception:  # this is the one
+            return name
+    return unknown_zone.NAME
+
+
+def _times(case: Case) -> Intervals:
+    times = messaging_window.grounded(case)
+    for hold in HOLDS:
+        if not times:
+            break
+        times = hold.narrow(case, times)
+    return times
+
+
+def _held(case: Case, times: Intervals) -> Decision:
+    # Something would be left without the hold, so the message waits; nobody knows until when.
+    holds = [(name, found) for name, hold in _OPEN_ENDED if (found := hold(case)) is not None]
+    because = closed_now(case, also=tuple(name for name, _ in holds))
+    first = min(holds, key=lambda each: because.index(each[0]))
+    codes = {name: found.reason for name, found in holds}
+    return Decision(
+        verdict="defer", deadline=times[-1][1], because=because,
+        reason=codes.get(because[0]) or reason_of(case, because), wakes_on=first[1].wakes_on,
+    )  # fmt: skip

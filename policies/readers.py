@@ -1,0 +1,111 @@
+"""The parts that policy documents and packs share: hours, caps, durations, categories."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from policies.facts import CATEGORIES
+from policies.terms import WEEKDAYS, Cap, Hours, Row, Source
+from policies.toml_source import Table
+
+DAY = 86_400
+#: Facts hold the sends of the last 30 days, so no period may be longer.
+LONGEST = 30 * DAY
+
+_DURATION = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_SIZES = (7 * DAY, DAY, 3600, 60, 1)
+_CLOCK = re.compile(r"(\d\d):(\d\d)")
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+def read_id(table: Table) -> str:
+    """The entry's ``id``."""
+    found = table.text("id")
+    if not _ID.fullmatch(found):
+        raise table.error("id", f"`{found}` must be lower-case letters, digits, `-` and `_`")
+    return found
+
+
+def read_categories(table: Table) -> tuple[str, ...]:
+    """``applies_to``, in the categories' own order; empty for all of them."""
+    if not table.has("applies_to"):
+        return ()
+    found = table.texts("applies_to")
+    if not found:
+        raise table.error("applies_to", "is empty: leave it out to mean all categories")
+    for name in found:
+        if name not in CATEGORIES:
+            raise table.error("applies_to", f"`{name}` is none of {', '.join(CATEGORIES)}")
+    return tuple(name for name in CATEGORIES if name in found)
+
+
+def read_duration(table: Table, key: str, *, least: int = 1, longest: int = LONGEST, default: str | None = None) -> int:
+    """Seconds, from text such as "90s", "5m", "1h30m", "24h", "7d"."""
+    written = table.text(key, default)
+    found = _DURATION.fullmatch(written)
+    if not found or not written:
+        raise table.error(key, f"`{written}` is no duration; write it like 5m, 24h or 7d")
+    seconds = sum(int(count) * size for count, size in zip(found.groups(), _SIZES, strict=True) if count)
+    if not least <= seconds <= longest:
+        raise table.error(key, f"`{written}` must be from {least} to {longest} seconds")
+    return seconds
+
+
+def read_rows(table: Table) -> tuple[Row | None, ...]:
+    """``daily``, overridden by ``mon`` … ``sun``. A day with neither is open."""
+    daily = _row(table, "daily") if table.has("daily") else None
+    return tuple(_row(table, day) if table.has(day) else daily for day in WEEKDAYS)
+
+
+def read_hours(table: Table, *, source: Source | None = None, applies_to: tuple[str, ...] | None = None) -> Hours:
+    """An entry of ``permitted_hours``. A pack says ``applies_to`` for all of its entries."""
+    return Hours(
+        id=read_id(table),
+        applies_to=read_categories(table) if applies_to is None else applies_to,
+        rows=read_rows(table),
+        source=source,
+    )
+
+
+def read_cap(table: Table, *, source: Source | None = None, applies_to: tuple[str, ...] | None = None) -> Cap:
+    """An entry of ``frequency_cap``."""
+    per = table.text("per")
+    calendar = per if per in ("day", "week") else ""
+    return Cap(
+        id=read_id(table),
+        applies_to=read_categories(table) if applies_to is None else applies_to,
+        limit=table.whole("limit", least=1),
+        period=0 if calendar else read_duration(table, "per"),
+        calendar=calendar,
+        source=source,
+    )
+
+
+def _row(table: Table, key: str) -> Row:
+    value = table.raw(key)
+    if not isinstance(value, list):
+        raise table.error(key, 'must be a list of periods, such as [["08:00", "21:00"]]')
+    periods = []
+    for period in value:
+        if not isinstance(period, list) or len(period) != 2:
+            raise table.error(key, f'`{period}` is no period; write it like ["08:00", "21:00"]')
+        start, end = (_clock(table, key, written) for written in period)
+        if start >= end:
+            raise table.error(key, f"`{period[0]}`-`{period[1]}` must end after it starts; split it at midnight")
+        periods.append((start, end))
+    periods.sort()
+    for earlier, later in pairwise(periods):
+        if later[0] < earlier[1]:
+            raise table.error(key, "has periods that overlap")
+    return tuple(periods)
+
+
+def _clock(table: Table, key: str, written: object) -> int:
+    found = _CLOCK.fullmatch(written) if isinstance(written, str) else None
+    if not found:
+        raise table.error(key, f"`{written}` is no time of day; write it like 08:00")
+    hour, minute = int(found[1]), int(found[2])
+    if minute > 59 or hour > 24 or (hour == 24 and minute):
+        raise table.error(key, f"`{written}` is no time of day; the last is 24:00")
+    return hour * 3600 + minute * 60

@@ -1,0 +1,8 @@
+"""The holds that end by themselves, in the order in which they are applied."""
+
+from __future__ import annotations
+
+from policies.rules import frequency_cap, minimum_gap, quiet_hours, schedule
+from policies.rules.rule import Rule
+
+HOLDS: tuple[Rule, ...] = (schedule.RULE, minimum_gap.RULE, frequency_cap.RULE, quiet_hours.RULE)

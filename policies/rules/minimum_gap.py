@@ -1,0 +1,45 @@
+"""A pause after each send."""
+
+from __future__ import annotations
+
+from policies.case import Case
+from policies.decision import Finding
+from policies.intervals import Intervals, subtract, union
+from policies.rules.rule import Rule, all_time, finding, standing
+from policies.terms import Gap, binds, duration
+
+NAME = "minimum_gap"
+
+
+def narrow(case: Case, times: Intervals) -> Intervals:
+    """Those that are far enough from every send that counts."""
+    if case.facts.sends:
+        for gap in case.binding.gaps:
+            times = subtract(times, _closed(case, gap))
+    return times
+
+
+def _closed(case: Case, gap: Gap) -> Intervals:
+    return union((send.at, send.at + gap.between) for send in case.facts.sends if binds(gap.applies_to, send.category))
+
+
+def _reason(case: Case) -> str:  # noqa: ARG001 - a rule's reason is asked of the case
+    return "minimum_gap"
+
+
+def _findings(case: Case) -> list[Finding]:
+    found = []
+    for gap in case.binding.gaps:
+        last = max((send.at for send in case.facts.sends if binds(gap.applies_to, send.category)), default=None)
+        words = f"{gap.id}: at least {duration(gap.between)} between messages; "
+        words += "none was sent lately" if last is None else f"the last went at {case.shown(last)}"
+        found.append(
+            finding(
+                case, NAME, subtract(all_time(case), _closed(case, gap)), reason=NAME, words=words,
+                id=gap.id, between=gap.between, last_send=last,
+            )
+        )  # fmt: skip
+    return found or [standing(NAME, reason=None, words="no gap between messages is asked for")]
+
+
+RULE = Rule(NAME, narrow, _reason, _findings)

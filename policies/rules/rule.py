@@ -1,0 +1,60 @@
+"""What every rule has: its name, the times at which it permits, its reason, its findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from policies.case import HORIZON, Case
+from policies.decision import Finding
+from policies.intervals import Intervals, covers, usable
+
+
+class Hold(NamedTuple):
+    """An open-ended hold: it gives no times yet, and names what ends it."""
+
+    reason: str
+    wakes_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as the engine sees it."""
+
+    name: str
+    #: The part of the given times, none of them past the horizon, in which the rule permits.
+    narrow: Callable[[Case, Intervals], Intervals]
+    #: The code of why it does not.
+    reason: Callable[[Case], str]
+    #: What it has to say on the case, permitting or not: at least one finding.
+    findings: Callable[[Case], list[Finding]]
+
+
+def finding(
+    case: Case, rule: str, times: Intervals, *, reason: str, words: str, citation: str | None = None, **numbers: object
+) -> Finding:
+    """A finding of a rule that permits at ``times`` (out of the time up to the horizon)."""
+    permits = covers(times, case.now, case.remaining)
+    later = usable(times, case.remaining)
+    return Finding(
+        rule=rule,
+        reason=None if permits else reason,
+        permits_now=permits,
+        next_at=case.now if permits else later[0][0] if later else None,
+        numbers=numbers,
+        citation=citation,
+        words=words,
+    )
+
+
+def standing(rule: str, *, reason: str | None, words: str, **numbers: object) -> Finding:
+    """A finding of a rule that no passing of time changes: it permits where there is no reason."""
+    return Finding(
+        rule=rule, reason=reason, permits_now=reason is None, next_at=None, numbers=numbers, citation=None, words=words
+    )
+
+
+def all_time(case: Case) -> Intervals:
+    """The time up to 30 days from now: what ``findings`` narrow."""
+    return ((case.now, case.now + HORIZON),)

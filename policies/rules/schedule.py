@@ -1,0 +1,48 @@
+"""The message's own times: not before, and not from its expiry on."""
+
+from __future__ import annotations
+
+from policies.case import Case
+from policies.decision import Finding
+from policies.intervals import Intervals, clip
+from policies.rules.rule import Rule, all_time, finding
+
+NAME = "schedule"
+
+
+def narrow(case: Case, times: Intervals) -> Intervals:
+    """Those at which the message is due and not expired."""
+    facts = case.facts
+    if not times or (facts.not_before is None and facts.expires_at is None):
+        return times
+    start = times[0][0] if facts.not_before is None else facts.not_before
+    end = times[-1][1] if facts.expires_at is None else facts.expires_at
+    return clip(times, start, end)
+
+
+def expired(case: Case) -> bool:
+    """Whether the message's time has run out: a bar."""
+    return case.facts.expires_at is not None and case.facts.expires_at <= case.now
+
+
+def _reason(case: Case) -> str:
+    waits = case.facts.not_before is not None and case.now < case.facts.not_before
+    return "not_before" if waits and not expired(case) else "expired"
+
+
+def _findings(case: Case) -> list[Finding]:
+    facts = case.facts
+    parts = []
+    if facts.not_before is not None:
+        parts.append(f"not before {case.shown(facts.not_before)}")
+    if facts.expires_at is not None:
+        parts.append(f"{'expired' if expired(case) else 'expires'} at {case.shown(facts.expires_at)}")
+    return [
+        finding(
+            case, NAME, narrow(case, all_time(case)), reason=_reason(case), words=", ".join(parts) or "any time",
+            not_before=facts.not_before, expires_at=facts.expires_at,
+        )
+    ]  # fmt: skip
+
+
+RULE = Rule(NAME, narrow, _reason, _findings)

@@ -1,0 +1,190 @@
+"""TOML that knows its lines, so that whoever wrote a file is told where to look."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection
+
+Path = tuple[str | int, ...]
+
+
+class PolicyError(ValueError):
+    """A document that cannot be used: ``where`` (file), ``line`` (from 1), ``key`` and what is wrong with it."""
+
+    def __init__(self, where: str, line: int, key: str, message: str) -> None:
+        self.where = where
+        self.line = line
+        self.key = key
+        self.message = message
+        place = f"{where}:{line}" if line else where
+        super().__init__(f"{place}: {f'`{key}`: ' if key else ''}{message}")
+
+
+class Table:
+    """One table of a document being read: takes its keys one by one and refuses those nobody asked for."""
+
+    def __init__(self, values: dict[str, object], *, where: str, lines: dict[Path, int], path: Path = ()) -> None:
+        self._values = values
+        self.where = where
+        self._lines = lines
+        self._path = path
+        self._taken: set[str] = set()
+
+    def has(self, key: str) -> bool:
+        """Whether the key is there."""
+        return key in self._values
+
+    def keys(self) -> list[str]:
+        """The keys that are there, as written."""
+        return list(self._values)
+
+    def error(self, key: str, message: str, *deeper: str | int) -> PolicyError:
+        """An error about this key of this table (or about the table itself, where ``key`` is empty)."""
+        path: Path = (*self._path, key, *deeper) if key else self._path
+        line = 0
+        for length in range(len(path), 0, -1):
+            if path[:length] in self._lines:
+                line = self._lines[path[:length]]
+                break
+        named = ".".join(str(part) for part in path if not isinstance(part, int))
+        return PolicyError(self.where, line, named, message)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A non-empty string; required without a default."""
+        value = self._take(key, default)
+        if not isinstance(value, str) or (not value.strip() and value != default):
+            raise self.error(key, f"must be a text, not {_shown(value)}")
+        return value
+
+    def choice(self, key: str, among: Collection[str], default: str | None = None) -> str:
+        """One of these strings."""
+        value = self.text(key, default)
+        if value not in among:
+            raise self.error(key, f"`{value}` is none of {', '.join(among)}")
+        return value
+
+    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """A list of strings, none twice."""
+        value = self._take(key, default)
+        if isinstance(value, tuple):
+            return value
+        if not isinstance(value, list) or not all(isinstance(each, str) and each.strip() for each in value):
+            raise self.error(key, f"must be a list of texts, not {_shown(value)}")
+        if len(set(value)) != len(value):
+            raise self.error(key, "names something twice")
+        return tuple(value)
+
+    def whole(self, key: str, *, least: int) -> int:
+        """An integer of at least ``least``."""
+        value = self._take(key, None)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise self.error(key, f"must be a whole number of at least {least}, not {_shown(value)}")
+        return value
+
+    def raw(self, key: str) -> object:
+        """Whatever stands there; required."""
+        return self._take(key, None)
+
+    def table(self, key: str) -> Table | None:
+        """The sub-table of this name, or None."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        self._taken.add(key)
+        if not isinstance(value, dict):
+            raise self.error(key, f"must be a table, [{key}], not {_shown(value)}")
+        return Table(value, where=self.where, lines=self._lines, path=(*self._path, key))
+
+    def tables(self, key: str) -> list[Table]:
+        """The tables of an array of tables; none where the key is absent."""
+        value = self._values.get(key, [])
+        self._taken.add(key)
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise self.error(key, f"must be a list of tables, [[{key}]], not {_shown(value)}")
+        return [
+            Table(each, where=self.where, lines=self._lines, path=(*self._path, key, number))
+            for number, each in enumerate(value)
+        ]
+
+    def done(self, *, also: Collection[str] = ()) -> None:
+        """Every key was asked for, or is one of ``also``. Raises PolicyError naming the first other, and the known."""
+        for key in self._values:
+            if key not in self._taken and key not in also:
+                known = ", ".join(sorted({*self._taken, *also}))
+                raise self.error(key, f"is not known here; known are {known}")
+
+    def _take(self, key: str, default: object) -> object:
+        self._taken.add(key)
+        if key in self._values:
+            return self._values[key]
+        if default is None:
+            raise self.error("", f"`{key}` is missing")
+        return default
+
+
+def read_toml(text: str, *, where: str) -> Table:
+    """The document as a table. Raises PolicyError with the line where it is no TOML."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+), column \d+\)", str(error))
+        line = int(found[1]) if found else text.count("\n") + 1
+        raise PolicyError(where, line, "", f"is not TOML: {error}") from error
+    return Table(values, where=where, lines=_find_lines(text))
+
+
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+))*)\s*=""")
+_STRING = re.compile(
+    r'''"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*''',
+    re.DOTALL,
+)
+
+
+def _find_lines(text: str) -> dict[Path, int]:
+    # tomllib keeps no positions. The text is known to be valid TOML, so it is enough to blank what could look like
+    # structure (strings, comments) and to follow headers and keys at bracket depth 0.
+    blanked = _STRING.sub(_blank, text)
+    lines: dict[Path, int] = {}
+    counts: dict[Path, int] = {}
+    table: Path = ()
+    depth = 0
+    for number, (plain, whole) in enumerate(zip(blanked.split("\n"), text.split("\n"), strict=True), start=1):
+        if depth == 0 and (header := _HEADER.match(plain)):
+            table = _resolve(_split(whole.strip().strip("[]").split("]")[0]), counts, array=header[1] == "[[")
+            lines.setdefault(table, number)
+            continue
+        if depth == 0 and (key := _KEY.match(whole)):
+            path = table
+            for part in _split(key[1]):
+                path = (*path, part)
+                lines.setdefault(path, number)
+        depth += sum(plain.count(mark) for mark in "[{") - sum(plain.count(mark) for mark in "]}")
+    return lines
+
+
+def _blank(found: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", found[0])
+
+
+def _split(dotted: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in dotted.split(".")]
+
+
+def _resolve(parts: list[str], counts: dict[Path, int], *, array: bool) -> Path:
+    path: Path = ()
+    for part in parts[:-1]:
+        path = (*path, part)
+        if path in counts:
+            path = (*path, counts[path] - 1)
+    path = (*path, parts[-1])
+    if not array:
+        return path
+    counts[path] = counts.get(path, 0) + 1
+    return (*path, counts[path] - 1)
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
