@@ -38,9 +38,14 @@ def _by_folded_name() -> dict[str, str]:
     return {name.casefold(): name for name in zone_names()}
 
 
+def known_zone(zone: str) -> str | None:
+    """The IANA zone called ``zone``, in its own spelling; None when there is none."""
+    return _by_folded_name().get(zone.strip().casefold())
+
+
 def check_zone(zone: str, *, field: str = "timezone") -> str:
     """The IANA zone called ``zone``, in its own spelling. Raises Invalid."""
-    found = _by_folded_name().get(zone.strip().casefold())
+    found = known_zone(zone)
     if found is None:
         raise Invalid(
             f"`{_shown(zone)}` is not an IANA time zone", field=field, way_out="use a name like America/New_York"

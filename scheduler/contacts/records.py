@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, cast
 
 from sqlmodel import Session, select
@@ -110,7 +111,7 @@ def _attributes(value: object) -> dict[str, Any]:
                 field=f"attributes.{str(name)[:64]}",
                 way_out="use letters, digits and underscores, up to 64",
             )
-        plain = each is None or isinstance(each, (bool, int, float, str))
+        plain = each is None or isinstance(each, (bool, int, str)) or (isinstance(each, float) and isfinite(each))
         if not plain or (isinstance(each, str) and (len(each) > _MAX_TEXT or not _storable(each))):
             raise Invalid(
                 "is neither text, number nor yes/no",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.keywords import match_keyword
-from scheduler.contacts.places import zone_names
+from scheduler.contacts.places import known_zone
 from scheduler.inbox.arrivals import Arrival
 from scheduler.inbox.lenient import milliseconds
 
@@ -118,8 +118,7 @@ def _optin(said: dict[str, Any]) -> Meaning:
     found = Meaning()
     zone = said.get("notification_messages_timezone")
     # A zone that nobody knows is no evidence; the rest of the event still counts.
-    if isinstance(zone, str) and zone in zone_names():
-        found.zone = zone
+    found.zone = known_zone(zone) if isinstance(zone, str) else None
     topic = next((name for name in (said.get("payload"), said.get("title")) if _is_name(name)), None)
     status = said.get("notification_messages_status")
     if isinstance(status, str) and status.upper().startswith("STOP"):

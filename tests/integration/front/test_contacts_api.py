@@ -72,6 +72,12 @@ def test_what_cannot_be_true_is_refused_and_nothing_kept(put: Any, row: Any, kno
     assert row("SELECT count(*) FROM contact")[0] == 0
 
 
+def test_a_number_that_is_none_is_refused(api: Any, page: Any) -> None:
+    path = f"/pages/{page.external_id}/contacts/7"
+    answer = api("PUT", path, content=b'{"attributes": {"a": 1e999}}', content_type="application/json")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "attributes.a")
+
+
 def test_a_stored_region_and_a_new_country_must_agree(put: Any) -> None:
     put("7", country="US", region="US-FL")
     answer = put("7", country="CA")
