@@ -54,7 +54,12 @@ def producer(url: str) -> Celery:
         broker_connection_timeout=1,
         # A front door waits for nobody: without a broker it answers all the same.
         broker_pool_acquire_timeout=1,
-        broker_transport_options={"socket_timeout": 1, "socket_connect_timeout": 1, "visibility_timeout": 3600},
+        broker_transport_options={
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+            "max_retries": 0,
+            "visibility_timeout": 3600,
+        },
     )
     return app
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import mmap
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ class Turns:
     def __init__(self) -> None:
         """Make both; children inherit them when they are forked."""
         # POSIX record locks on an unnamed file: per process (not per descriptor), and the kernel frees a dead one's.
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as the process lives
+        self._file, path = tempfile.mkstemp(prefix="duly-turns-")
+        os.unlink(path)
         self._flag = mmap.mmap(-1, 1)
 
     @contextmanager
@@ -38,7 +40,7 @@ class Turns:
 
     def close(self) -> None:
         """Let go of both; whoever inherited them keeps them."""
-        self._file.close()
+        os.close(self._file)
         self._flag.close()
 
     def drain(self) -> None:
