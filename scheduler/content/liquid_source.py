@@ -71,6 +71,13 @@ def check_source(source: str, *, field: str) -> frozenset[str]:
         analysis = compiled(source).analyze()
     except LiquidError as error:
         raise Invalid(*_words(error), field=field) from error
+    for name, spans in analysis.filters.items():
+        if name not in _environment.filters:
+            raise Invalid(
+                f"unknown filter `{name}` at {_place(source, spans[0].index)}",
+                field=field,
+                way_out="Liquid's own filters are known, save those that read the clock",
+            )
     for root, uses in analysis.globals.items():
         for use in uses:
             _check_name(root, list(use.segments), source, use.span.index, field)

@@ -9,10 +9,15 @@ from typing import Any, Protocol
 from liquid.exceptions import LiquidError
 
 from scheduler.content.liquid_source import Attributes, compiled
+from scheduler.content.variables import BY_EVENT
 from scheduler.errors import Invalid
 
 #: The platform takes texts of fewer than 2000 characters (Send API reference, ``text``).
 LONGEST_TEXT = 1999
+#: Root → its members without values, of all kinds of event.
+_OF_EVENTS: dict[str, dict[str, object]] = {
+    root: dict.fromkeys(members) for roots in BY_EVENT.values() for root, members in roots.items()
+}
 
 
 class CannotRender(Invalid):
@@ -81,9 +86,11 @@ def render(template: TemplateLike, contact: ContactLike, page: PageLike, variabl
             "attributes": Attributes(contact.attributes or {}),
         },
         "page": {"name": page.name},
-        **_EMPTY_EVENTS,
         **variables,
     }
+    # A known variable that the event did not fill renders empty.
+    for root, members in _OF_EVENTS.items():
+        names[root] = members | names.get(root, {})
     if template.utility_name is not None and template.utility_approved:
         parameters = {name: _filled(source, names, name) for name, source in body.get("parameters", {}).items()}
         return Rendered(locale=locale, utility_name=template.utility_name, utility_parameters=parameters)
@@ -114,10 +121,3 @@ def _filled(source: str, names: Mapping[str, Any], place: str) -> str:
     if len(text) > LONGEST_TEXT:
         raise CannotRender(f"{len(text)} characters, the platform takes {LONGEST_TEXT}", field=place)
     return text
-
-
-#: A known variable of an event that did not fill it renders empty.
-_EMPTY_EVENTS: dict[str, dict[str, None]] = {
-    "product": {"sku": None, "name": None},
-    "order": {"number": None, "carrier": None, "tracking": None},
-}

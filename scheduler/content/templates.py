@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, text
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import Session, col, select
 
 from scheduler.audit.record import record
@@ -100,7 +101,7 @@ def list_templates(session: Session, page_id: int) -> list[Template]:
         session.exec(
             select(Template)
             .where(Template.page_id == page_id)
-            .distinct(col(Template.name))
+            .ext(distinct_on(col(Template.name)))
             .order_by(col(Template.name), col(Template.version).desc())
         ).all()
     )
@@ -192,7 +193,9 @@ def _check_body(body: object, field: str, utility_name: str | None) -> dict[str,
             raise tag_refused(value, field=f"{field}.{key}")
         if key not in ("text", "parameters"):
             raise Invalid(
-                f"`{str(key)[:64]}` is not a part of a body", field=field, way_out="a body has text and parameters"
+                f"`{str(key)[:64]}` is not a part of a body",
+                field=f"{field}.{str(key)[:64]}",
+                way_out="a body has text and parameters",
             )
     source = body.get("text")
     if not isinstance(source, str) or not source.strip():

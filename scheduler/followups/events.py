@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text
 from sqlmodel import Session, select
 
 from scheduler.audit.record import record
@@ -18,6 +19,11 @@ from scheduler.followups.recipes import get_recipe
 from scheduler.followups.tables import BusinessEvent, Recipe
 from scheduler.pages.tables import Page
 
+_KEEP = text("""
+    INSERT INTO business_event (page_id, kind, key, body, occurred_at, received_at, plan_cursor)
+    VALUES (:page_id, :kind, :key, CAST(:body AS jsonb), :occurred_at, :now, 0)
+    ON CONFLICT (page_id, kind, key) DO NOTHING
+""")
 #: How far ahead of ours a shop's clock may be, seconds.
 _AHEAD = 300
 
@@ -56,15 +62,22 @@ def receive_event(
         raise Conflict(error.message, field="kind", way_out=error.way_out) from error
     if kind == ORDER_SHIPPED:
         _check_person(session, page, recipe, told)
-    inserted = session.execute(
-        insert(BusinessEvent)
-        .values(page_id=page.id, kind=kind, key=key, body=told, occurred_at=min(happened, now), received_at=now)
-        .on_conflict_do_nothing(index_elements=["page_id", "kind", "key"])
-        .returning(BusinessEvent.id)  # type: ignore[arg-type]  # a column, typed as its value
-    ).scalar_one_or_none()
+    session.flush()
+    inserted = session.connection().execute(
+        _KEEP,
+        {
+            "page_id": page.id,
+            "kind": kind,
+            "key": key,
+            "body": json.dumps(told),
+            "occurred_at": min(happened, now),
+            "now": now,
+        },
+    )
+    new = inserted.rowcount == 1
     event = _find(session, page.id, kind, key)
     assert event is not None  # inserted here, or by whoever made the conflict
-    if inserted is not None:
+    if new:
         record(
             session,
             actor=actor,
@@ -73,7 +86,7 @@ def receive_event(
             detail={"kind": kind, "key": key},
             now=now,
         )
-    return event, inserted is not None
+    return event, new
 
 
 def _find(session: Session, page_id: int, kind: str, key: str) -> BusinessEvent | None:

@@ -127,7 +127,7 @@ _LOG = (
     "message_log",
     {
         "message_id": "int8", "at": "int8", "to_state": "text", "reason": "text", "actor": "text", "verdict": "text",
-        "until": "int8", "because": "text[]", "ground": "text", "policy_version": "text", "tzdata": "text",
+        "until": "int8", "because": "varchar[]", "ground": "text", "policy_version": "text", "tzdata": "text",
         "facts": "jsonb",
     },
 )  # fmt: skip
