@@ -41,7 +41,7 @@ format: $(SET_UP) ## Format the code and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(SET_UP) ## Measure
+bench: $(SET_UP) ## Measure decisions a second
 	@$(BIN)/python -m benchmarks
 
 migration: $(SET_UP) ## Draft a migration from the tables: make migration M="what changes"

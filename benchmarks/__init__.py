@@ -1,0 +1,1 @@
+"""How fast the parts are that everything else waits for. Figures, not tests."""
