@@ -49,7 +49,7 @@ class Stage:
             template = save_template(
                 self.session, page.id, name=category, category=category, default_locale="en",
                 bodies={"en": {"text": "Hello {{ contact.first_name | default: 'you' }}"}},
-                utility_name="news" if category == "utility" else None, utility_approved=category == "utility",
+                utility_name="order_shipped" if category == "utility" else None, utility_approved=category == "utility",
                 actor="test", now=self.now,
             )  # fmt: skip
             assert template.id is not None
