@@ -1,0 +1,416 @@
+"""The sandbox as a process: its codes over HTTP, its webhooks at a real receiver, its log, its faults."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from workers.sandbox.witness import judge
+
+SECRET, VERIFY = "shared-secret", "shared-word"
+
+
+class Receiver:
+    """A page's webhook: keeps what arrives, answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.signatures: list[str] = []
+        #: Statuses of the next answers; then 200.
+        self.answers: list[int] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                asked = parse_qs(urlsplit(self.path).query)
+                known = asked.get("hub.verify_token") == [VERIFY] and asked.get("hub.mode") == ["subscribe"]
+                self._answer(200 if known else 403, asked["hub.challenge"][0].encode() if known else b"")
+
+            def do_POST(self) -> None:
+                receiver.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                receiver.signatures.append(self.headers["X-Hub-Signature-256"])
+                self._answer(receiver.answers.pop(0) if receiver.answers else 200, b"EVENT_RECEIVED")
+
+            def _answer(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/webhooks/messenger"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(body)["entry"][0]["messaging"][0] for body in list(self.bodies)]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if kind in event]
+
+    def echoes(self) -> list[dict[str, Any]]:
+        return [event for event in self.of("message") if event["message"].get("is_echo")]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class Sandbox:
+    """A running sandbox and what a shop and a test do to it."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.url, self.log = url, log
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.pages = self.get("pages")
+        self.page = self.pages[0]
+
+    def get(self, path: str) -> Any:
+        answer = self.http.get(f"{self.url}/sandbox/{path}", timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def post(self, path: str, **body: Any) -> Any:
+        answer = self.http.post(f"{self.url}/sandbox/{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def person(self, **about: Any) -> str:
+        about = {"page_id": self.page["id"], "zone": "Etc/UTC", **about}
+        psid: str = self.post("person", **about)["psid"]
+        return psid
+
+    def send(self, body: Any, *, token: str | None = None, path: str | None = None) -> requests.Response:
+        return self.http.post(
+            f"{self.url}/{path or 'v26.0/' + self.page['id'] + '/messages'}",
+            json=body,
+            headers={"Authorization": f"Bearer {token or self.page['access_token']}"},
+            timeout=5,
+        )
+
+    def graph(self, path: str, **query: str) -> requests.Response:
+        token = query.pop("token", self.page["access_token"])
+        return self.http.get(f"{self.url}/v26.0/{path}", params={"access_token": token, **query}, timeout=5)
+
+    def codes(self, body: Any, **options: Any) -> tuple[int, int | None]:
+        error = self.send(body, **options).json()["error"]
+        assert error["fbtrace_id"]
+        assert error["type"] in ("OAuthException", "GraphMethodException")
+        return error["code"], error.get("error_subcode")
+
+
+def update(psid: str, *, metadata: str = "1.1.mac", text: str = "hello", **more: Any) -> dict[str, Any]:
+    message = {"text": text, "metadata": metadata}
+    return {"recipient": {"id": psid}, "messaging_type": "UPDATE", "message": message, **more}
+
+
+def noon(*, rate: int) -> dict[str, str]:
+    """A clock on which it is noon in UTC now, whenever this runs: nobody's night."""
+    origin = time.time()  # noqa: TID251 - the process under test is to begin now
+    return {
+        "DULY_CLOCK_START": "2026-03-07T12:00:00Z",
+        "DULY_CLOCK_RATE": str(rate),
+        "DULY_CLOCK_ORIGIN": repr(origin),
+    }
+
+
+@contextmanager
+def running(folder: Path, receiver: Receiver, *arguments: str, **environment: str) -> Iterator[Sandbox]:
+    log = folder / "sandbox.jsonl"
+    command = [
+        sys.executable, "-m", "workers.sandbox", "--port", "0", "--log", str(log), "--webhook-url", receiver.url,
+        "--app-secret", SECRET, "--verify-token", VERIFY, *arguments,
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        sandbox = Sandbox(line.split()[1].rstrip(","), log)
+        yield sandbox
+        sandbox.http.close()
+    finally:
+        process.terminate()
+        process.wait(10)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def sandbox(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with running(tmp_path_factory.mktemp("sandbox"), receiver, "--script", "none", **noon(rate=1)) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _quiet(receiver: Receiver) -> None:
+    receiver.bodies.clear()
+    receiver.signatures.clear()
+    receiver.answers.clear()
+
+
+def test_an_accepted_message_is_echoed_delivered_and_logged(
+    sandbox: Sandbox, receiver: Receiver, eventually: Callable[..., None]
+) -> None:
+    psid = sandbox.person()
+    assert sandbox.post("say", psid=psid, text="Olá, açaí?")["delivered"] is True
+    answer = sandbox.send(update(psid, metadata="77.5.mac")).json()
+    assert answer["recipient_id"] == psid
+    eventually(lambda: receiver.echoes() and receiver.of("delivery"), what="the echo and the delivery")
+    echo = receiver.echoes()[0]
+    assert echo["sender"] == {"id": sandbox.page["id"]}
+    assert echo["recipient"] == {"id": psid}
+    assert echo["message"]["mid"] == answer["message_id"]
+    assert echo["message"]["metadata"] == "77.5.mac"
+    assert str(echo["message"]["app_id"]) == sandbox.page["app_id"]
+    assert receiver.of("delivery")[0]["delivery"]["mids"] == [answer["message_id"]]
+    logged = [json.loads(line) for line in sandbox.log.read_text().splitlines()]
+    kinds = [line["kind"] for line in logged]
+    assert kinds.index("inbound") < kinds.index("acknowledged") < kinds.index("request") < kinds.index("answer")
+    assert sandbox.page["access_token"] not in sandbox.log.read_text()
+
+
+def test_every_webhook_is_signed_over_its_bytes(sandbox: Sandbox, receiver: Receiver) -> None:
+    psid = sandbox.person()
+    for kind in ("message", "quick_reply", "postback", "optin", "stop"):
+        assert sandbox.post("say", psid=psid, kind=kind, text="Größe 42 / blau", payload="NOTIFY_ME:mug")["delivered"]
+    assert len(receiver.bodies) >= 5
+    for body, signature in zip(receiver.bodies, receiver.signatures, strict=True):
+        assert signature == "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    assert b"Gr\\u00f6\\u00dfe 42 \\/ blau" in receiver.bodies[0]
+    # A tapped quick reply is a message; only buttons are postbacks.
+    assert len(receiver.of("message")) == 3
+    assert receiver.of("postback")[0]["postback"]["payload"] == "NOTIFY_ME:mug"
+    assert receiver.of("optin")[0]["optin"]["notification_messages_timezone"] == "Etc/UTC"
+
+
+def test_a_failed_webhook_is_tried_again_and_keeps_its_persons_order(sandbox: Sandbox, receiver: Receiver) -> None:
+    psid = sandbox.person()
+    receiver.answers[:] = [500, 503]
+    sandbox.post("say", psid=psid, text="first", wait=False)
+    assert sandbox.post("say", psid=psid, text="second")["delivered"] is True
+    texts = [event["message"]["text"] for event in receiver.of("message") if event["sender"]["id"] == psid]
+    assert texts == ["first", "first", "first", "second"]
+
+
+def test_the_real_codes(sandbox: Sandbox) -> None:
+    silent, blocked, known = sandbox.person(), sandbox.person(), sandbox.person()
+    elsewhere = sandbox.person(page_id=sandbox.pages[1]["id"])
+    for psid in (blocked, known, elsewhere):
+        sandbox.post("say", psid=psid)
+    sandbox.post("say", psid=blocked, kind="block")
+    old = sandbox.person()
+    sandbox.post("say", psid=old, at="2026-03-06T11:59:59Z")
+    assert sandbox.codes(update(silent)) == (10, 2018278)
+    assert sandbox.codes(update(old)) == (10, 2018278)
+    assert sandbox.codes(update("12345")) == (100, 2018001)
+    assert sandbox.codes(update(elsewhere)) == (100, 2018001)
+    assert sandbox.codes(update(blocked)) == (551, 1545041)
+    assert sandbox.codes(update(known), token="stolen") == (190, None)
+    assert sandbox.codes(update(known), token=sandbox.pages[1]["access_token"]) == (200, 2018028)
+    assert sandbox.codes(update(known, text="x" * 2000)) == (100, None)
+    assert sandbox.codes({**update(known), "messaging_type": "MESSAGE_TAG", "tag": "ACCOUNT_UPDATE"}) == (100, None)
+    assert sandbox.codes(["nothing"]) == (100, None)
+    assert sandbox.codes(update(known), path="v99.0/me/messages") == (2500, None)
+    assert sandbox.codes(update(known), path=f"v26.0/{sandbox.page['id']}/messages?appsecret_proof=0") == (100, None)
+    assert sandbox.send(update(known), path="v25.0/me/messages").status_code == 200
+    assert sandbox.send({"recipient": {"id": known}, "sender_action": "typing_on"}).json() == {"recipient_id": known}
+    # Whoever writes again has taken the block back.
+    sandbox.post("say", psid=blocked)
+    assert sandbox.send(update(blocked, metadata="2.1.x")).status_code == 200
+
+
+def test_utility_templates_are_registered_listed_and_used(sandbox: Sandbox) -> None:
+    psid = sandbox.person()
+    body = {
+        "recipient": {"id": psid},
+        "messaging_type": "UTILITY",
+        "message": {"template": {"name": "parcel_waits", "language": {"code": "fr"}}, "metadata": "9.1.x"},
+    }
+    assert sandbox.codes(body) == (100, None)
+    made = sandbox.send(
+        {
+            "name": "parcel_waits",
+            "language": "fr",
+            "category": "UTILITY",
+            "components": [{"type": "BODY", "text": "Votre colis est là."}],
+        },
+        path=f"v26.0/{sandbox.page['id']}/message_templates",
+    ).json()
+    assert made["status"] == "APPROVED"
+    listed = sandbox.graph(f"{sandbox.page['id']}/message_templates").json()["data"]
+    assert {"order_shipped", "parcel_waits"} <= {template["name"] for template in listed}
+    # No window is needed: this person never wrote.
+    assert sandbox.send(body).json()["recipient_id"] == psid
+
+
+def test_pages_and_profiles_tell_what_they_may(sandbox: Sandbox) -> None:
+    page = sandbox.page
+    assert sandbox.graph(page["id"], fields="id,name").json() == {"id": page["id"], "name": page["name"]}
+    assert sandbox.graph(page["id"], token="bad").json()["error"]["code"] == 190
+    readable = sandbox.person(zone="Asia/Kathmandu", evidence="profile_offset", first_name="आरव", locale="hi_IN")
+    profile = sandbox.graph(readable, fields="first_name,locale,timezone").json()
+    assert profile == {"id": readable, "first_name": "आरव", "locale": "hi_IN", "timezone": 5.75}
+    assert sandbox.graph(sandbox.person(evidence="optin_iana"), fields="timezone").json() == {}
+    assert sandbox.graph("999", fields="timezone").json()["error"]["code"] == 100
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "accepted"),
+    [
+        ({"kind": "hang"}, requests.exceptions.ReadTimeout, 1),
+        ({"kind": "reset"}, requests.exceptions.ConnectionError, 1),
+        ({"kind": "reset", "accepted": False}, requests.exceptions.ConnectionError, 0),
+        ({"kind": "http500_after_accept"}, None, 1),
+    ],
+)
+def test_faults_leave_a_message_in_doubt(
+    sandbox: Sandbox,
+    receiver: Receiver,
+    eventually: Callable[..., None],
+    fault: dict[str, Any],
+    outcome: type[Exception] | None,
+    accepted: int,
+) -> None:
+    psid = sandbox.person()
+    sandbox.post("say", psid=psid)
+    before = sandbox.get("status")["accepted"]
+    sandbox.post("fault", page_id=sandbox.page["id"], count=1, **fault)
+    address, headers = f"{sandbox.url}/v26.0/me/messages", {"Authorization": f"Bearer {sandbox.page['access_token']}"}
+    if outcome is None:
+        answer = requests.post(address, json=update(psid, metadata=f"{psid}.1.x"), headers=headers, timeout=5)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, 2)
+    else:
+        with pytest.raises(outcome):
+            requests.post(address, json=update(psid, metadata=f"{psid}.1.x"), headers=headers, timeout=0.5)
+    assert sandbox.get("status")["accepted"] == before + accepted
+    if accepted:
+        eventually(lambda: any(e["message"]["metadata"] == f"{psid}.1.x" for e in receiver.echoes()), what="the echo")
+    # The next one meets no fault.
+    assert sandbox.send(update(psid, metadata=f"{psid}-next.1.x")).status_code == 200
+
+
+def test_the_witness_sees_a_send_after_an_acknowledged_stop(sandbox: Sandbox, eventually: Callable[..., None]) -> None:
+    psid = sandbox.person()
+    sandbox.post("say", psid=psid)
+    # Free text is for the page to honour: the platform would deliver.
+    sandbox.post("say", psid=psid, text="Laissez-moi tranquille", intent="stop")
+    numbers = itertools.count()
+
+    def blamed() -> list[str]:
+        broken = sandbox.get("verdict")["violations"]
+        return [each["message"] for each in broken if (each["kind"], each["psid"]) == ("opted_out", psid)]
+
+    def a_send_is_blamed() -> bool:
+        assert sandbox.send(update(psid, metadata=f"{psid}-{next(numbers)}.1.x")).status_code == 200
+        return bool(blamed())
+
+    # At first a request may have been on its way; a quarter of a second later it cannot.
+    eventually(a_send_is_blamed, what="a violation")
+    sandbox.post("say", psid=psid, kind="start")
+    before = blamed()
+    assert sandbox.send(update(psid, metadata=f"{psid}-back.1.x")).status_code == 200
+    assert blamed() == before
+    assert judge(sandbox.log).as_json() == sandbox.get("verdict")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("person", {"page_id": "1", "zone": "Etc/UTC"}, "there is no page 1"),
+        ("person", {"page_id": None, "zone": "Etc/UTC"}, "page_id"),
+        ("say", {"psid": "0"}, "nobody has the psid 0"),
+        ("say", {"psid": "0", "kind": "shout"}, "kind"),
+        ("fault", {"kind": "gremlin"}, "kind"),
+        ("fault", {"kind": "hang", "colour": "red"}, "colour"),
+    ],
+)
+def test_a_malformed_wish_is_refused_with_its_reason(
+    sandbox: Sandbox, path: str, body: dict[str, Any], said: str
+) -> None:
+    answer = sandbox.http.post(f"{sandbox.url}/sandbox/{path}", json=body, timeout=5)
+    assert answer.status_code in (404, 422)
+    assert said in answer.json()["error"]
+
+
+def test_a_zone_that_does_not_exist_is_refused(sandbox: Sandbox) -> None:
+    body = {"page_id": sandbox.page["id"], "zone": "Mars/Olympus"}
+    answer = sandbox.http.post(f"{sandbox.url}/sandbox/person", json=body, timeout=5)
+    assert (answer.status_code, "Mars/Olympus" in answer.text) == (422, True)
+
+
+def test_without_a_script_there_is_nothing_to_play(sandbox: Sandbox) -> None:
+    assert sandbox.http.post(f"{sandbox.url}/sandbox/play", timeout=5).status_code == 409
+
+
+def test_a_page_above_its_rate_is_throttled(receiver: Receiver, tmp_path: Path) -> None:
+    with running(tmp_path, receiver, "--script", "none", "--rate", "5", "--no-fsync") as sandbox:
+        psid = sandbox.person()
+        sandbox.post("say", psid=psid)
+        answers = [sandbox.send(update(psid, metadata=f"{n}.1.x")) for n in range(12)]
+        throttled = [answer for answer in answers if answer.status_code == 400]
+        assert {answer.json()["error"]["code"] for answer in throttled} <= {613, 80006}
+        assert len(throttled) >= 5
+        usage = json.loads(throttled[0].headers["X-Business-Use-Case-Usage"])
+        assert next(iter(usage.values()))[0]["type"] == "messenger"
+
+
+def test_the_demo_script_is_played_to_its_end_and_survives_a_restart(
+    receiver: Receiver, tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    environment = noon(rate=20_000)
+    arguments = ("--seed", "7", "--people", "40", "--no-fsync")
+    with running(tmp_path, receiver, *arguments, **environment) as sandbox:
+        assert len(sandbox.get("people")) == 40
+        assert {len(page["skus"]) for page in sandbox.pages} == {2}
+        tokens = [page["access_token"] for page in sandbox.pages]
+        assert sandbox.post("play") == {"begun": True, "handshake": "verified"}
+        assert sandbox.post("play")["begun"] is False
+        refused = sandbox.http.post(f"{sandbox.url}/sandbox/say", json={"psid": "1"}, timeout=5)
+        assert refused.status_code in (400, 404, 405)
+        assert sandbox.get("status")["events_total"] > 40
+    with running(tmp_path, receiver, *arguments, **environment) as sandbox:
+        assert [page["access_token"] for page in sandbox.pages] == tokens
+        eventually(lambda: sandbox.get("status")["over"], seconds=20, what="the end of the script")
+        eventually(lambda: _all_told(sandbox.get("status")), what="the last webhook")
+    ids = [json.loads(line)["id"] for line in sandbox.log.read_text().splitlines() if '"kind":"inbound"' in line]
+    assert len(ids) == len(set(ids))
+    assert not receiver.of("reaction")
+    # Copies may come, but nobody's word is lost.
+    told = {event["message"]["mid"] for event in receiver.of("message")}
+    assert len(told) > 30
+
+
+def _all_told(status: dict[str, Any]) -> bool:
+    return bool(status["events_delivered"] == status["events_total"])
