@@ -47,7 +47,7 @@ _SENT = text("""
 
 @dataclass(slots=True)
 class Summary:
-    """Counts over messages, as they are now."""
+    """Counts over messages, as they are now; the most frequent first."""
 
     states: dict[str, int] = field(default_factory=dict)
     #: State → reason → messages.
@@ -88,6 +88,7 @@ def summarise(
         summary.states[row.state] = summary.states.get(row.state, 0) + row.messages
         if row.reason:
             summary.reasons.setdefault(row.state, {})[row.reason] = row.messages
+    summary.states = dict(sorted(summary.states.items(), key=lambda item: (-item[1], item[0])))
     deferred = text(
         "SELECT coalesce(l.reason, '') AS reason, count(DISTINCT l.message_id) AS messages FROM message_log l "  # noqa: S608 - constants only
         + (f"JOIN message m ON m.id = l.message_id AND {where} " if given else "")

@@ -66,7 +66,5 @@ def release(session: Session, switch_id: int, *, actor: str, now: int) -> KillSw
 def engaged(session: Session) -> list[KillSwitch]:
     """The switches that are engaged, oldest first."""
     return list(
-        session.exec(
-            select(KillSwitch).where(col(KillSwitch.released_at).is_(None)).order_by(col(KillSwitch.id))
-        ).all()
+        session.exec(select(KillSwitch).where(col(KillSwitch.released_at).is_(None)).order_by(col(KillSwitch.id))).all()
     )

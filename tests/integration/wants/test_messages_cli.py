@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlmodel import Session
+from typer.testing import CliRunner
+
+from scheduler.campaigns import registry
+from scheduler.campaigns.planning import plan_next
+from scheduler.cli.main import app
+from scheduler.pages.tables import Page
+
+NOON = 1_777_982_400
+HOUR = 3600
+
+
+@pytest.fixture
+def duly(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """``duly("message", "list")``: the command's result; its output is wide enough for a table."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str, code: int = 0, typed: str | None = None) -> Any:
+        result = CliRunner().invoke(app, list(arguments), input=typed)
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def campaign(session: Session, page: Page, people: Callable[..., dict[str, int]], template: Callable[..., Any]) -> str:
+    """The id of a draft for three people."""
+    people("berlin")
+    people("tokyo", timezones=["Asia/Tokyo"])
+    people("closed", last_inbound_at=NOON - 25 * HOUR)
+    template()
+    made = registry.create_campaign(
+        session, page, name="Spring", template="promo", audience="everyone", actor="tests", now=NOON
+    )
+    session.commit()
+    return str(made.id)
+
+
+def test_a_campaign_on_the_command_line(session: Session, duly: Callable[..., Any], campaign: str) -> None:
+    seen = duly("campaign", "preview", campaign).output
+    assert "quiet_hours 1" in seen
+    assert "window_closed 1" in seen
+    assert "tokyo: defer at 2026-05-05T23:00:00Z" in seen
+    assert json.loads(duly("campaign", "preview", campaign, "--json").output)["now"] == 1
+    duly("campaign", "launch", campaign, code=1, typed="n\n")
+    assert "launched Spring" in duly("campaign", "launch", campaign, typed="y\n").output
+    assert "was launched already" in duly("campaign", "launch", campaign, "--yes", code=5).output
+    while plan_next(session, NOON):
+        session.commit()
+    session.commit()
+    assert "scheduled 2, denied 1" in duly("campaign", "list").output
+    shown = duly("campaign", "show", campaign).output
+    assert "window_closed 1" in shown
+    assert json.loads(duly("campaign", "show", campaign, "--json").output)["status"] == "running"
+    duly("campaign", "pause", campaign)
+    duly("campaign", "resume", campaign)
+    duly("campaign", "cancel", campaign, "--yes")
+    assert json.loads(duly("campaign", "list", "--page", "555", "--json").output)[0]["status"] == "cancelled"
+    assert "there is no campaign 99" in duly("campaign", "show", "99", code=4).output
+
+
+def test_a_message_is_explained_in_sentences(session: Session, duly: Callable[..., Any], campaign: str) -> None:
+    assert "no messages yet" in duly("message", "summary").output
+    duly("campaign", "launch", campaign, "--yes")
+    while plan_next(session, NOON):
+        session.commit()
+    session.commit()
+    listed = json.loads(duly("message", "list", "--json").output)
+    by_psid = {row["psid"]: str(row["id"]) for row in listed}
+    assert "tokyo" in duly("message", "list", "--reason", "quiet_hours").output
+    assert "denied" in duly("message", "summary").output
+    story = duly("message", "show", by_psid["tokyo"]).output
+    assert f"message {by_psid['tokyo']}: scheduled" in story
+    assert "it waits until 2026-05-05T23:00:00Z because it is night" in story
+    assert "forbids quiet_hours" in story
+    assert "permits messaging_window" in story
+    denied = duly("message", "show", by_psid["closed"]).output
+    assert "it must not go because more than 24 hours have passed" in denied
+    assert json.loads(duly("message", "show", by_psid["berlin"], "--json").output)["log"][0]["verdict"] == "send"
+    duly("message", "show", "999", code=4)
+    assert "is not a state" in duly("message", "list", "--state", "lost", code=2).output
+
+
+def test_a_stored_message_or_person_is_judged_anew(session: Session, duly: Callable[..., Any], campaign: str) -> None:
+    duly("campaign", "launch", campaign, "--yes")
+    while plan_next(session, NOON):
+        session.commit()
+    session.commit()
+    messages = {row["psid"]: str(row["id"]) for row in json.loads(duly("message", "list", "--json").output)}
+    told = json.loads(duly("policy", "explain", "--message", messages["tokyo"], "--guard", "--json").output)
+    assert (told["verdict"], told["until"], told["policy"]) == ("defer", "2026-05-05T23:00:00Z", "default")
+    person = json.loads(duly("policy", "explain", "--contact", "555/berlin", "--json").output)
+    assert person["verdict"] == "send"
+    later = duly("policy", "explain", "--contact", "555/berlin", "--at", "2026-05-05T19:00:00Z").output
+    assert later.startswith("defer: it may go from 2026-05-06T06:00:00Z")
+    bare = duly("policy", "explain", "--message", messages["tokyo"], "--policy", "platform-only").output
+    assert bare.startswith("send")
+    duly("policy", "explain", "--message", "999", code=4)
+    duly("policy", "explain", "--contact", "555/nobody", code=4)
+    duly("policy", "explain", "--contact", "berlin", code=2)
+    duly("policy", "explain", "--contact", "555/berlin", "--message", "1", code=2)
