@@ -133,6 +133,26 @@ def happen() -> Callable[..., dict[str, Any]]:
     return event
 
 
+@pytest.fixture
+def contact(row: Any) -> Any:
+    """``contact("7", "last_inbound_at")``: columns of a contact."""
+    return lambda psid, columns: row(f"SELECT {columns} FROM contact WHERE psid = :psid", psid=psid)
+
+
+@pytest.fixture
+def opted_out(row: Any) -> Any:
+    """``opted_out("7")``: whether an opt-out from everything is in force."""
+
+    def look(psid: str) -> bool:
+        query = (
+            "SELECT count(*) FROM suppression s JOIN contact c ON c.id = s.contact_id "
+            "WHERE psid = :psid AND reason = 'opted_out' AND topic IS NULL AND lifted_at IS NULL"
+        )
+        return bool(row(query, psid=psid)[0])
+
+    return look
+
+
 def envelope_event(psid: str, at: int | None, **what: Any) -> dict[str, Any]:
     moment = clock.now() if at is None else at
     return {"sender": {"id": psid}, "recipient": {"id": PAGE}, "timestamp": moment * 1000, **what}
