@@ -1,6 +1,6 @@
 """The demo's script: what every virtual person does over a virtual day, and what they mean by it.
 
-People act at plausible hours of their own day, except some early birds whose window closes before the next morning.
+People act at plausible hours of their own day; the windows of some early birds close just before the next morning.
 """
 
 from __future__ import annotations
@@ -84,16 +84,26 @@ class _Life:
         self._tongue = words.language(person.locale)
         self._acts: list[Act] = []
         early = person.zone in _EARLY and rng.random() < 0.25
-        first = start + rng.uniform(2, 50) * 60 if early else self._first()
+        first = self._early() if early else self._first()
         self._acts.append(self._opening(first, skus))
         if rng.random() * 100 < ASKERS:
-            self._add(first + rng.uniform(60, 600), "postback", words.NOTIFY_TITLE, f"NOTIFY_ME:{rng.choice(skus)}")
-            if early:
-                self._acts[-1].at = min(self._acts[-1].at, start + 52 * 60)
+            later = rng.uniform(10, 60) if early else rng.uniform(60, 600)
+            self._add(first + later, "postback", words.NOTIFY_TITLE, f"NOTIFY_ME:{rng.choice(skus)}")
         if person.evidence == "optin_iana":
             self._add(first + rng.uniform(20, 900), "optin")
         if not early:
             self._come_back(first, skus)
+
+    def _early(self) -> float:
+        """Some minutes to an hour before eight: the window closes just before the next morning's hours begin."""
+        morning = self._start + CAMPAIGN
+        while local(morning, self._person.zone).hour != 8:
+            morning += HOUR / 4
+        morning -= local(morning, self._person.zone).minute * 60
+        # Half of them so shortly before that a window of one hour more would let a message through.
+        minutes = self._rng.uniform(2, 12) if self._rng.random() < 0.5 else self._rng.uniform(12, 50)
+        first = morning - DAY - minutes * 60
+        return first if first >= self._start else self._start + minutes * 60
 
     def _first(self) -> float:
         """When the person writes first: most on the first day; in the Americas where it is day everywhere there."""
@@ -158,9 +168,11 @@ class _Life:
     def _change_of_mind(self, first: float, *, late: bool) -> float:
         campaign = self._start + CAMPAIGN
         if late and first < campaign:
-            # Half of them just as its messages go out.
-            until = campaign + 2 * HOUR if self._rng.random() < 0.5 else self._start + DAY + HOUR
-            return self._awake(campaign, until)
+            # Half of them just as its messages go out, where that is not in the night.
+            just_then = self._awake(campaign, campaign + 2 * HOUR)
+            if self._rng.random() < 0.5 and self._is_up(just_then):
+                return just_then
+            return self._awake(campaign, self._start + DAY + HOUR)
         return first + self._rng.uniform(10, 150) * 60
 
     def _awake(self, earliest: float, latest: float) -> float:
@@ -168,10 +180,13 @@ class _Life:
         at = earliest
         for _ in range(200):
             at = self._rng.uniform(earliest, latest)
-            wall = local(at, self._person.zone)
-            if _UP <= wall.hour + wall.minute / 60 < _TO_BED:
+            if self._is_up(at):
                 break
         return at
+
+    def _is_up(self, at: float) -> bool:
+        wall = local(at, self._person.zone)
+        return _UP <= wall.hour + wall.minute / 60 < _TO_BED
 
     def _small_talk(self) -> str:
         return self._rng.choice(words.GREETINGS.get(self._tongue, words.GREETINGS["en"]))
