@@ -5,7 +5,7 @@ from __future__ import annotations
 from policies.case import Case
 from policies.decision import PRECEDENCE
 from policies.intervals import Intervals, usable
-from policies.rules import frequency_cap, messaging_window, quiet_hours
+from policies.rules import frequency_cap, messaging_window, quiet_hours, schedule
 from policies.rules.holds import HOLDS
 from policies.rules.rule import Rule
 
@@ -34,13 +34,22 @@ def to_blame(case: Case) -> tuple[str, ...]:
         return relaxed
     span: Intervals = ((case.now, case.horizon),)
     alone = tuple(name for name, rule in _RULES.items() if not usable(rule.narrow(case, span), case.remaining))
-    return alone or tuple(
-        name for name, rule in _RULES.items() if rule.narrow(case, case.whole) != case.whole
-    )  # fmt: skip
+    return alone or tuple(name for name in _RULES if _restricts(case, name))
+
+
+def _restricts(case: Case, name: str) -> bool:
+    # An expiry restricts although nothing after it is looked at.
+    span: Intervals = case.whole if name == schedule.NAME else ((case.now, case.horizon),)
+    return _RULES[name].narrow(case, span) != span
 
 
 def reason_of(case: Case, because: tuple[str, ...]) -> str:
-    """The code of the first of the blamed rules, save where the messaging window closes before something else opens."""
+    """The code of the first of the blamed rules."""
+    return _RULES[because[0]].reason(case)
+
+
+def reason_of_deny(case: Case, because: tuple[str, ...]) -> str:
+    """The same, save where the messaging window closes before something else opens."""
     if because[0] == messaging_window.NAME and (grounded := usable(messaging_window.grounded(case), case.remaining)):
         # The window is still open: it is the other rule's times that come too late. Where two such rules stand in the
         # way, neither's relaxation alone helps, and none is blamed beside the window; the code still tells the truth.
@@ -48,7 +57,7 @@ def reason_of(case: Case, because: tuple[str, ...]) -> str:
             return "window_closes_in_quiet_hours"
         if _comes_too_late(case, because, frequency_cap.RULE, grounded):
             return "window_closes_before_cap"
-    return _RULES[because[0]].reason(case)
+    return reason_of(case, because)
 
 
 def _comes_too_late(case: Case, because: tuple[str, ...], rule: Rule, grounded: Intervals) -> bool:

@@ -9,8 +9,9 @@ deadline and blame are all read off that one set.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from policies.blame import closed_now, reason_of, to_blame
+from policies.blame import closed_now, reason_of, reason_of_deny, to_blame
 from policies.case import Case, case_of
 from policies.decision import Decision
 from policies.facts import Facts
@@ -66,7 +67,7 @@ def judge(case: Case) -> Decision:
     times = usable(_times(case), case.remaining)
     if not times:
         because = to_blame(case)
-        return Decision(verdict="deny", because=because, reason=reason_of(case, because))
+        return Decision(verdict="deny", because=because, reason=reason_of_deny(case, because))
     if (
         facts.kill_switch
         or facts.page_stopped
@@ -93,13 +94,16 @@ def broken_rule(policy: Policy, facts: Facts, now: int, min_remaining: int) -> s
         case = case_of(policy, facts, now, min_remaining)
     except Exception:  # where the contact is could not be made out
         return unknown_zone.NAME
-    for name, asked in (
-        (suppression.NAME, suppression.findings), (kill_switch.NAME, kill_switch.findings),
-        (messaging_window.NAME, messaging_window.RULE.findings), (handover.NAME, handover.findings),
-        *((hold.name, hold.findings) for hold in HOLDS),
-    ):  # fmt: skip
+    asked: tuple[tuple[str, Callable[[], object]], ...] = (
+        (suppression.NAME, lambda: suppression.findings(case)),
+        (kill_switch.NAME, lambda: kill_switch.findings(case)),
+        (messaging_window.NAME, lambda: messaging_window.grounded(case)),
+        *((hold.name, partial(hold.narrow, case, case.whole)) for hold in HOLDS),
+        *((hold.name, partial(hold.findings, case)) for hold in (messaging_window.RULE, *HOLDS)),
+    )
+    for name, ask in asked:
         try:
-            asked(case)
+            ask()
         except Exception:  # this is the one
             return name
     return unknown_zone.NAME
@@ -116,11 +120,13 @@ def _times(case: Case) -> Intervals:
 
 def _held(case: Case, times: Intervals) -> Decision:
     # Something would be left without the hold, so the message waits; nobody knows until when.
-    holds = [(name, found) for name, hold in _OPEN_ENDED if (found := hold(case)) is not None]
-    because = closed_now(case, also=tuple(name for name, _ in holds))
-    first = min(holds, key=lambda each: because.index(each[0]))
-    codes = {name: found.reason for name, found in holds}
+    holds = {name: found for name, hold in _OPEN_ENDED if (found := hold(case)) is not None}
+    because = closed_now(case, also=tuple(holds))
+    first = because[0]
     return Decision(
-        verdict="defer", deadline=times[-1][1], because=because,
-        reason=codes.get(because[0]) or reason_of(case, because), wakes_on=first[1].wakes_on,
-    )  # fmt: skip
+        verdict="defer",
+        deadline=times[-1][1],
+        because=because,
+        reason=holds[first].reason if first in holds else reason_of(case, because),
+        wakes_on=next(iter(holds.values())).wakes_on,
+    )

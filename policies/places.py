@@ -13,7 +13,7 @@ from functools import cache
 
 from policies.facts import Facts
 from policies.law import jurisdiction_pack
-from policies.local_time import distinct_zones, fixed_offset, zone_data, zone_names
+from policies.local_time import distinct_zones, fixed_offset, zone, zone_data, zone_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,8 @@ def place_of(facts: Facts) -> Place:
 
 def _zones(facts: Facts, region: str | None, country: str | None) -> tuple[tuple[str, ...], str]:
     if facts.timezones:
+        for name in facts.timezones:
+            zone(name)
         return distinct_zones(facts.timezones), "timezone"
     if region and (pack := jurisdiction_pack(region)) and pack.zones:
         return distinct_zones(pack.zones), "region"

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from policies.document import Document, canonical_text, read_document
-from policies.facts import Facts
 from policies.platform_pack import platform_pack
 from policies.terms import Cap, Gap, Hours, UnknownZone
 from policies.toml_source import PolicyError
@@ -58,10 +57,6 @@ class Policy:
     def version(self) -> str:
         """SHA-256 of the canonical form, in hex."""
         return hashlib.sha256(self.document.encode()).hexdigest()
-
-    def key_of(self, facts: Facts) -> BindingKey:
-        """What of the facts decides the binding."""
-        return (facts.timezones, facts.utc_offset, facts.region, facts.country, facts.category)
 
 
 def load_policy(name_or_path: str | Path) -> Policy:

@@ -31,6 +31,17 @@ class Timeline:
         #: What ``unknown_zone`` found out last about this timeline: (question, answer).
         self.impossible: tuple[tuple[int, int, int], bool] | None = None
 
+    def opens(self, start: int, end: int, remaining: int) -> bool:
+        """Whether [start, end) holds a permitted instant and the ``remaining`` seconds after it."""
+        intervals = self.intervals
+        for place in range(bisect_right(self._ends, start), len(intervals)):
+            opened, closed = intervals[place]
+            if opened >= end:
+                break
+            if min(closed, end) - max(opened, start) > remaining:
+                return True
+        return False
+
     def within(self, start: int, end: int) -> Intervals:
         """The permitted instants in [start, end)."""
         intervals = self.intervals

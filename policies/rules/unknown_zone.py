@@ -12,7 +12,6 @@ from policies.decision import Finding
 from policies.intervals import usable
 from policies.local_time import CHUNK, pieces
 from policies.rules.frequency_cap import narrow_calendar
-from policies.rules.quiet_hours import narrow as narrow_hours
 from policies.rules.rule import Hold, standing
 from policies.timeline import build_timeline
 
@@ -31,14 +30,13 @@ def impossible(case: Case) -> bool:
     binding = case.binding
     if not binding.uncertain or binding.held:
         return False
-    span = ((case.now, case.horizon),)
-    together = narrow_calendar(case, narrow_hours(case, span), binding.zones)
-    if usable(together, case.remaining):
-        return False
-    if case.facts.sends and binding.calendar:
-        return _each_alone(case)
-    # Without calendar caps the answer is the same for everyone of this place: a batch asks once.
     timeline, question = binding.timeline(case.now), (case.now, case.horizon, case.remaining)
+    if case.facts.sends and binding.calendar:
+        together = narrow_calendar(case, timeline.within(case.now, case.horizon), binding.zones)
+        return not usable(together, case.remaining) and _each_alone(case)
+    if timeline.opens(*question):
+        return False
+    # Without calendar caps the answer is the same for everyone of this place: a batch asks once.
     if timeline.impossible is None or timeline.impossible[0] != question:
         timeline.impossible = (question, _each_alone(case))
     return timeline.impossible[1]

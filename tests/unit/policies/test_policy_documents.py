@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from policies.policy import PolicyError, load_policy, parse_policy, policy_to_document
+
+BASE = '[policy]\nname = "acme"\n'
+
+
+@pytest.mark.parametrize("name", ["default", "platform-only"])
+def test_a_built_in_reads_back_from_its_canonical_form(name: str) -> None:
+    policy = load_policy(name)
+    assert policy.name == name
+    again = parse_policy(policy_to_document(policy), where="stored")
+    assert (again, again.version) == (policy, policy.version)
+    assert len(policy.version) == 64
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    policy = parse_policy(BASE, where="t")
+    assert (policy.margin, policy.jurisdictions, policy.unknown_zone.mode) == (0, "off", "all_candidates")
+    assert policy.packs == ("platform/messenger",)
+    assert (policy.hours, policy.caps, policy.gaps) == ((), (), ())
+    assert (
+        policy.version
+        == parse_policy(load_policy("platform-only").document.replace("platform-only", "acme"), where="t").version
+    )
+
+
+def test_the_version_is_of_the_meaning_not_of_the_spelling() -> None:
+    one = BASE + '[[frequency_cap]]\nid = "c"\nlimit = 1\nper = "24h"\napplies_to = ["utility", "promotional"]'
+    two = (
+        '# a comment\n[[frequency_cap]]\nper = "1d"\napplies_to = ["promotional", "utility"]\nid = "c"\nlimit=1\n'
+        + BASE
+    )
+    assert parse_policy(one, where="t").version == parse_policy(two, where="t").version
+    assert parse_policy(one.replace("24h", "25h"), where="t").version != parse_policy(one, where="t").version
+
+
+def test_extends_merges_tables_by_key_and_lists_by_id() -> None:
+    text = (
+        '[policy]\nname = "acme"\nextends = "default"\n[[frequency_cap]]\nid = "daily"\nlimit = 2\nper = "day"\n'
+        '[[minimum_gap]]\nid = "gap"\nbetween = "10m"\n[unknown_zone]\nmode = "hold"'
+    )
+    policy = parse_policy(text, where="acme.policy.toml")
+    assert (policy.margin, policy.jurisdictions, policy.unknown_zone.mode) == (300, "courtesy", "hold")
+    assert [hours.id for hours in policy.hours] == ["house"]
+    assert {cap.id: (cap.limit, cap.calendar, cap.applies_to) for cap in policy.caps} == {
+        "daily": (2, "day", ()),
+        "weekly": (3, "", ("promotional",)),
+    }
+    assert [gap.between for gap in policy.gaps] == [600]
+
+
+def test_extends_a_file_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "base.policy.toml").write_text(
+        '[policy]\nname = "base"\nextends = "default"\n[messaging_window]\nmargin = "1h"'
+    )
+    (tmp_path / "acme.policy.toml").write_text('[policy]\nname = "acme"\nextends = "base.policy.toml"')
+    policy = load_policy(tmp_path / "acme.policy.toml")
+    assert (policy.name, policy.margin) == ("acme", 3600)
+    assert parse_policy(policy_to_document(policy), where="stored") == policy
+
+
+def test_an_error_in_an_extended_file_names_that_file(tmp_path: Path) -> None:
+    (tmp_path / "base.policy.toml").write_text('[policy]\nname = "base"\nnmae = 1')
+    (tmp_path / "acme.policy.toml").write_text('[policy]\nname = "acme"\nextends = "base.policy.toml"')
+    with pytest.raises(PolicyError) as raised:
+        load_policy(str(tmp_path / "acme.policy.toml"))
+    assert (raised.value.where, raised.value.line, raised.value.key) == (
+        str(tmp_path / "base.policy.toml"),
+        3,
+        "policy.nmae",
+    )
+
+
+def test_files_that_extend_one_another_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.policy.toml").write_text('[policy]\nname = "a"\nextends = "b.policy.toml"')
+    (tmp_path / "b.policy.toml").write_text('[policy]\nname = "b"\nextends = "a.policy.toml"')
+    with pytest.raises(PolicyError, match="in turn"):
+        load_policy(tmp_path / "a.policy.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("[policy\nname = 1", 1, ""),
+        ("", 1, "policy"),
+        ("[policy]\n", 1, "policy"),
+        ('[policy]\nname = ""', 2, "policy.name"),
+        ('[policy]\nname = "x\\ny"', 2, "policy.name"),
+        (BASE + "colour = 1", 3, "policy.colour"),
+        (BASE + 'extends = "nowhere.policy.toml"', 3, "policy.extends"),
+        (BASE + 'jurisdictions = "strict"', 3, "policy.jurisdictions"),
+        (BASE + 'packs = ["platform/icq"]', 3, "policy.packs"),
+        (BASE + "packs = []", 3, "policy.packs"),
+        (BASE + "[colour]\nx = 1", 3, "colour"),
+        (BASE + '[messaging_window]\nmargin = "5 minutes"', 4, "messaging_window.margin"),
+        (BASE + '[messaging_window]\nmargin = "24h"', 4, "messaging_window.margin"),
+        (BASE + "[messaging_window]\nmargin = 5", 4, "messaging_window.margin"),
+        (BASE + '[[permitted_hours]]\ndaily = [["08:00", "21:00"]]', 3, "permitted_hours"),
+        (BASE + '[[permitted_hours]]\nid = "Upper"', 4, "permitted_hours.id"),
+        (BASE + '[[permitted_hours]]\nid = "a"\ndaily = [["21:00", "08:00"]]', 5, "permitted_hours.daily"),
+        (BASE + '[[permitted_hours]]\nid = "a"\ndaily = [["08:00", "24:01"]]', 5, "permitted_hours.daily"),
+        (BASE + '[[permitted_hours]]\nid = "a"\ndaily = [["8:00", "21:00"]]', 5, "permitted_hours.daily"),
+        (BASE + '[[permitted_hours]]\nid = "a"\ndaily = ["08:00", "21:00"]', 5, "permitted_hours.daily"),
+        (
+            BASE + '[[permitted_hours]]\nid = "a"\nmon = [["08:00", "12:00"], ["11:00", "13:00"]]',
+            5,
+            "permitted_hours.mon",
+        ),
+        (BASE + '[[permitted_hours]]\nid = "a"\nmonday = []', 5, "permitted_hours.monday"),
+        (BASE + '[[permitted_hours]]\nid = "a"\napplies_to = ["ads"]', 5, "permitted_hours.applies_to"),
+        (BASE + '[[permitted_hours]]\nid = "a"\napplies_to = []', 5, "permitted_hours.applies_to"),
+        (BASE + '[[permitted_hours]]\nid = "a"\n[[permitted_hours]]\nid = "a"', 6, "permitted_hours.id"),
+        (BASE + '[permitted_hours]\nid = "a"', 3, "permitted_hours"),
+        (BASE + '[[frequency_cap]]\nid = "a"\nlimit = 0\nper = "day"', 5, "frequency_cap.limit"),
+        (BASE + '[[frequency_cap]]\nid = "a"\nlimit = true\nper = "day"', 5, "frequency_cap.limit"),
+        (BASE + '[[frequency_cap]]\nid = "a"\nlimit = 1\nper = "month"', 6, "frequency_cap.per"),
+        (BASE + '[[frequency_cap]]\nid = "a"\nlimit = 1\nper = "31d"', 6, "frequency_cap.per"),
+        (BASE + '[[frequency_cap]]\nid = "a"\nlimit = 1', 3, "frequency_cap"),
+        (BASE + '[[minimum_gap]]\nid = "a"\nbetween = "0s"', 5, "minimum_gap.between"),
+        (BASE + '[unknown_zone]\nmode = "guess"', 4, "unknown_zone.mode"),
+        (BASE + '[unknown_zone]\nmode = "fallback"', 4, "unknown_zone.mode"),
+        (BASE + '[unknown_zone]\nmode = "fallback"\nzone = "Mars/Olympus"', 5, "unknown_zone.zone"),
+        (BASE + '[unknown_zone]\nmode = "hold"\nzone = "UTC"', 5, "unknown_zone.zone"),
+        (BASE + '[consent]\nrequire = "nothing"', 4, "consent.require"),
+    ],
+)
+def test_an_error_names_file_line_and_key(text: str, line: int, key: str) -> None:
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(text, where="acme.policy.toml")
+    assert (raised.value.where, raised.value.line, raised.value.key) == ("acme.policy.toml", line, key)
+    assert str(raised.value).startswith(f"acme.policy.toml:{line}: ")
+
+
+def test_lines_are_found_behind_strings_comments_and_lists_over_lines() -> None:
+    text = (
+        '# [policy]\n[policy] # here\nname = "acme"\npacks = [\n  "platform/messenger", # [x]\n]\n\n'
+        '[[frequency_cap]]\nid = "a"\nlimit = 1\nper = "day"\n\n[[frequency_cap]]\nid = "b"\nlimit = 1\nper = "never"\n'
+    )
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(text, where="t")
+    assert raised.value.line == 16
+
+
+def test_a_missing_file_says_so() -> None:
+    with pytest.raises(PolicyError, match="no such file"):
+        load_policy("nowhere.policy.toml")
