@@ -6,6 +6,7 @@ celery -A workers.app beat --scheduler celery.beat:Scheduler
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import Celery
@@ -101,6 +102,9 @@ app.add_defaults(configuration)
 def _log_our_way(**_: object) -> None:
     settings = get_settings()
     logs.configure(settings.log_level, settings.log_format)
+    # Several tasks a second come and go: that they did is no news, and the beat table tells when they last did.
+    for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level.upper())))
 
 
 @worker_init.connect

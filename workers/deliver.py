@@ -147,9 +147,7 @@ class Delivery:
             granted[begun.page_id] -= 1
             self._in_flight += 1
             self._channel.pool.submit(self._post, begun, directory.sender(begun.page_id), decided_at)
-        for page, unused in granted.items():
-            if unused:
-                throttle.give_back(lane, page, rates[page], unused)
+        throttle.give_back(lane, {page: (rates[page], unused) for page, unused in granted.items() if unused})
         return bool(granted)
 
     def _tokens_are_coming(self, present: float) -> bool:
@@ -160,7 +158,9 @@ class Delivery:
         # Where answers come fast, one batch may wait in line while the other is posted; where they are slow, what
         # waits in line grows too old.
         ahead = self._channel.threads if self._latency < OLDEST_DECISION / 3 else 0
-        return self._channel.threads + ahead - self._in_flight
+        room = self._channel.threads + ahead - self._in_flight
+        # A batch costs the same whatever its size: not one for every post that ends.
+        return room if room >= max(1, self._channel.threads // 2) else 0
 
     def _post(self, begun: Begun, sender: Sender, decided_at: float) -> None:
         """In a sender thread: post one message, or give it back. Never raises, never touches the database."""

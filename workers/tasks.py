@@ -80,7 +80,10 @@ def deliver(lane: str) -> int:
     with turns.one_of(max(1, get_settings().worker_children - 1)) as mine:
         if not mine or turns.draining:
             return 0
-        return Delivery(lane, open_channel(), stopping=lambda: turns.draining).run()
+        sent = Delivery(lane, open_channel(), stopping=lambda: turns.draining).run()
+    if sent:
+        _log.info("delivered", lane=lane, accepted=sent)
+    return sent
 
 
 @app.task(name="sweep")

@@ -54,7 +54,7 @@ _SENDING = text("""
         deadline = d.deadline, reason = NULL, wakes_on = NULL, policy_version = d.version
     FROM unnest(CAST(:ids AS bigint[]), CAST(:grounds AS text[]), CAST(:deadlines AS bigint[]),
                 CAST(:versions AS text[])) AS d (id, ground, deadline, version)
-    WHERE m.id = d.id
+    WHERE m.id = d.id AND m.state = 'due'
 """)
 _PUT_ASIDE = text("""
     UPDATE message m SET state = d.state, state_at = :now, due_at = d.due_at, deadline = d.deadline,
@@ -63,7 +63,7 @@ _PUT_ASIDE = text("""
                 CAST(:deadlines AS bigint[]), CAST(:reasons AS text[]), CAST(:wakes AS text[]),
                 CAST(:grounds AS text[]), CAST(:versions AS text[]))
         AS d (id, state, due_at, deadline, reason, wakes_on, ground, version)
-    WHERE m.id = d.id
+    WHERE m.id = d.id AND m.state = 'due'
 """)
 
 

@@ -6,6 +6,7 @@ Each function returns whether (or how many) messages moved. ``sent → delivered
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -35,7 +36,26 @@ _ON_THE_WIRE = text("""
     ORDER BY a.message_id FOR NO KEY UPDATE OF m
 """)
 _MOVE = text("UPDATE message SET state = :state, state_at = :now WHERE id = ANY(:ids)")
-_EARLY = text("SELECT message_id FROM message_log WHERE message_id = :id AND reason = :reason LIMIT 1")
+_EARLY = text("""
+    SELECT DISTINCT l.message_id FROM message_log l
+    JOIN unnest(CAST(:ids AS bigint[]), CAST(:reasons AS text[])) AS d (id, reason)
+        ON l.message_id = d.id AND l.reason = d.reason
+    ORDER BY l.message_id
+""")
+_ACCEPT = text("""
+    UPDATE message m SET state = 'sent', state_at = :now, mid = coalesce(d.mid, m.mid), reason = NULL, wakes_on = NULL
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:mids AS text[])) AS d (id, mid) WHERE m.id = d.id
+""")
+
+
+@dataclass(slots=True, kw_only=True)
+class Accepted:
+    """A message that the platform has, and the state it was in here until we knew."""
+
+    message_id: int
+    attempt_id: int
+    mid: str | None
+    was: str
 
 
 def record_echo(session: Session, page_id: int, metadata: str | None, mid: str, at: int, now: int) -> bool:
@@ -66,7 +86,8 @@ def record_echo(session: Session, page_id: int, metadata: str | None, mid: str, 
             text("UPDATE message SET mid = coalesce(mid, :mid) WHERE id = :id"), {"id": message_id, "mid": mid}
         )
         return False
-    accept(session, message_id, attempt_id, mid, was=found.state, reason="echo", actor="webhook", now=now)
+    proven = Accepted(message_id=message_id, attempt_id=attempt_id, mid=mid, was=found.state)
+    accept(session, [proven], reason="echo", actor="webhook", now=now)
     return True
 
 
@@ -94,36 +115,24 @@ def record_read(session: Session, page_id: int, psid: str, watermark_ms: int, no
     return _move(session, _before(session, page_id, psid, ("sent", "delivered"), watermark_ms), "read", now)
 
 
-def accept(
-    session: Session,
-    message_id: int,
-    attempt_id: int,
-    mid: str | None,
-    *,
-    was: str,
-    reason: str | None,
-    actor: str,
-    now: int,
-) -> None:
-    """Move one message, whose row the caller holds, to ``sent``; or on to ``delivered`` when that was known before."""
-    session.execute(
-        text("""
-            UPDATE message SET state = 'sent', state_at = :now, mid = coalesce(:mid, mid), reason = NULL,
-                wakes_on = NULL WHERE id = :id
-        """),
-        {"id": message_id, "mid": mid, "now": now},
-    )
+def accept(session: Session, accepted: Sequence[Accepted], *, reason: str | None, actor: str, now: int) -> None:
+    """Move messages, whose rows the caller holds, to ``sent``; or on to ``delivered`` where that was known before."""
+    if not accepted:
+        return
+    ids, mids = [one.message_id for one in accepted], [one.mid for one in accepted]
+    session.execute(_ACCEPT, {"ids": ids, "mids": mids, "now": now})
     append_log(
         session,
         [
             LogRow(
-                message_id=message_id, at=now, from_state=was, to_state="sent", attempt_id=attempt_id, reason=reason,
-                actor=actor,
+                message_id=one.message_id, at=now, from_state=one.was, to_state="sent", attempt_id=one.attempt_id,
+                reason=reason, actor=actor,
             )
+            for one in accepted
         ],
     )  # fmt: skip
-    if mid is not None and session.execute(_EARLY, {"id": message_id, "reason": EARLY_DELIVERY + mid}).first():
-        _move(session, [(message_id, "sent")], "delivered", now)
+    early = session.execute(_EARLY, {"ids": ids, "reasons": [f"{EARLY_DELIVERY}{mid}" for mid in mids]}).scalars()
+    _move(session, [(message_id, "sent") for message_id in early], "delivered", now)
 
 
 def _accept_attempt(session: Session, message_id: int, attempt_id: int, mid: str, now: int) -> None:

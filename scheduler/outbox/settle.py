@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.consent.blocks import suppress
-from scheduler.outbox.evidence import accept
+from scheduler.outbox.evidence import Accepted, accept
 from scheduler.outbox.states import ACCEPTED, LogRow, append_log
 from scheduler.pages.changes import stop_page
 
@@ -97,12 +97,15 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
     )
     moving = [outcome for outcome in fitting if _moves(outcome, states[outcome.message_id])]
     _move(session, [outcome for outcome in moving if outcome.result != "sent"], states, now)
-    for outcome in moving:
-        if outcome.result == "sent":
-            accept(
-                session, outcome.message_id, outcome.attempt_id, outcome.mid,
-                was=states[outcome.message_id], reason=None, actor="deliver", now=now,
-            )  # fmt: skip
+    accepted = [
+        Accepted(
+            message_id=outcome.message_id, attempt_id=outcome.attempt_id, mid=outcome.mid,
+            was=states[outcome.message_id],
+        )
+        for outcome in moving
+        if outcome.result == "sent"
+    ]  # fmt: skip
+    accept(session, accepted, reason=None, actor="deliver", now=now)
     return len(moving)
 
 

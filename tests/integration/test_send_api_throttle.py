@@ -70,7 +70,7 @@ def test_what_was_not_used_comes_back(throttle: Throttle) -> None:
     throttle.reserve("utility", {1: (1, 1)})
     assert wait_until(lambda: throttle.reserve("utility", {1: (1, 1)})[1] == 1, seconds=5)
     assert throttle.reserve("utility", {1: (1, 1)})[1] == 0
-    throttle.give_back("utility", 1, 1, 1)
+    throttle.give_back("utility", {1: (1, 1)})
     assert throttle.reserve("utility", {1: (1, 1)})[1] == 1
 
 

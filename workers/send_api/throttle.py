@@ -17,14 +17,17 @@ _FIRST_PAUSE = 2.0
 _LAST_PAUSE = 300.0
 
 _GIVE_BACK = """
-local rate, count = tonumber(ARGV[1]), tonumber(ARGV[2])
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-local room = math.max(1, rate * 0.1)
-local found = redis.call('HMGET', KEYS[1], 'tokens', ARGV[3])
-local tokens = math.min(room, (tonumber(found[1]) or 0) + count)
-local used = math.max(0, (tonumber(found[2]) or 0) - count)
-redis.call('HSET', KEYS[1], 'tokens', string.format('%.9f', tokens), ARGV[3], string.format('%.6f', used))
-return count
+local lane = ARGV[1]
+for i, key in ipairs(KEYS) do
+    local rate, count = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+    local found = redis.call('HMGET', key, 'tokens', lane)
+    if found[1] then
+        local tokens = math.min(math.max(1, rate * 0.1), tonumber(found[1]) + count)
+        local used = math.max(0, (tonumber(found[2]) or 0) - count)
+        redis.call('HSET', key, 'tokens', string.format('%.9f', tokens), lane, string.format('%.6f', used))
+    end
+end
+return 0
 """
 # A batch brings many refusals of one cause: only the first after a reopening doubles the pause.
 _CLOSE = """
@@ -62,15 +65,13 @@ class Throttle:
         """
         if not wants:
             return {}
-        arguments: list[str | int] = [lane]
-        for rate, want in wants.values():
-            arguments += [rate, want]
-        granted = self._reserve(keys=[_key(page_id) for page_id in wants], args=arguments)
+        granted = self._reserve(keys=[_key(page_id) for page_id in wants], args=_arguments(lane, wants))
         return {page_id: int(count) for page_id, count in zip(wants, granted, strict=True)}
 
-    def give_back(self, lane: str, page_id: int, rate: int, count: int) -> None:
-        """Return tokens that were not used."""
-        self._give_back(keys=[_key(page_id)], args=[rate, count, lane])
+    def give_back(self, lane: str, unused: Mapping[int, tuple[int, int]]) -> None:
+        """Return tokens that were not used: page id → (rate a second, how many)."""
+        if unused:
+            self._give_back(keys=[_key(page_id) for page_id in unused], args=_arguments(lane, unused))
 
     def close(self, page_id: int, seconds: float | None = None) -> float:
         """Send nothing for the page for a while: ``seconds`` if the platform said so, else pauses that double.
@@ -87,6 +88,10 @@ class Throttle:
     def reopen(self, page_id: int) -> None:
         """A message got through: the next pause is a short one again."""
         self._redis.hdel(_key(page_id), "refusals")
+
+
+def _arguments(lane: str, pages: Mapping[int, tuple[int, int]]) -> list[str | int]:
+    return [lane, *(number for rate_and_count in pages.values() for number in rate_and_count)]
 
 
 def _key(page_id: int) -> str:
