@@ -101,7 +101,7 @@ class PreviewView(BaseModel):
 @router.post("/pages/{page}/campaigns", status_code=201)
 def create(page: PageInPath, new: NewCampaign, session: Db, actor: Actor, now: Now) -> CampaignView:
     """Make a draft. Nothing is decided or sent before its launch."""
-    new.refuse_unknown()
+    new.check()
     given = {name: getattr(new, name) for name in NewCampaign.model_fields}
     campaign = registry.create_campaign(session, get_page(session, page), **given, actor=actor, now=now)
     return view(session, campaign)

@@ -73,7 +73,7 @@ def set_recipe(
     page: PageInPath, kind: str, settings: RecipeSettings, session: Db, actor: Actor, now: Now
 ) -> RecipeView:
     """Say which template goes out when an event of this kind comes."""
-    settings.refuse_unknown()
+    settings.check()
     recipe = recipes.set_recipe(
         session,
         get_page(session, page),
@@ -105,7 +105,7 @@ def receive(
     after: BackgroundTasks,
 ) -> EventView:
     """Tell what happened. 202 for a new event, 200 with the first one when it was told before."""
-    new.refuse_unknown()
+    new.check()
     event, fresh = receive_event(
         session,
         get_page(session, page),

@@ -48,7 +48,7 @@ class SwitchList(BaseModel):
 @router.post("", status_code=201)
 def engage(new: NewSwitch, session: Db, actor: Actor, now: Now) -> SwitchView:
     """Stop a page, or everything. In force once this answers; what is on the wire stays on the wire."""
-    new.refuse_unknown()
+    new.check()
     page_id = get_page(session, new.page).id if new.page is not None else None
     return _view(session, switches.engage(session, page_id, actor=actor, why=new.why, now=now))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -14,14 +15,46 @@ _TAGS = ("tag", "message_tag")
 
 
 class Body(BaseModel):
-    """A request's body. ``refuse_unknown`` must be called first thing: unknown members reach it instead of an error."""
+    """A request's body. A route calls ``check`` first thing: unknown members reach it instead of an error."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
 
-    def refuse_unknown(self) -> None:
-        """Raise Invalid for any member that is not a field, with the reason Duly sends no tags where it is one."""
+    def check(self) -> None:
+        """Raise Invalid, by field, for any member that is not a field and for text that is not valid Unicode.
+
+        A message tag is refused with the reason that Duly sends none.
+        """
+        given = {name: getattr(self, name) for name in type(self).model_fields} | (self.model_extra or {})
+        _refuse_broken_text(given)
         for name, value in (self.model_extra or {}).items():
             raise _refusal(type(self), name, value)
+
+
+def _refuse_broken_text(given: Mapping[str, Any]) -> None:
+    # JSON can escape half a surrogate pair; nothing can store or send that. A loop: what is nested deeply is data too.
+    waiting: list[tuple[str, Any]] = [("", given)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, Mapping):
+            for key, member in value.items():
+                inner = f"{place}.{key}" if place else str(key)
+                waiting += ((inner, str(key)), (inner, member))
+        elif isinstance(value, list):
+            waiting += [(place, member) for member in value]
+        elif isinstance(value, str) and not _is_unicode(value):
+            raise Invalid(
+                "is not valid Unicode",
+                field=place.encode("ascii", "backslashreplace").decode()[:200],
+                way_out="send whole characters, not half of a surrogate pair",
+            )
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refusal(model: type[BaseModel], name: str, value: Any) -> Invalid:

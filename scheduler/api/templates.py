@@ -60,7 +60,7 @@ class TemplateList(BaseModel):
 @router.post("", status_code=201)
 def save(page: PageInPath, new: NewTemplate, session: Db, actor: Actor, now: Now) -> TemplateView:
     """Save a template. Everything in it is checked first: syntax, variables, lengths, tags."""
-    new.refuse_unknown()
+    new.check()
     found = get_page(session, page)
     assert found.id is not None  # a stored page has its id
     given = new.model_dump(include=set(NewTemplate.model_fields))

@@ -20,6 +20,8 @@ from scheduler.pages.tables import Page
 
 EVERYONE = "everyone"
 
+#: The end of the year 9999, epoch seconds.
+_LAST_INSTANT = 253_402_300_799
 #: How many unknown ids an error names.
 _NAMED = 10
 
@@ -169,6 +171,9 @@ def _contacts(session: Session, page_id: int, audience: str | Sequence[str]) -> 
 
 
 def _check_schedule(not_before: int | None, expires_at: int | None, now: int) -> None:
+    for field, instant in (("not_before", not_before), ("expires_at", expires_at)):
+        if instant is not None and not 0 <= instant <= _LAST_INSTANT:
+            raise Invalid("is no instant that can be used", field=field, way_out="give one like 2026-03-28T08:00:00Z")
     if expires_at is not None and expires_at <= now:
         raise Invalid("is past", field="expires_at", way_out="give an instant in the future, or leave it out")
     if not_before is not None and expires_at is not None and not_before >= expires_at:

@@ -21,6 +21,10 @@ _NO_FILTERS = ("date",)
 #: The dead message tags and the living one that forbids automation: none may be asked for.
 _TAGS = re.compile(r"\b(CONFIRMED_EVENT_UPDATE|ACCOUNT_UPDATE|POST_PURCHASE_UPDATE|HUMAN_AGENT|MESSAGE_TAG)\b")
 
+#: Liquid's markup, what is quoted in it, and a range: python-liquid writes ranges out, however long, before any limit.
+_MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+
 
 class _Environment(Environment):
     """Limits are attributes of the class in python-liquid."""
@@ -67,10 +71,11 @@ def check_source(source: str, *, field: str) -> frozenset[str]:
         raise Invalid(f"{len(source)} characters are too many", field=field, way_out=f"keep it below {LONGEST_SOURCE}")
     if "\x00" in source:
         raise Invalid("a NUL character cannot be stored or sent", field=field, way_out="remove it")
+    _refuse_ranges(source, field)
     try:
         analysis = compiled(source).analyze()
     except LiquidError as error:
-        raise Invalid(*_words(error), field=field) from error
+        raise Invalid(_words(error), field=field, way_out="correct the Liquid at that place") from error
     for name, spans in analysis.filters.items():
         if name not in _environment.filters:
             raise Invalid(
@@ -82,6 +87,16 @@ def check_source(source: str, *, field: str) -> frozenset[str]:
         for use in uses:
             _check_name(root, list(use.segments), source, use.span.index, field)
     return frozenset(analysis.globals)
+
+
+def _refuse_ranges(source: str, field: str) -> None:
+    for markup in _MARKUP.finditer(source):
+        if ".." in _QUOTED.sub("", markup.group()):
+            raise Invalid(
+                f"a range at {_place(source, markup.start())}",
+                field=field,
+                way_out="a message needs no counting: write the words out, or loop over an attribute",
+            )
 
 
 def refuse_tags(text: str, *, field: str) -> None:
@@ -134,9 +149,9 @@ def _place(source: str, index: int) -> str:
     return f"line {before.count(chr(10)) + 1}, column {index - (before.rfind(chr(10)) + 1) + 1}"
 
 
-def _words(error: LiquidError) -> tuple[str]:
+def _words(error: LiquidError) -> str:
     message = str(error.args[0]) if error.args else "bad Liquid"
     token = error.token
     if token is None:
-        return (message,)
-    return (f"{message} at {_place(token.source, max(token.start_index, 0))}",)
+        return message
+    return f"{message} at {_place(token.source, max(token.start_index, 0))}"

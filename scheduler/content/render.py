@@ -114,8 +114,11 @@ def choose_locale(bodies: Mapping[str, Any], wanted: str | None, default: str) -
 def _filled(source: str, names: Mapping[str, Any], place: str) -> str:
     try:
         text = compiled(source).render(**names).strip()
-    except LiquidError as error:
-        raise CannotRender(str(error.args[0]) if error.args else "bad Liquid", field=place) from error
+    except (LiquidError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # The others escape from python-liquid's filters when they are given odd numbers.
+        raise CannotRender(
+            str(error.args[0]) if isinstance(error, LiquidError) else "a filter cannot take that", field=place
+        ) from error
     if not text:
         raise CannotRender("nothing is left to say when the variables are filled in", field=place)
     if len(text) > LONGEST_TEXT:

@@ -54,6 +54,8 @@ def receive_event(
         return known, False
     told = check_data(kind, data)
     happened = now if occurred_at is None else occurred_at
+    if happened < 0:
+        raise Invalid("is before 1970", field="occurred_at", way_out="give an instant like 2026-03-28T08:00:00Z")
     if happened > now + _AHEAD:
         raise Invalid("is in the future", field="occurred_at", way_out="tell it once it has happened")
     try:

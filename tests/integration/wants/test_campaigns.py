@@ -312,7 +312,10 @@ def test_a_page_without_a_policy_sends_nothing(
         ({"template": "nosuch"}, "template"),
         ({"audience": "all"}, "audience"),
         ({"audience": []}, "audience"),
+        ({"audience": ["a\x00b"]}, "audience"),
         ({"expires_at": NOON}, "expires_at"),
+        ({"expires_at": 10**30}, "expires_at"),
+        ({"not_before": -1}, "not_before"),
         ({"not_before": NOON + 5, "expires_at": NOON + 5}, "not_before"),
     ],
 )

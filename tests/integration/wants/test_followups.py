@@ -179,10 +179,14 @@ def test_a_bad_event_is_refused_by_field(
     assert rows("SELECT * FROM business_event") == []
 
 
-def test_an_event_from_the_future_is_refused(people: Callable[..., dict[str, int]], tell: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(("at", "words"), [(NOON + HOUR, "in the future"), (-1, "before 1970")])
+def test_an_event_of_an_impossible_instant_is_refused(
+    people: Callable[..., dict[str, int]], tell: Callable[..., Any], at: int, words: str
+) -> None:
     people("ada")
-    with pytest.raises(Invalid, match="in the future"):
-        tell("order.shipped", "k", {"order": "7", "psid": "ada"}, occurred_at=NOON + HOUR)
+    with pytest.raises(Invalid, match=words) as refused:
+        tell("order.shipped", "k", {"order": "7", "psid": "ada"}, occurred_at=at)
+    assert refused.value.field == "occurred_at"
 
 
 def test_an_event_without_a_recipe_says_how_to_make_one(

@@ -13,7 +13,8 @@ from scheduler.errors import Invalid
 @pytest.mark.parametrize(
     ("source", "roots"),
     [
-        ("plain words", set()),
+        ("plain words (1..3), wait...", set()),
+        ("Hi {{ contact.name | default: 'you...' }}", {"contact"}),
         ("Hi {{ contact.first_name | default: 'there' }}", {"contact"}),
         (
             "{{ contact.attributes.size }} {{ contact.attributes['shoe size'] }} {{ contact.attributes.a.b }}",
@@ -46,6 +47,8 @@ def test_known_names_pass_and_are_told(source: str, roots: set[str]) -> None:
         ("{{ contact.name", "line 1"),
         ("{% if contact.name %}never closed", "line 1"),
         ("a\x00b", "NUL"),
+        ("fine {{ (1..999999999) | join: ',' }}", "a range at line 1, column 6"),
+        ("{% for i in (1..contact.attributes.n) %}x{% endfor %}", "a range"),
         ("x" * 20_001, "20001 characters"),
     ],
 )

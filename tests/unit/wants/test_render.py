@@ -77,9 +77,20 @@ def test_the_limit_is_the_platforms() -> None:
         text("{{ contact.name }}", Contact(name="é" * 2000))
 
 
-def test_a_loop_without_end_is_refused() -> None:
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in contact.attributes.all %}{% for b in contact.attributes.all %}x{% endfor %}{% endfor %}",
+        "{% assign a = 'x' %}{% for b in contact.attributes.all %}{% assign a = a | append: a %}{% endfor %}{{ a }}",
+        "{% assign a = 99 %}{% for b in contact.attributes.all %}{% assign a = a | times: a %}{% endfor %}{{ a }}",
+        "{{ '1e9999999' | ceil }}",
+        "{{ '1e9999999' | modulo: 3 }}",
+        "{{ 1 | divided_by: 0 }}",
+    ],
+)
+def test_what_never_ends_or_cannot_be_counted_is_refused(source: str) -> None:
     with pytest.raises(CannotRender):
-        text("{% for i in (1..2000) %}x{% endfor %}")
+        text(source, Contact(attributes={"all": list(range(100))}))
 
 
 def test_approved_utility_content_goes_as_its_template_and_unapproved_as_text() -> None:
