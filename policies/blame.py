@@ -29,7 +29,10 @@ def to_blame(case: Case) -> tuple[str, ...]:
     Every rule whose relaxation alone would leave something; else every rule that by itself leaves nothing; else every
     rule that restricts at all. To relax a rule is to let it always permit; ``schedule`` relaxed reaches to 30 days.
     """
-    relaxed = tuple(name for name in _RULES if _left_without(case, name))
+    grounded = messaging_window.grounded(case)
+    relaxed = tuple(
+        name for name in _RULES if _left_without(case, name, case.whole if name == messaging_window.NAME else grounded)
+    )
     if relaxed:
         return relaxed
     span: Intervals = ((case.now, case.horizon),)
@@ -66,9 +69,10 @@ def _comes_too_late(case: Case, because: tuple[str, ...], rule: Rule, grounded: 
     return because == (messaging_window.NAME,) and not usable(rule.narrow(case, grounded), case.remaining)
 
 
-def _left_without(case: Case, relaxed: str) -> bool:
-    times = case.whole if relaxed == messaging_window.NAME else messaging_window.grounded(case)
+def _left_without(case: Case, relaxed: str, times: Intervals) -> bool:
     for hold in HOLDS:
+        if not times:
+            return False
         if hold.name != relaxed:
             times = hold.narrow(case, times)
     return bool(usable(times, case.remaining))

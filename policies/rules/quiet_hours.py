@@ -58,7 +58,7 @@ def _finding(case: Case, hours: Hours) -> Finding:
     times = build_timeline(zones, (hours,), now // CHUNK, anywhere=case.binding.held).within(now, now + HORIZON)
     closed = [zone for zone in zones if not _is_open(hours, zone, now)]
     source = hours.source
-    words = f"{hours.id} ({source.jurisdiction}, {source.basis})" if source else f"{hours.id} (house)"
+    words = f"{hours.id} ({source.jurisdiction}, {source.basis})" if source else hours.id
     if len(zones) == 1:
         words += f": {_shown(_row(hours, zones[0], now))}, and there it is {wall_clock(zones[0], now)} ({zones[0]})"
     else:

@@ -7,6 +7,7 @@ import pytest
 from policies.engine import decide, permitted
 from policies.facts import Facts, Send
 from policies.policy import Policy, load_policy, parse_policy
+from policies.timeline import Timeline
 
 DEFAULT = load_policy("default")
 HOURS = '[[permitted_hours]]\nid = "house"\napplies_to = ["promotional"]\ndaily = [["08:00", "21:00"]]\n'
@@ -110,3 +111,21 @@ def test_fallback_serves_only_without_any_evidence() -> None:
     morning = at("2026-05-05T09:00:00-04:00")
     assert decide(rules, Facts(last_inbound=morning), morning).verdict == "send"
     assert decide(rules, Facts(last_inbound=morning, country="US"), morning).because == ("quiet_hours",)
+
+
+def test_a_cap_that_closes_every_candidate_is_a_cap() -> None:
+    rules = policy('mode = "all_candidates"', HOURS + '[[frequency_cap]]\nid = "c"\nlimit = 1\nper = "day"')
+    now = at("2026-05-06T08:00:00Z")
+    facts = Facts(timezones=("Europe/Berlin", "Asia/Tokyo"), last_inbound=now, expires_at=now + 3600)
+    facts.sends = (Send(at=now - 60, category="promotional"),)
+    assert decide(rules, facts, now).because == ("schedule", "frequency_cap")
+
+
+def test_a_common_instant_must_lie_before_the_expiry_for_as_long_as_is_asked() -> None:
+    timeline = Timeline(((100, 200), (300, 400)))
+    assert timeline.opens(0, 101, 0)
+    assert not timeline.opens(0, 101, 1)
+    assert not timeline.opens(0, 100, 0)
+    assert timeline.opens(199, 300, 0)
+    assert not timeline.opens(199, 301, 1)
+    assert timeline.opens(199, 302, 1)
