@@ -13,7 +13,7 @@ from policies.decision import Finding
 from policies.facts import Send
 from policies.intervals import NEVER, Interval, Intervals, intersect, subtract, union
 from policies.local_time import CHUNK, DAY, Pieces, local_day, monday_of, pieces
-from policies.rules.rule import Rule, all_time, finding, standing
+from policies.rules.rule import Rule, finding, standing
 from policies.terms import Cap, binds, duration
 
 NAME = "frequency_cap"
@@ -98,7 +98,7 @@ def _findings(case: Case) -> list[Finding]:
         span = "" if cap.period else " in the last 30 days"
         found.append(
             finding(
-                case, NAME, subtract(all_time(case), closed), reason=NAME,
+                case, NAME, subtract(case.whole, closed), reason=NAME,
                 words=f"{cap.id}: at most {cap.limit} in a {per}; {len(counted)} counted{span}{last}",
                 citation=cap.source.citation if cap.source else None,
                 id=cap.id, limit=cap.limit, period=cap.calendar or cap.period, counted=len(counted), sends=counted,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from policies.case import Case
 from policies.decision import Finding
 from policies.intervals import Intervals, subtract, union
-from policies.rules.rule import Rule, all_time, finding, standing
+from policies.rules.rule import Rule, finding, standing
 from policies.terms import Gap, binds, duration
 
 NAME = "minimum_gap"
@@ -35,7 +35,7 @@ def _findings(case: Case) -> list[Finding]:
         words += "none was sent lately" if last is None else f"the last went at {case.shown(last)}"
         found.append(
             finding(
-                case, NAME, subtract(all_time(case), _closed(case, gap)), reason=NAME, words=words,
+                case, NAME, subtract(case.whole, _closed(case, gap)), reason=NAME, words=words,
                 id=gap.id, between=gap.between, last_send=last,
             )
         )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from policies.case import HORIZON, Case
+from policies.case import Case
 from policies.decision import Finding
 from policies.intervals import Intervals, covers, usable
 
@@ -53,8 +53,3 @@ def standing(rule: str, *, reason: str | None, words: str, **numbers: object) ->
     return Finding(
         rule=rule, reason=reason, permits_now=reason is None, next_at=None, numbers=numbers, citation=None, words=words
     )
-
-
-def all_time(case: Case) -> Intervals:
-    """The time up to 30 days from now: what ``findings`` narrow."""
-    return ((case.now, case.now + HORIZON),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from policies.case import Case
 from policies.decision import Finding
 from policies.intervals import Intervals, clip
-from policies.rules.rule import Rule, all_time, finding
+from policies.rules.rule import Rule, finding
 
 NAME = "schedule"
 
@@ -39,7 +39,7 @@ def _findings(case: Case) -> list[Finding]:
         parts.append(f"{'expired' if expired(case) else 'expires'} at {case.shown(facts.expires_at)}")
     return [
         finding(
-            case, NAME, narrow(case, all_time(case)), reason=_reason(case), words=", ".join(parts) or "any time",
+            case, NAME, narrow(case, case.whole), reason=_reason(case), words=", ".join(parts) or "any time",
             not_before=facts.not_before, expires_at=facts.expires_at,
         )
     ]  # fmt: skip
