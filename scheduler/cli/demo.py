@@ -10,11 +10,12 @@ from rich.console import Console
 
 def command(
     hours: float = typer.Option(36.0, min=6, max=48, help="Virtual hours to play."),
-    seconds: float = typer.Option(105.0, min=10, max=3600, help="Real seconds to play them in."),
+    seconds: float = typer.Option(105.0, min=5, max=3600, help="Real seconds to play them in."),
     people: int = typer.Option(500, min=50, max=5000, help="People who write to the pages."),
     seed: int = typer.Option(7, help="The seed they are made from."),
     plain: bool = typer.Option(False, "--plain", help="Plain lines instead of the live view."),
     kill_worker: bool = typer.Option(False, "--kill-worker", help="Kill the worker in the middle, with SIGKILL."),
+    latency: int = typer.Option(0, min=0, max=1500, help="A slow network: real milliseconds to the platform."),
     keep_log: Path | None = typer.Option(
         None, help="Copy the sandbox's log here, for `python -m workers.sandbox judge`."
     ),
@@ -30,7 +31,8 @@ def command(
 
     console = Console()
     options = Options(
-        hours=hours, seconds=seconds, people=people, seed=seed, plain=plain, kill_worker=kill_worker, keep_log=keep_log,
+        hours=hours, seconds=seconds, people=people, seed=seed, plain=plain, kill_worker=kill_worker, latency=latency,
+        keep_log=keep_log,
         expectation=FULL.for_run(hours=hours, people=people),
     )  # fmt: skip
     with interruptible():

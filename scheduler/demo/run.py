@@ -48,6 +48,8 @@ class Options:
     plain: bool = False
     #: Kill the worker with SIGKILL in the middle, as a machine would.
     kill_worker: bool = False
+    #: Real milliseconds that a message is on its way to the platform.
+    latency: int = 0
     #: Where the sandbox's log is kept for the witness after the run; else it goes with the rest.
     keep_log: Path | None = None
     expectation: report.Expectation | None = None
@@ -74,7 +76,7 @@ def run(options: Options, console: Console) -> report.Report:
         f"in {options.seconds:g} seconds …",
         soft_wrap=True,
     )
-    sandbox = SandboxOptions(seed=options.seed, people=options.people)
+    sandbox = SandboxOptions(seed=options.seed, people=options.people, latency=options.latency)
     with Stack(
         data_dir=data_dir,
         port=0,

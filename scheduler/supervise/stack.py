@@ -49,6 +49,8 @@ class SandboxOptions:
     script: str = "demo"
     #: Whether each log line is on the disk before the answer goes out.
     fsync: bool = True
+    #: Real milliseconds that a message is on its way to the platform: a slow network.
+    latency: int = 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -236,7 +238,8 @@ class Stack:
                 "--log", str(self.sandbox_log), "--webhook-url", f"{self.web_url}/webhooks/messenger",
                 "--app-secret", shared.app_secret, "--verify-token", shared.verify_token,
                 "--graph-version", get_settings().graph_version,
-                "--seed", str(options.seed), "--people", str(options.people), "--script", options.script]  # fmt: skip
+                "--seed", str(options.seed), "--people", str(options.people), "--script", options.script,
+                "--latency", str(options.latency)]  # fmt: skip
         if not options.fsync:
             argv.append("--no-fsync")
         return self._program("sandbox", argv, ready=lambda: _answers(f"{url}/sandbox/status"))

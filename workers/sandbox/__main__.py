@@ -85,7 +85,9 @@ def _serve(parser: _Parser, options: argparse.Namespace) -> int:
         webhooks=Webhooks(options.webhook_url, options.app_secret, clock),
         seed=options.seed,
     )
-    app = create_app(stage, version=options.graph_version, rate=options.rate, scripted=scripted)
+    app = create_app(
+        stage, version=options.graph_version, rate=options.rate, scripted=scripted, latency=options.latency
+    )
     config = uvicorn.Config(
         app, http=BreakableProtocol, ws="none", log_level="warning", access_log=False, timeout_graceful_shutdown=1,
         timeout_keep_alive=75,
@@ -125,6 +127,9 @@ def _parser() -> _Parser:
     parser.add_argument("--graph-version", type=_version, default="v26.0", help="the newest version that is served")
     parser.add_argument(
         "--rate", type=_whole(1, 1_000_000), default=300, help="calls a second before a page is throttled"
+    )
+    parser.add_argument(
+        "--latency", type=_whole(0, 10_000), default=0, help="real milliseconds a message is on its way to us"
     )
     parser.add_argument("--no-fsync", dest="fsync", action="store_false", help="answer before the log is on the disk")
     parser.add_argument(

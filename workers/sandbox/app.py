@@ -70,8 +70,11 @@ class FaultAsked(_Body):
     echo: bool = True
 
 
-def create_app(stage: Stage, *, version: str, rate: int, scripted: bool) -> FastAPI:
-    """The application. ``scripted``: the people follow the demo's script; else tests make them up and make them act."""
+def create_app(stage: Stage, *, version: str, rate: int, scripted: bool, latency: int = 0) -> FastAPI:
+    """The application. ``scripted``: the people follow the demo's script; else tests make them up and make them act.
+
+    ``latency``: real milliseconds that a message is on its way before it arrives.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -93,7 +96,7 @@ def create_app(stage: Stage, *, version: str, rate: int, scripted: bool) -> Fast
         return Response(status_code=204)
 
     graph = Graph(stage, Pace(rate), faults, version)
-    _add_graph(app, graph)
+    _add_graph(app, graph, latency)
 
     @app.exception_handler(Refused)
     async def refused(_request: Request, error: Refused) -> JSONResponse:
@@ -199,9 +202,11 @@ def _add_hands(app: FastAPI, stage: Stage) -> None:
         return {"event_id": event_id, "at": words_of(act.at), "delivered": await told if saying.wait else None}
 
 
-def _add_graph(app: FastAPI, graph: Graph) -> None:
+def _add_graph(app: FastAPI, graph: Graph, latency: int) -> None:
     @app.post("/{version}/{page_id}/messages")
     async def send(version: str, page_id: str, request: Request) -> Response:
+        if latency:
+            await asyncio.sleep(latency / 1000)  # the network, not a wait for something
         return await graph.send(version, page_id, request)
 
     @app.post("/{version}/{page_id}/message_templates")
