@@ -29,13 +29,14 @@ up: $(SET_UP) ## The same stack on the real clock, until Ctrl-C
 	@$(BIN)/duly up
 
 test: $(SET_UP) ## Every test, on real servers
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-check: $(SET_UP) ## Format, lint, types, import contracts
+check: $(SET_UP) ## Format, lint, types, import contracts, unit tests: in seconds, before every commit
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 tests/unit tests/properties tests/architecture
 
 format: $(SET_UP) ## Format the code and fix what can be fixed
 	@$(BIN)/ruff format .
