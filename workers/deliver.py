@@ -23,6 +23,7 @@ from scheduler.logs import get_logger
 from scheduler.outbox.begin import BATCH, BATCH_OF_A_PAGE, Begun, begin
 from scheduler.outbox.settle import Outcome, settle
 from scheduler.outbox.states import LANES
+from scheduler.settings import get_settings
 from scheduler.store import database
 from workers.directory import Directory
 from workers.send_api.answers import Answer
@@ -171,7 +172,7 @@ class Delivery:
                 answer = Answer(result="not_sent", reason="decision_too_old")
             else:
                 payload = build_payload(begun.psid, begun.content, begun.metadata)
-                answer = self._channel.client.post_message(sender, payload)
+                answer = self._channel.client.post_message(sender, payload, write_by=decided_at + _first_byte_within())
                 took = time.monotonic() - started
         except Exception as error:  # whatever it is, the attempt must be settled, and nobody knows how far it got
             _log.exception("post_failed", error=type(error).__name__)
@@ -229,6 +230,15 @@ class Delivery:
                     self._channel.throttle.reopen(page)
             except redis.RedisError as error:
                 _log.warning("no_rate_tokens", error=type(error).__name__)
+
+
+def _first_byte_within() -> float:
+    """Real seconds after the decision within which a request must begin to leave, however slow the connect was.
+
+    What the send guard leaves: of it, a second of the clock went with the fraction that ``clock.now`` drops, and the
+    way to the platform takes its share.
+    """
+    return max(OLDEST_DECISION, get_settings().send_guard - 1.0 / clock.rate() - OLDEST_DECISION)
 
 
 def _wanting(session: Session, lane: str) -> list[int]:

@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
+import redis
 from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler import clock
 from scheduler.outbox.states import ACCEPTED
+from scheduler.store.process import wait_until
 from tests.unit.delivery.stage import Stage
 from tests.unit.delivery.wire import Script, WireServer, accept, answer, error, message_id_of, message_of
 from workers import deliver
@@ -107,10 +109,12 @@ def test_two_deliveries_at_once_double_nothing(
 
 
 def test_a_message_that_waited_too_long_for_a_thread_goes_back_unsent(
-    stage: Stage, wire: WireServer, channels: Callable[..., Channel]
+    stage: Stage, wire: WireServer, channels: Callable[..., Channel], redis_url: str
 ) -> None:
     def slowly(connection: socket.socket, request: bytes) -> None:
-        time.sleep(0.4)  # the platform takes its time
+        # The platform takes its time: until what waits in line is too old for certain.
+        arrived = wire.arrivals[-1]
+        assert wait_until(lambda: time.monotonic() - arrived > 1.5 * deliver.OLDEST_DECISION, seconds=5)
         accept(connection, request)
 
     wire.script = slowly
@@ -118,14 +122,40 @@ def test_a_message_that_waited_too_long_for_a_thread_goes_back_unsent(
     stage.commit()
     channel = channels(threads=1)
     # A bucket that has filled up, so that both messages are begun at once.
-    channel.throttle.reserve("promotional", {stage.page: (39, 0)})
-    time.sleep(0.2)  # the bucket fills in real time
+    with redis.Redis.from_url(redis_url) as buckets:
+
+        def filled() -> bool:
+            channel.throttle.reserve("promotional", {stage.page: (39, 0)})
+            return float(buckets.hget(f"duly:rate:{stage.page}", "tokens") or 0) >= 2
+
+        assert wait_until(filled, seconds=5)
     assert _run(channel) == 2
     assert stage.states() == {"sent": 2}
     assert len(wire.requests) == 2
     rows = stage.rows("SELECT reason, attempt_id FROM message_log WHERE from_state = 'sending' AND to_state = 'due'")
     assert [row.reason for row in rows] == ["decision_too_old"]
     assert stage.one("SELECT outcome FROM attempt WHERE id = :id", id=rows[0].attempt_id) == "not_sent"
+
+
+def test_a_message_whose_connection_took_too_long_goes_back_unsent(
+    stage: Stage, wire: WireServer, channels: Callable[..., Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if connecting had lasted beyond all that the send guard leaves.
+    monkeypatch.setattr(deliver, "_first_byte_within", lambda: -1.0)
+    stage.messages(1)
+    stage.commit()
+    assert _run(channels()) == 0
+    assert wire.requests == []
+    assert stage.states() == {"due": 1}
+    reasons = {row.reason for row in stage.rows("SELECT reason FROM message_log WHERE from_state = 'sending'")}
+    assert reasons == {"connected_too_late"}
+
+
+def test_the_first_byte_leaves_within_what_the_guard_leaves(set_environment: Callable[..., None]) -> None:
+    """At the default guard of 2 s: less the fraction of a second that the clock drops, less the way there."""
+    assert deliver._first_byte_within() == pytest.approx(0.75)
+    set_environment(DULY_SEND_GUARD="0")
+    assert deliver._first_byte_within() == deliver.OLDEST_DECISION
 
 
 def test_a_throttled_page_pauses_and_its_message_goes_later(

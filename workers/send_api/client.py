@@ -64,11 +64,15 @@ class GraphClient:
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
-    def post_message(self, sender: Sender, payload: dict[str, Any]) -> Answer:
-        """Post one message, once. Never raises; never retries."""
+    def post_message(self, sender: Sender, payload: dict[str, Any], *, write_by: float = float("inf")) -> Answer:
+        """Post one message, once. Never raises; never retries.
+
+        Not a byte of it leaves after ``write_by`` (``time.monotonic()``): a slow connect must not carry a message out
+        of the time for which it was permitted.
+        """
         try:
             status, headers, body = self._request(
-                "POST", f"{sender.external_id}/messages", sender, document=payload, params={}
+                "POST", f"{sender.external_id}/messages", sender, document=payload, params={}, write_by=write_by
             )
         except (requests.RequestException, OSError) as error:
             return _of_failure(error)
@@ -89,9 +93,16 @@ class GraphClient:
         self._session.close()
 
     def _request(
-        self, method: str, path: str, sender: Sender, *, document: dict[str, Any] | None, params: dict[str, str]
+        self,
+        method: str,
+        path: str,
+        sender: Sender,
+        *,
+        document: dict[str, Any] | None,
+        params: dict[str, str],
+        write_by: float = float("inf"),
     ) -> tuple[int, dict[str, str], bytes]:
-        watch.written = False
+        watch.written, watch.late, watch.write_by = False, False, write_by
         watch.deadline = time.monotonic() + self._deadline
         with self._session.request(
             method,
@@ -121,6 +132,9 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _of_failure(error: BaseException) -> Answer:
+    if watch.late:
+        # The platform may be fine, but too far away just now: nothing is gained by asking again at once.
+        return Answer(result="not_sent", reason="connected_too_late", effect="throttle")
     if not watch.written:
         # Refused, timed out while connecting, no such host, no TLS: not a byte of the request has left.
         return Answer(result="not_sent", reason="unreachable_platform", effect="throttle")

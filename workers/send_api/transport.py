@@ -27,8 +27,12 @@ class Watch(threading.local):
 
     #: ``time.monotonic()`` at which the whole answer must be here.
     deadline: float = float("inf")
+    #: ``time.monotonic()`` after which its first byte must not leave any more.
+    write_by: float = float("inf")
     #: Whether a byte of the request may have left.
     written: bool = False
+    #: Whether it was kept back, because connecting had taken until after ``write_by``.
+    late: bool = False
 
 
 watch = Watch()
@@ -70,9 +74,12 @@ class _Watched:
     _used_at = 0.0
 
     def send(self, data: Any) -> None:
-        """Write a part of the request; connects first where that has not happened."""
+        """Write a part of the request; connects first where that has not happened. Raises when that took too long."""
         if self.sock is None:
             self.connect()  # type: ignore[attr-defined]  # of the connection class
+        if not watch.written and time.monotonic() > watch.write_by:
+            watch.late = True
+            raise TimeoutError("connected too late to write")
         watch.written = True
         super().send(data)  # type: ignore[misc]  # as above
 

@@ -76,6 +76,16 @@ def test_a_name_nobody_knows_and_a_handshake_that_fails_prove_that_nothing_was_s
         assert result.result == "not_sent", url
 
 
+def test_not_a_byte_leaves_after_the_time_to_write_is_over(wire: WireServer, client: GraphClient) -> None:
+    for _ in ("on a new connection", "on a kept one"):
+        result = client.post_message(SENDER, PAYLOAD, write_by=time.monotonic() - 0.001)
+        assert (result.result, result.reason, result.effect) == ("not_sent", "connected_too_late", "throttle")
+        assert wire.requests == []
+        # It is no matter of the next one.
+        assert client.post_message(SENDER, PAYLOAD, write_by=time.monotonic() + 10).result == "sent"
+        wire.requests.clear()
+
+
 def test_a_reset_after_the_request_is_in_doubt(wire: WireServer, client: GraphClient) -> None:
     def reset(connection: socket.socket, request: bytes) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
