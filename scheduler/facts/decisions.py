@@ -52,6 +52,8 @@ _SWITCHES = text("""
     UNION ALL SELECT 'approved', id FROM template WHERE utility_approved AND utility_name IS NOT NULL
 """)
 
+_CANCELLED = text("SELECT id FROM campaign WHERE id = ANY(:ids) AND status = 'cancelled'")
+
 
 class MessageLike(Protocol):
     """What a decision needs to know of a message; rows of ``message`` and the planner's wishes both have it."""
@@ -114,6 +116,14 @@ def switches(session: Session) -> Switches:
         campaigns={campaign for campaign in found["paused"] if campaign is not None},
         approved={template for template in found["approved"] if template is not None},
     )
+
+
+def cancelled_campaigns(session: Session, campaign_ids: Collection[int]) -> set[int]:
+    """Those of the campaigns that were cancelled. One query, none when there is nothing to ask."""
+    if not campaign_ids:
+        return set()
+    session.flush()
+    return set(session.connection().execute(_CANCELLED, {"ids": list(campaign_ids)}).scalars())
 
 
 def for_message(facts: Facts, message: MessageLike, thrown: Switches) -> Facts:

@@ -25,7 +25,7 @@ from policies.facts import Facts, facts_to_json
 from policies.local_time import tzdata_version
 from scheduler.clock import guard_seconds
 from scheduler.content.render import Rendered
-from scheduler.facts.decisions import contact_facts, for_message, switches
+from scheduler.facts.decisions import cancelled_campaigns, contact_facts, for_message, switches
 from scheduler.governance.active import active_policies
 from scheduler.outbox.candidates import Candidate, lock_candidates
 from scheduler.outbox.content_of import content_of
@@ -98,7 +98,8 @@ def begin(session: Session, lane: str, quotas: Mapping[int, int], now: int, *, l
     """Decide up to ``limit`` due messages of ``lane`` anew, at most ``quotas[page id]`` (≤ 10) a page, one a contact.
 
     Returns those that may go now, as ``sending`` with their attempts; the others went back to ``scheduled``, were
-    parked, ``denied``, ``expired`` or (content that cannot be rendered) ``refused``. Empty: nothing due is free.
+    parked, ``denied``, ``expired``, ``cancelled`` with their campaign or (content that cannot be rendered) ``refused``.
+    Empty: nothing due is free.
     """
     quotas = {page: min(quota, BATCH_OF_A_PAGE) for page, quota in quotas.items() if quota > 0}
     if not quotas:
@@ -118,11 +119,21 @@ def _judge(session: Session, candidates: Sequence[Candidate], now: int) -> list[
     facts_of = contact_facts(session, [candidate.contact_id for candidate in candidates], now)
     policies = active_policies(session, sorted({candidate.page_id for candidate in candidates}))
     thrown = switches(session)
+    # What was on the wire when its campaign was cancelled may have come back unsent.
+    campaigns = {candidate.campaign_id for candidate in candidates if candidate.campaign_id is not None}
+    called_off = cancelled_campaigns(session, campaigns)
     guard = guard_seconds()
     verdicts = []
     for candidate in candidates:
         facts = for_message(facts_of[candidate.contact_id], candidate, thrown)
         policy = policies.get(candidate.page_id)
+        if candidate.campaign_id in called_off:
+            verdicts.append(
+                _Verdict(
+                    candidate=candidate, state="cancelled", decision=None, facts=facts, version=None, reason="cancelled"
+                )
+            )
+            continue
         if policy is None:
             # Nobody said what this page may send. Fail closed.
             verdicts.append(
@@ -236,6 +247,12 @@ def _begun(verdict: _Verdict, attempt_id: int) -> Begun:
 
 def _log_row(verdict: _Verdict, now: int, attempt_id: int | None) -> LogRow:
     decision = verdict.decision
+    if verdict.state == "cancelled":
+        # Nobody decided anything.
+        return LogRow(
+            message_id=verdict.candidate.id, at=now, from_state="due", to_state="cancelled", actor="deliver",
+            reason="cancelled",
+        )  # fmt: skip
     return LogRow(
         message_id=verdict.candidate.id,
         at=now,

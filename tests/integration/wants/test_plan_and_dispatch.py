@@ -12,6 +12,7 @@ from scheduler.campaigns import lifecycle, preview, registry
 from scheduler.campaigns.planning import finish_campaigns, plan_next
 from scheduler.campaigns.tables import Campaign
 from scheduler.outbox.begin import begin
+from scheduler.outbox.settle import Outcome, settle
 from scheduler.outbox.tick import tick
 from scheduler.pages.tables import Page
 
@@ -68,6 +69,32 @@ def test_a_paused_campaign_is_parked_at_dispatch_and_goes_on_after_the_resume(
     lifecycle.resume(session, launched, actor="tests", now=NOON + 60)
     session.commit()
     assert {each.psid for each in dispatch(session, page, NOON + 60)} == {"ada", "bob"}
+
+
+def test_what_comes_back_unsent_after_the_cancel_is_not_sent_again(
+    session: Session, page: Page, launched: int, rows: Callable[..., list[Any]]
+) -> None:
+    begun = dispatch(session, page, NOON)
+    assert len(begun) == 2
+    lifecycle.cancel(session, launched, actor="tests", now=NOON + 1)
+    session.commit()
+    settle(
+        session,
+        [
+            Outcome(
+                message_id=each.message_id, attempt_id=each.attempt_id, contact_id=each.contact_id,
+                page_id=each.page_id, result="not_sent", reason="throttled",
+            )
+            for each in begun
+        ],
+        NOON + 1,
+    )  # fmt: skip
+    session.commit()
+    assert dispatch(session, page, NOON + 2) == []
+    left = rows("SELECT DISTINCT state, reason, due_at FROM message WHERE state <> 'denied'")
+    assert [tuple(row) for row in left] == [("cancelled", "cancelled", None)]
+    log = rows("SELECT actor, verdict FROM message_log WHERE from_state = 'due' AND to_state = 'cancelled'")
+    assert [tuple(row) for row in log] == [("deliver", None)] * 2
 
 
 def test_a_campaign_is_finished_when_nothing_of_it_waits_or_flies(
