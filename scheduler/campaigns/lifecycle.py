@@ -11,7 +11,7 @@ from scheduler.audit.record import record
 from scheduler.campaigns.registry import last_contact, lock_campaign
 from scheduler.campaigns.tables import Campaign
 from scheduler.errors import Conflict
-from scheduler.outbox.wake import cancel_campaign_messages, wake_campaign
+from scheduler.outbox.wake import cancel_campaign_messages, wait_for_deciders, wake_campaign
 
 _LAUNCHED = ("planning", "running")
 
@@ -42,6 +42,7 @@ def pause(session: Session, campaign_id: int, *, actor: str, now: int) -> Campai
         )
     campaign.status = "paused"
     _keep(session, campaign, actor, "pause", now)
+    wait_for_deciders(session)
     return campaign
 
 

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from scheduler.audit.record import record
 from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.governance.tables import KillSwitch
-from scheduler.outbox.wake import wake_page
+from scheduler.outbox.wake import wait_for_deciders, wake_page
 
 _PAGES = text("SELECT id FROM page ORDER BY id")
 
@@ -28,6 +28,7 @@ def engage(session: Session, page_id: int | None, *, actor: str, why: str, now: 
         detail={"page_id": page_id, "why": why},
         now=now,
     )
+    wait_for_deciders(session)
     return switch
 
 

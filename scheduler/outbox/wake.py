@@ -50,6 +50,15 @@ def hold_wakes(session: Session) -> None:
     session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _WAKES})
 
 
+def wait_for_deciders(session: Session) -> None:
+    """Let those who are deciding finish, and nobody decide until this transaction ends.
+
+    For whoever forbids something that is not a contact's (a kill switch, a pause, an allow-list): a batch that read the
+    facts before would otherwise still begin after the answer that says nothing begins any more.
+    """
+    _gate(session)
+
+
 def wake_contacts(session: Session, contact_ids: Sequence[int], now: int) -> int:
     """Decide the contacts' waiting messages anew; returns how many. The caller holds the contacts' rows."""
     if not contact_ids:

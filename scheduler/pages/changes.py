@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from scheduler.audit.record import record
 from scheduler.errors import Invalid, NotFound
-from scheduler.outbox.wake import wake_page
+from scheduler.outbox.wake import wait_for_deciders, wake_page
 from scheduler.pages.registry import check_mode, check_rate
 from scheduler.pages.tables import Page
 from scheduler.store.secrets import seal
@@ -72,6 +72,7 @@ def disallow(session: Session, page: Page, psids: Collection[str], *, actor: str
     removed = sorted(row.psid for row in rows)
     if removed:
         _keep(session, page, actor, "page.disallow", {"count": len(removed)}, now)
+        wait_for_deciders(session)
     return removed
 
 

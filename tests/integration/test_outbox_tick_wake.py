@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
+from scheduler.campaigns import lifecycle
+from scheduler.governance.switches import engage
 from scheduler.outbox.beat import last_beats, record_beat
 from scheduler.outbox.tick import due_lanes, tick
 from scheduler.outbox.wake import (
@@ -15,6 +18,8 @@ from scheduler.outbox.wake import (
     wake_contacts,
     wake_page,
 )
+from scheduler.pages.changes import allow, disallow
+from scheduler.pages.tables import Page
 from scheduler.store import database
 from tests.unit.delivery.stage import HOUR, NOON, Stage
 
@@ -118,6 +123,33 @@ def test_nobody_wakes_a_page_between_a_decision_and_the_park_that_follows(stage:
         with pytest.raises(Exception, match="lock timeout"):
             wake_page(other, stage.page, NOON)
         other.rollback()
+
+
+def test_what_forbids_waits_for_those_who_are_deciding(stage: Stage) -> None:
+    """Else a batch that read the facts before could begin after the answer that nothing begins any more."""
+    campaign, page = _campaign(stage), stage.session.get_one(Page, stage.page)
+    allow(stage.session, page, ["24"], actor="test", now=NOON)
+    stage.commit()
+
+    def stop_everything(session: Session) -> None:
+        engage(session, None, actor="test", why="a wrong price", now=NOON)
+
+    def pause(session: Session) -> None:
+        lifecycle.pause(session, campaign, actor="test", now=NOON)
+
+    def shut_out(session: Session) -> None:
+        disallow(session, session.get_one(Page, stage.page), ["24"], actor="test", now=NOON)
+
+    for forbid in (stop_everything, pause, shut_out):
+        with Session(database.engine()) as other:
+            hold_wakes(stage.session)
+            other.execute(text("SET LOCAL lock_timeout = '50ms'"))
+            with pytest.raises(OperationalError, match="lock timeout"):
+                forbid(other)
+            other.rollback()
+            stage.session.rollback()
+            forbid(other)
+            other.rollback()
 
 
 def test_a_beat_is_remembered(stage: Stage) -> None:
