@@ -11,7 +11,8 @@ class Contact(SQLModel, table=True):
     """A person as one page knows them. Its row lock orders every change to what may be sent to them."""
 
     __tablename__ = "contact"
-    __table_args__ = (UniqueConstraint("page_id", "psid"),)
+    #: The second for audiences: keyset pages of a page's people, by id.
+    __table_args__ = (UniqueConstraint("page_id", "psid"), Index("contact_page", "page_id", "id"))
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
     page_id: int = Field(foreign_key="page.id")
@@ -33,6 +34,8 @@ class Contact(SQLModel, table=True):
     last_inbound_at: int | None = Field(default=None, sa_type=BigInteger)
     #: A person has the thread; automation waits for the handback.
     handover_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: Who gave it to them: ``platform`` (another app has the thread) | ``operator``.
+    handover_by: str | None = None
     #: An event of theirs could not be applied; nothing goes until a person looked.
     held_at: int | None = Field(default=None, sa_type=BigInteger)
     attributes: dict[str, Any] = Field(

@@ -52,6 +52,8 @@ class Arrival:
     said: dict[str, Any]
     #: Why it cannot be applied, where that shows already.
     problem: str | None
+    #: It came as a copy of what another app, which has the thread, was told.
+    standby: bool = False
 
 
 def arrivals(body: object) -> list[Arrival]:
@@ -93,7 +95,9 @@ def _entry(entry: object) -> Iterator[Arrival]:
             yield _unreadable(entry, page, f"{channel} is not a list")
             continue
         for event in events:
-            yield _event(event, page, time)
+            arrival = _event(event, page, time)
+            arrival.standby = channel == "standby"
+            yield arrival
     changes = entry.get("changes")
     if changes is not None:
         yield _change(entry, page, time)

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from scheduler.consent.choices import record_opt_in, record_opt_out
 from scheduler.contacts.evidence import state_zone
-from scheduler.contacts.holds import hold_contacts
+from scheduler.contacts.holds import PLATFORM, hand_back, hand_over, heard_from, hold_contacts
 from scheduler.contacts.inbound import record_inbounds
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.registry import ensure_contacts, find_contacts
@@ -25,7 +25,7 @@ from scheduler.inbox.arrivals import Arrival, arrivals, unreadable
 from scheduler.inbox.meaning import Meaning, Unappliable, meaning_of
 from scheduler.logs import get_logger
 from scheduler.outbox.evidence import record_delivery, record_echo, record_read
-from scheduler.pages.registry import pages_of_app
+from scheduler.pages.registry import app_of_page, pages_of_app
 
 log = get_logger(__name__)
 
@@ -92,6 +92,8 @@ def _receive(session: Session, app_id: int, found: list[Arrival], now: int) -> R
     for event in events:
         if event.meaning is not None and not event.meaning.only_opens_window:
             _apply(session, event, now)
+    # After the handovers, whichever came first: the later of the two tells who has the thread.
+    _hear(session, events, now)
     _settle(session, events, now)
     failed = sum(event.error is not None for event in events)
     if failed:
@@ -137,8 +139,20 @@ def _open_windows(session: Session, events: list[_Event], now: int) -> None:
     newest: dict[int, int] = {}
     for event in events:
         if event.meaning is not None and event.meaning.opens_window and event.contact_id is not None:
-            newest[event.contact_id] = _occurred_ms(event, now) // 1000  # in order: the last one is the newest
+            # In order: the last one is the newest.
+            newest[event.contact_id] = _occurred_ms(event, now) // 1000
     record_inbounds(session, newest, now)
+
+
+def _hear(session: Session, events: list[_Event], now: int) -> None:
+    """Who wrote to us, and not to another app that has their thread."""
+    heard = {
+        event.contact_id: _occurred_ms(event, now) // 1000
+        for event in events
+        if event.meaning is not None and event.meaning.opens_window and event.contact_id is not None
+        if not event.arrival.standby
+    }
+    heard_from(session, heard, now)
 
 
 def _apply(session: Session, event: _Event, now: int) -> None:
@@ -174,6 +188,11 @@ def _effects(session: Session, event: _Event, now: int) -> None:
         record_read(session, page_id, psid, meaning.read_ms, now)
     if contact_id is None:
         return
+    if meaning.thread_owner is not None:
+        if meaning.thread_owner == app_of_page(session, page_id):
+            hand_back(session, contact_id, now)
+        else:
+            hand_over(session, contact_id, by=PLATFORM, at=at, now=now)
     if meaning.choice is not None:
         choose = record_opt_out if meaning.choice == "opt_out" else record_opt_in
         source = _SOURCES.get(event.arrival.kind, "message")

@@ -8,7 +8,7 @@ from typing import Any
 from policies.keywords import match_keyword
 from scheduler.contacts.places import known_zone
 from scheduler.inbox.arrivals import Arrival
-from scheduler.inbox.lenient import milliseconds
+from scheduler.inbox.lenient import identifier, milliseconds
 
 #: What a button or quick reply carries when it asks to be told that a product is back.
 _NOTIFY_ME = "NOTIFY_ME:"
@@ -42,11 +42,14 @@ class Meaning:
     delivery: tuple[list[str], int | None] | None = None
     #: Everything sent before this instant, milliseconds, was read.
     read_ms: int | None = None
+    #: The app that has the thread from now on, by the platform's id; empty: another one than ours, not named.
+    thread_owner: str | None = None
 
     @property
     def only_opens_window(self) -> bool:
         """Nothing but the window: can be applied together with others of its kind."""
-        return not (self.choice or self.zone or self.sku or self.echo or self.delivery or self.read_ms)
+        more = (self.choice, self.zone, self.sku, self.echo, self.delivery, self.read_ms, self.thread_owner)
+        return all(part is None for part in more)
 
 
 def meaning_of(arrival: Arrival) -> Meaning:
@@ -80,6 +83,14 @@ def meaning_of(arrival: Arrival) -> Meaning:
             if watermark is None:
                 raise Unappliable("the read has no watermark")
             return Meaning(read_ms=watermark)
+        case "pass_thread_control":
+            owner = identifier(said.get("new_owner_app_id"))
+            if owner is None:
+                raise Unappliable("it does not say which app has the thread now")
+            return Meaning(thread_owner=owner)
+        case "take_thread_control":
+            # It is told to whoever loses the thread; who took it is not always named.
+            return Meaning(thread_owner=identifier(said.get("new_owner_app_id")) or "")
         case _:
             return Meaning()
 

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.consent.blocks import suppress
+from scheduler.contacts.holds import PLATFORM, hand_over
 from scheduler.outbox.evidence import Accepted, accept
 from scheduler.outbox.states import ACCEPTED, LogRow, append_log
 from scheduler.pages.changes import stop_page
@@ -60,7 +61,8 @@ class Outcome:
     code: int | None = None
     subcode: int | None = None
     mid: str | None = None
-    #: What the answer says beyond this message: ``blocked`` | ``unreachable`` (the contact), ``stop_page``.
+    #: What the answer says beyond this message: ``blocked`` | ``unreachable`` | ``handover`` (the contact),
+    #: ``stop_page``.
     effect: str | None = None
 
 
@@ -129,7 +131,10 @@ def _spread(session: Session, outcomes: Sequence[Outcome], now: int) -> None:
     for page_id, outcome in sorted(stopped.items()):
         stop_page(session, page_id, outcome.reason or "refused", now)
     for contact_id, effect in sorted(silent.items()):
-        suppress(session, contact_id, effect, source="send_error", now=now)
+        if effect == "handover":
+            hand_over(session, contact_id, by=PLATFORM, at=now, now=now)
+        else:
+            suppress(session, contact_id, effect, source="send_error", now=now)
 
 
 def _move(session: Session, moving: Sequence[Outcome], states: dict[int, str], now: int) -> None:

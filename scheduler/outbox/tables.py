@@ -22,6 +22,12 @@ class Message(SQLModel, table=True):
         Index("message_due", "page_id", "lane", "deadline", "id", postgresql_where=text("state = 'due'")),
         Index("message_waiting", "contact_id", postgresql_where=text("state IN ('scheduled', 'due')")),
         Index("message_in_flight", "state_at", postgresql_where=text("state IN ('sending', 'in_doubt')")),
+        #: Whether anything of a campaign is left to do.
+        Index(
+            "message_campaign_open",
+            "campaign_id",
+            postgresql_where=text("state IN ('scheduled', 'due', 'sending', 'in_doubt')"),
+        ),
         Index(
             "message_campaign_once",
             "campaign_id",

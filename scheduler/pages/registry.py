@@ -124,6 +124,14 @@ def pages_of_app(session: Session, app_id: int, external_ids: list[str]) -> dict
     return {row.external_id: row.id for row in rows}
 
 
+def app_of_page(session: Session, page_id: int) -> str:
+    """The platform's id of the app that serves the page."""
+    rows = session.connection().execute(
+        text("SELECT app.external_id FROM app JOIN page ON page.app_id = app.id WHERE page.id = :id"), {"id": page_id}
+    )
+    return str(rows.scalar_one())
+
+
 def check_mode(mode: str) -> str:
     """``mode`` if it is one. Raises Invalid."""
     if mode not in MODES:

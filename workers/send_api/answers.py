@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Result = Literal["sent", "refused", "not_sent", "in_doubt"]
-Effect = Literal["blocked", "unreachable", "stop_page", "throttle"]
+Effect = Literal["blocked", "unreachable", "handover", "stop_page", "throttle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ _BAD_TOKEN = Meaning("not_sent", "bad_token", "stop_page")
 _NO_PERMISSION = Meaning("not_sent", "no_permission", "stop_page")
 _RESTRICTED = Meaning("not_sent", "page_restricted", "stop_page")
 _INVALID = Meaning("refused", "invalid_request")
-_TAKEN = Meaning("refused", "thread_taken")
+_TAKEN = Meaning("not_sent", "thread_taken", "handover")
 _OFTEN = Meaning("refused", "too_often")
 _UNKNOWN_FATE = Meaning("in_doubt", "platform_error")
 
@@ -87,7 +87,8 @@ _EXACT: dict[tuple[int, int | None], Meaning] = {
     (4, 2018354): _OFTEN,
     (9, 2018352): _OFTEN,
     (613, 1893016): _OFTEN,
-    # Another app, or the platform's own question flow, has the thread [E][F].
+    # Another app, or the platform's own question flow, has the thread [E][F]: what is left of the window can be used
+    # when it comes back.
     (10, 2018300): _TAKEN,
     (10, 2018321): _TAKEN,
     (100, 2534037): _TAKEN,

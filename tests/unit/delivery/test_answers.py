@@ -32,6 +32,8 @@ def test_an_accepted_message_brings_its_id() -> None:
         (400, 200, 1545041, "refused", "blocked", "blocked"),
         (400, 10, 2018108, "refused", "blocked", "blocked"),
         (400, 100, 2018001, "refused", "unreachable", "unreachable"),
+        (400, 10, 2018300, "not_sent", "thread_taken", "handover"),
+        (400, 100, 2534037, "not_sent", "thread_taken", "handover"),
         (400, 100, None, "refused", "invalid_request", None),  # also what a retired tag gets
         (400, 190, 463, "not_sent", "bad_token", "stop_page"),
         (401, 190, None, "not_sent", "bad_token", "stop_page"),

@@ -121,6 +121,7 @@ def upgrade() -> None:
         sa.Column("utc_offset_read_at", sa.BigInteger(), nullable=True),
         sa.Column("last_inbound_at", sa.BigInteger(), nullable=True),
         sa.Column("handover_at", sa.BigInteger(), nullable=True),
+        sa.Column("handover_by", sa.String(), nullable=True),
         sa.Column("held_at", sa.BigInteger(), nullable=True),
         sa.Column(
             "attributes", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
@@ -133,6 +134,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("page_id", "psid"),
     )
+    op.create_index("contact_page", "contact", ["page_id", "id"], unique=False)
     op.create_table(
         "kill_switch",
         sa.Column("id", sa.BigInteger(), nullable=False),
@@ -416,6 +418,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("campaign_id IS NOT NULL AND resend_of IS NULL"),
     )
     op.create_index(
+        "message_campaign_open",
+        "message",
+        ["campaign_id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('scheduled', 'due', 'sending', 'in_doubt')"),
+    )
+    op.create_index(
         "message_due",
         "message",
         ["page_id", "lane", "deadline", "id"],
@@ -551,14 +560,12 @@ def downgrade() -> None:
     op.drop_table("attempt")
     op.drop_index("message_waiting", table_name="message", postgresql_where=sa.text("state IN ('scheduled', 'due')"))
     op.drop_index(
-        "message_parked",
-        table_name="message",
-        postgresql_where=sa.text("state = 'scheduled' AND due_at IS NULL"),
-    )
-    op.drop_index(
         "message_scheduled",
         table_name="message",
         postgresql_where=sa.text("state = 'scheduled' AND due_at IS NOT NULL"),
+    )
+    op.drop_index(
+        "message_parked", table_name="message", postgresql_where=sa.text("state = 'scheduled' AND due_at IS NULL")
     )
     op.drop_index("message_mid", table_name="message", postgresql_where=sa.text("mid IS NOT NULL"))
     op.drop_index(
@@ -570,6 +577,11 @@ def downgrade() -> None:
         postgresql_where=sa.text("event_id IS NOT NULL AND resend_of IS NULL"),
     )
     op.drop_index("message_due", table_name="message", postgresql_where=sa.text("state = 'due'"))
+    op.drop_index(
+        "message_campaign_open",
+        table_name="message",
+        postgresql_where=sa.text("state IN ('scheduled', 'due', 'sending', 'in_doubt')"),
+    )
     op.drop_index(
         "message_campaign_once",
         table_name="message",
@@ -596,6 +608,7 @@ def downgrade() -> None:
     op.drop_table("page_allowed")
     op.drop_index("kill_switch_engaged", table_name="kill_switch", postgresql_where=sa.text("released_at IS NULL"))
     op.drop_table("kill_switch")
+    op.drop_index("contact_page", table_name="contact")
     op.drop_table("contact")
     op.drop_index("business_event_open", table_name="business_event", postgresql_where=sa.text("planned_at IS NULL"))
     op.drop_table("business_event")
