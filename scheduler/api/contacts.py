@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, BackgroundTasks, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.auth import Actor
 from scheduler.api.instants import Instant, Now
 from scheduler.api.pages import PageInPath
+from scheduler.api.refusals import Body
 from scheduler.api.sessions import Db
 from scheduler.audit.record import record
+from scheduler.consent.choices import record_opt_in, record_opt_out
 from scheduler.consent.standing import suppressions
 from scheduler.contacts import holds, records, registry
 from scheduler.contacts.tables import Contact
+from scheduler.doorbell import ring
 from scheduler.inbox.failures import failed_events
 from scheduler.pages.registry import get_page
 
@@ -37,6 +40,14 @@ class ContactRecord(BaseModel):
     name: str | None = None
     first_name: str | None = None
     attributes: dict[str, Plain] | None = Field(None, description="For templates; replaced as a whole.")
+
+
+class Choice(Body):
+    """What somebody wants, told to a person of the team."""
+
+    topic: str | None = Field(
+        None, min_length=1, max_length=200, pattern=r"^[^\x00]+$", description="Left out: everything."
+    )
 
 
 class SuppressionView(BaseModel):
@@ -69,7 +80,8 @@ class ContactView(BaseModel):
     timezones_source: str | None
     utc_offset: int | None = Field(description="Minutes east of UTC, from the platform's profile.")
     last_inbound_at: Instant | None
-    handover_at: Instant | None
+    handover_at: Instant | None = Field(description="Somebody else has the conversation; messages wait.")
+    handover_by: str | None = Field(description="platform: another app. operator: a person of the team.")
     held_at: Instant | None = Field(description="Nothing goes to them until they are released.")
     held_because: list[FailedEvent]
     suppressions: list[SuppressionView]
@@ -96,13 +108,85 @@ def read(page: PageInPath, psid: PsidInPath, session: Db) -> ContactView:
 
 
 @router.post("/{psid}/release")
-def release(page: PageInPath, psid: PsidInPath, session: Db, actor: Actor, now: Now) -> ContactView:
+def release(
+    page: PageInPath, psid: PsidInPath, session: Db, actor: Actor, now: Now, after: BackgroundTasks
+) -> ContactView:
     """End the hold on somebody, after a person has looked at what could not be applied."""
+    contact = _contact_id(session, page, psid)
+    if holds.release_contact(session, contact, now):
+        _keep(session, actor, "release", contact, now)
+    return _changed(session, page, psid, after)
+
+
+@router.post("/{psid}/handover")
+def hand_over(page: PageInPath, psid: PsidInPath, session: Db, actor: Actor, now: Now) -> ContactView:
+    """A person of the team takes the conversation: messages wait until it is handed back."""
+    contact = _contact_id(session, page, psid)
+    if holds.hand_over(session, contact, by=holds.OPERATOR, at=now, now=now):
+        _keep(session, actor, "handover", contact, now)
+    return read(page, psid, session)
+
+
+@router.post("/{psid}/handback")
+def hand_back(
+    page: PageInPath, psid: PsidInPath, session: Db, actor: Actor, now: Now, after: BackgroundTasks
+) -> ContactView:
+    """The conversation is Duly's again, whoever had it; what waited is decided anew."""
+    contact = _contact_id(session, page, psid)
+    if holds.hand_back(session, contact, now):
+        _keep(session, actor, "handback", contact, now)
+    return _changed(session, page, psid, after)
+
+
+@router.post("/{psid}/opt-out")
+def opt_out(
+    page: PageInPath, psid: PsidInPath, session: Db, actor: Actor, now: Now, choice: Choice | None = None
+) -> ContactView:
+    """Somebody told the team that they want no messages (of a topic). In force once this answers."""
+    contact, topic = _contact_id(session, page, psid), _topic(choice)
+    record_opt_out(session, contact, topic=topic, source="operator", actor=actor, at=now, now=now)
+    _keep(session, actor, "opt_out", contact, now, topic=topic)
+    return read(page, psid, session)
+
+
+@router.post("/{psid}/opt-in")
+def opt_in(
+    page: PageInPath,
+    psid: PsidInPath,
+    session: Db,
+    actor: Actor,
+    now: Now,
+    after: BackgroundTasks,
+    choice: Choice | None = None,
+) -> ContactView:
+    """Somebody told the team that they want messages (of a topic) again; what waited is decided anew."""
+    contact, topic = _contact_id(session, page, psid), _topic(choice)
+    record_opt_in(session, contact, topic=topic, source="operator", actor=actor, at=now, now=now)
+    _keep(session, actor, "opt_in", contact, now, topic=topic)
+    return _changed(session, page, psid, after)
+
+
+def _topic(choice: Choice | None) -> str | None:
+    if choice is None:
+        return None
+    choice.check()
+    return choice.topic
+
+
+def _contact_id(session: Db, page: str, psid: str) -> int:
     contact = registry.get_contact(session, _page_id(session, page), psid)
     assert contact.id is not None  # a stored contact has its id
-    if holds.release_contact(session, contact.id, now):
-        record(session, actor=actor, action="contact.release", subject=f"contact:{contact.id}", detail={}, now=now)
-    return _view(session, registry.get_contact(session, contact.page_id, psid))
+    return contact.id
+
+
+def _keep(session: Db, actor: str, what: str, contact: int, now: int, **detail: str | None) -> None:
+    record(session, actor=actor, action=f"contact.{what}", subject=f"contact:{contact}", detail=detail, now=now)
+
+
+def _changed(session: Db, page: str, psid: str, after: BackgroundTasks) -> ContactView:
+    # Runs after the answer, hence after the commit.
+    after.add_task(ring, "deliver")
+    return read(page, psid, session)
 
 
 def _page_id(session: Db, external_id: str) -> int:
@@ -126,6 +210,7 @@ def _view(session: Db, contact: Contact) -> ContactView:
         utc_offset=contact.utc_offset,
         last_inbound_at=contact.last_inbound_at,
         handover_at=contact.handover_at,
+        handover_by=contact.handover_by,
         held_at=contact.held_at,
         held_because=[FailedEvent.model_validate(each) for each in failed],
         suppressions=[SuppressionView.model_validate(each) for each in suppressions(session, contact.id)],

@@ -105,6 +105,53 @@ def test_somebody_held_shows_why_and_is_released_by_a_person(
     assert row("SELECT count(*), min(actor) FROM audit_entry WHERE action = 'contact.release'") == (1, "tests")
 
 
+def test_an_operator_records_what_somebody_wants(
+    page: Any, api: Any, put: Any, row: Any, opted_out: Any, deliver: Any, say: Any
+) -> None:
+    put("7")
+    path = f"/pages/{page.external_id}/contacts/7"
+    shown = api("POST", f"{path}/opt-out", {"topic": "sales"}).json()["suppressions"]
+    assert [(each["reason"], each["topic"]) for each in shown] == [("opted_out", "sales")]
+    assert not opted_out("7")
+    assert api("POST", f"{path}/opt-out").status_code == 200
+    assert opted_out("7")
+    assert row("SELECT source, actor, topic FROM consent_record ORDER BY id DESC") == ("operator", "tests", None)
+    assert len(api("POST", f"{path}/opt-in", {"topic": "sales"}).json()["suppressions"]) == 1
+    assert api("POST", f"{path}/opt-in", {}).json()["suppressions"] == []
+    actions = row("SELECT array_agg(action ORDER BY id) FROM audit_entry WHERE subject LIKE 'contact:%'")[0]
+    assert actions == ["contact.opt_out", "contact.opt_out", "contact.opt_in", "contact.opt_in"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"topic": ""}, "topic"), ({"topic": 5}, "topic"), ({"tag": "HUMAN_AGENT"}, "tag"), ([], "body")],
+)
+def test_a_choice_that_cannot_be_understood_changes_nothing(
+    page: Any, api: Any, put: Any, row: Any, body: object, field: str
+) -> None:
+    put("7")
+    for choice in ("opt-out", "opt-in"):
+        answer = api("POST", f"/pages/{page.external_id}/contacts/7/{choice}", body)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert row("SELECT count(*) FROM consent_record")[0] == 0
+
+
+def test_an_operator_takes_a_conversation_and_gives_it_back(page: Any, api: Any, put: Any, row: Any) -> None:
+    put("7")
+    path = f"/pages/{page.external_id}/contacts/7"
+    for _ in range(2):
+        taken = api("POST", f"{path}/handover").json()
+        assert (taken["handover_at"] is not None, taken["handover_by"]) == (True, "operator")
+    for _ in range(2):
+        assert api("POST", f"{path}/handback").json()["handover_at"] is None
+    assert row("SELECT array_agg(action ORDER BY id) FROM audit_entry WHERE subject LIKE 'contact:%'")[0] == [
+        "contact.handover", "contact.handback",
+    ]  # fmt: skip
+    for verb in ("handover", "handback", "opt-out", "opt-in", "release"):
+        assert api("POST", f"/pages/{page.external_id}/contacts/8/{verb}").status_code == 404
+        assert api("POST", f"/pages/999/contacts/7/{verb}").status_code == 404
+
+
 def test_opt_outs_show(page: Any, api: Any, deliver: Any, say: Any) -> None:
     deliver(say("7", "STOP"))
     found = api("GET", f"/pages/{page.external_id}/contacts/7").json()["suppressions"]
