@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import redis
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from scheduler import clock
@@ -45,6 +46,9 @@ _SETTLE_AT = 32
 _PAUSE = 0.02
 #: Real seconds for which settling is tried while the database is away. The sweep takes what is left over.
 _PATIENCE = 15.0
+
+#: What passes by itself: a database that is restarting, a deadlock's victim, a lock that took too long.
+_PASSING = (Unavailable, OperationalError, PoolTimeout)
 
 _WANTING = text("""
     SELECT p.id FROM page p WHERE EXISTS (
@@ -104,15 +108,23 @@ class Delivery:
     def run(self) -> int:
         """Deliver until the time slice is over or nothing is left to do; returns how many messages were accepted."""
         started = busy = time.monotonic()
+        failure: Exception | None = None
         while True:
             present = time.monotonic()
-            over = self._stopping() or present - started >= self._time_slice
-            began = False if over else self._begin_some()
+            over = failure is not None or self._stopping() or present - started >= self._time_slice
+            began = False
+            try:
+                began = not over and self._begin_some()
+            except Exception as error:
+                # Begin nothing more. What is on the wire is settled first: nobody else knows its fate.
+                failure, over = error, True
             if began or self._in_flight or self._tokens_are_coming(present):
                 busy = present
             self._collect(0.0 if began else _PAUSE)
             self._settle(force=self._in_flight == 0)
             if not self._in_flight and not self._unsettled and (over or present - busy >= self._idle):
+                if failure is not None:
+                    raise failure
                 return self.sent
 
     def _begin_some(self) -> bool:
@@ -127,6 +139,10 @@ class Delivery:
             except redis.RedisError as error:
                 # Whoever cannot ask how much it may send, sends nothing.
                 _log.warning("no_rate_tokens", error=type(error).__name__)
+                self._wanted = {lane: set() for lane in self._lanes}
+                return False
+            except _PASSING as error:
+                _log.warning("begin_again", error=type(error).__name__)
                 self._wanted = {lane: set() for lane in self._lanes}
                 return False
         return found
@@ -200,19 +216,38 @@ class Delivery:
         waited = time.monotonic() - self._unsettled_since
         if not force and len(self._unsettled) < _SETTLE_AT and waited < _LINGER:
             return
-        outcomes = [_outcome(finished) for finished in self._unsettled]
         try:
-            with database.session() as session:
-                settle(session, outcomes, clock.now())
-        except (Unavailable, DBAPIError) as error:
+            _write(self._unsettled)
+        except _PASSING as error:
             if waited > _PATIENCE:
                 raise
-            # A deadlock's victim, or a database that is just restarting: the outcomes are known, so try again.
-            _log.warning("settle_again", count=len(outcomes), error=type(error).__name__)
+            # The outcomes are known, so try again.
+            _log.warning("settle_again", count=len(self._unsettled), error=type(error).__name__)
             time.sleep(_PAUSE)
             return
+        except Exception as error:
+            _log.error("settle_failed", count=len(self._unsettled), error=type(error).__name__)
+            if not self._settle_one_by_one():
+                return
         self._follow_up()
         self._unsettled.clear()
+
+    def _settle_one_by_one(self) -> bool:
+        """One outcome cannot be written: the others must not be lost with it, and the sweep puts that one in doubt.
+
+        False: all are to be tried again; an outcome counts once.
+        """
+        written = []
+        for finished in self._unsettled:
+            try:
+                _write([finished])
+                written.append(finished)
+            except _PASSING:
+                return False
+            except Exception as error:
+                _log.error("outcome_lost", attempt=finished.begun.attempt_id, error=type(error).__name__)
+        self._unsettled = written
+        return True
 
     def _follow_up(self) -> None:
         for finished in self._unsettled:
@@ -243,6 +278,11 @@ def _first_byte_within() -> float:
 
 def _wanting(session: Session, lane: str) -> list[int]:
     return list(session.connection().execute(_WANTING, {"lane": lane}).scalars())
+
+
+def _write(finished: Sequence[_Finished]) -> None:
+    with database.session() as session:
+        settle(session, [_outcome(one) for one in finished], clock.now())
 
 
 def _outcome(finished: _Finished) -> Outcome:

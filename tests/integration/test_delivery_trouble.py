@@ -1,0 +1,135 @@
+"""Deliver when the database is away or an answer cannot be kept: what is known of the others is not lost."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlmodel import Session
+
+from scheduler import clock
+from scheduler.outbox.states import ACCEPTED
+from scheduler.store.embedded import Servers
+from scheduler.store.process import wait_until
+from tests.unit.delivery.stage import Stage
+from tests.unit.delivery.wire import WireServer, accept, answer, message_of
+from workers import deliver
+from workers.channel import make_channel
+from workers.deliver import Channel, Delivery
+
+
+@pytest.fixture
+def wire() -> Iterator[WireServer]:
+    server = WireServer()
+    server.script = accept
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def stage(session: Session) -> Stage:
+    return Stage(session, now=clock.now())
+
+
+@pytest.fixture
+def channel(wire: WireServer, stage: Stage, redis_url: str, set_environment: Callable[..., None]) -> Iterator[Channel]:
+    del stage, redis_url  # their settings come first
+    set_environment(DULY_GRAPH_URL=wire.url, DULY_SENDER_THREADS="8")
+    made = make_channel()
+    yield made
+    made.pool.shutdown(wait=True, cancel_futures=True)
+    made.client.close()
+    made.throttle.disconnect()
+
+
+def test_what_was_posted_while_the_database_went_away_is_settled_when_it_is_back(
+    stage: Stage, wire: WireServer, channel: Channel, servers: Servers, database_url: str
+) -> None:
+    """It goes while a post is on the wire, and more messages are due: beginning fails, and must not take it along."""
+    database = database_url.partition("?")[0].rpartition("/")[2]
+    name = sql.Identifier(database)
+    looks_while_away = 0
+
+    def open_it(allowed: bool) -> None:
+        with psycopg.connect(servers.postgres.url_of("postgres"), autocommit=True) as server:
+            server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(name, sql.SQL(str(allowed))))
+            if not allowed:
+                server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+
+    def cut(connection: socket.socket, request: bytes) -> None:
+        nonlocal looks_while_away
+        if not looks_while_away:
+            looks_while_away = 1
+            open_it(False)
+        accept(connection, request)
+
+    def looked() -> bool:
+        # Asked once a turn of the loop: after a few turns without a database it comes back.
+        nonlocal looks_while_away
+        if looks_while_away:
+            looks_while_away += 1
+        if looks_while_away == 8:
+            open_it(True)
+        return False
+
+    stage.messages(12)
+    stage.commit()
+    stage.session.close()
+    wire.script = cut
+    try:
+        assert Delivery("promotional", channel, stopping=looked, time_slice=15, idle=0.6).run() == 12
+    finally:
+        open_it(True)
+    assert set(stage.states()) <= set(ACCEPTED)
+    assert len(wire.requests) == 12
+
+
+def test_an_answer_that_cannot_be_kept_takes_no_other_with_it(
+    stage: Stage, wire: WireServer, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "_LINGER", 0.2)
+    people = [stage.contact() for _ in range(3)]
+    odd = stage.psid(people[1])
+    messages = [stage.message(person) for person in people]
+    stage.commit()
+
+    def script(connection: socket.socket, request: bytes) -> None:
+        if message_of(request)["recipient"]["id"] == odd:
+            answer(200, json.dumps({"recipient_id": odd, "message_id": "m_\x00"}).encode())(connection, request)
+        else:
+            accept(connection, request)
+
+    wire.script = script
+    assert Delivery("promotional", channel, time_slice=10, idle=0.4).run() == 2
+    # The sweep puts it in doubt; an echo may still tell.
+    assert [stage.state(message) for message in messages] == ["sent", "sending", "sent"]
+
+
+def test_what_is_on_the_wire_is_settled_before_a_failure_ends_the_task(
+    stage: Stage, wire: WireServer, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = deliver.begin
+    calls = 0
+
+    def begin_once(*arguments: object, **options: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            raise RuntimeError("no such thing")
+        return begin(*arguments, **options)  # type: ignore[arg-type]  # passed on as it came
+
+    def after_the_failure(connection: socket.socket, request: bytes) -> None:
+        assert wait_until(lambda: calls > 1, seconds=5)
+        accept(connection, request)
+
+    wire.script = after_the_failure
+    monkeypatch.setattr(deliver, "begin", begin_once)
+    stage.messages(6)
+    stage.commit()
+    with pytest.raises(RuntimeError, match="no such thing"):
+        Delivery("promotional", channel, time_slice=10, idle=0.4).run()
+    assert set(stage.states()) == {"due", "sent"}
