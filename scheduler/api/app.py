@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from scheduler import logs
 from scheduler.api import campaigns, contacts, events, governance, health, messages, pages, problems, templates, webhook
+from scheduler.api.addresses import known_query
 from scheduler.api.auth import actor
 from scheduler.api.limits import Limits
 from scheduler.settings import get_settings
@@ -37,7 +38,7 @@ def create_app() -> FastAPI:
     app.include_router(health.router)
     app.include_router(webhook.router)
     for door in _VERSIONED:
-        app.include_router(door.router, prefix="/api/v1", dependencies=[Depends(actor)])
+        app.include_router(door.router, prefix="/api/v1", dependencies=[Depends(actor), Depends(known_query)])
     return app
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from sqlmodel import Session
 
 from scheduler.api.auth import Actor
-from scheduler.api.instants import Instant, Now
+from scheduler.api.instants import GivenInstant, Instant, Now
 from scheduler.api.pages import PageInPath
 from scheduler.api.refusals import Body
 from scheduler.api.sessions import Db
@@ -33,8 +33,8 @@ class NewCampaign(Body):
     name: str = Field(min_length=1, max_length=200)
     template: str = Field(description="The name of one of the page's templates.")
     audience: str | list[str] = Field(description='"everyone" on the page, or a list of psids.', examples=["everyone"])
-    not_before: Instant | None = None
-    expires_at: Instant | None = Field(None, description="What has not gone out by then does not go out.")
+    not_before: GivenInstant | None = None
+    expires_at: GivenInstant | None = Field(None, description="What has not gone out by then does not go out.")
 
 
 class CampaignView(BaseModel):

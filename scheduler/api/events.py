@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from sqlmodel import Session
 
 from scheduler.api.auth import Actor
-from scheduler.api.instants import Instant, Now
+from scheduler.api.instants import GivenInstant, Instant, Now
 from scheduler.api.pages import PageInPath
 from scheduler.api.refusals import Body
 from scheduler.api.sessions import Db
@@ -50,7 +50,7 @@ class NewEvent(Body):
 
     kind: str = Field(examples=["product.back_in_stock"])
     key: str = Field(description="The shop's own name for this event: telling it twice is harmless.")
-    occurred_at: Instant | None = Field(None, description="When it happened; now, if left out.")
+    occurred_at: GivenInstant | None = Field(None, description="When it happened; now, if left out.")
     data: dict[str, Any] = Field(
         description="product.back_in_stock: sku, name. order.shipped: order, psid, and carrier and tracking if known."
     )

@@ -49,5 +49,13 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-28T08:00:00Z"]}),
 ]
 
+#: The same in a request, where a number is refused: nobody can tell whether it means seconds or milliseconds.
+GivenInstant = Annotated[
+    int,
+    BeforeValidator(parse_instant),
+    PlainSerializer(format_instant, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-28T08:00:00Z"]}),
+]
+
 #: A parameter of a route: the present instant on Duly's clock, epoch seconds.
 Now = Annotated[int, Depends(clock.now)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from scheduler.api.addresses import methods_at
 from scheduler.errors import DulyError
 from scheduler.logs import get_logger
 
@@ -40,6 +42,10 @@ _WAYS_OUT = {
     "string_pattern_mismatch": "see the pattern of the field in /openapi.json",
     "too_long": "send fewer at once",
 }
+
+
+#: A member of a union, which stands among the parts of a place like a field: `str`, `list[str]`.
+_TYPE = re.compile(r"str|int|float|bool|(list|dict)\[.*\]")
 
 
 def problem(
@@ -95,7 +101,8 @@ async def _bad_input(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     unreadable = any(each["type"] == "json_invalid" for each in found)
-    errors = [_words(each) for each in found]
+    # One error a place: a value that may be of several types fails as each of them.
+    errors = list({each["field"]: each for each in reversed([_words(each) for each in found])}.values())[::-1]
     first = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return problem(
@@ -117,7 +124,7 @@ def _words(error: Mapping[str, Any]) -> dict[str, str]:
             "message": f"is not valid JSON at character {place[-1] if len(place) > 1 else 0}",
             "way_out": _WAYS_OUT[kind],
         }
-    field = ".".join(place[1:]) or place[0]
+    field = ".".join(part for part in place[1:] if not _TYPE.fullmatch(part)) or place[0]
     message = str(error["msg"])
     if kind == "value_error":
         message = str(context.get("error", message))
@@ -136,15 +143,20 @@ def _words(error: Mapping[str, Any]) -> dict[str, str]:
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return problem(404, "not_found", "nothing is at this address", way_out="/openapi.json lists the addresses")
+        return problem(
+            404,
+            "not_found",
+            "nothing is at this address",
+            way_out="/docs shows the addresses, /openapi.json lists them",
+        )
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(methods_at(request.app, request.url.path))
         return problem(
             405,
             "method_not_allowed",
             f"this address does not take {request.method}",
             way_out=f"use {allowed}" if allowed else "/openapi.json lists what it takes",
-            headers=error.headers,
+            headers={"Allow": allowed} if allowed else error.headers,
         )
     if error.status_code == 400:
         words = {"field": "body", "message": "could not be read", "way_out": _WAYS_OUT["json_invalid"]}
