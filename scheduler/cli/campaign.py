@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from scheduler import clock
 from scheduler.api import campaigns as shown
 from scheduler.api.instants import format_instant
 from scheduler.campaigns import lifecycle, preview, registry
-from scheduler.cli.output import echo_json, words
+from scheduler.cli.output import echo_json, print_table, words
 from scheduler.doorbell import ring
+from scheduler.errors import Conflict
 from scheduler.pages.registry import get_page
 from scheduler.store import database
 
@@ -36,10 +36,11 @@ def list_all(
     if as_json:
         echo_json([row.model_dump(mode="json") for row in rows])
         return
-    table = Table("id", "page", "name", "template", "status", "messages", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(str(row.id), row.page, row.name, row.template, row.status, _counts(row.states))
-    Console().print(table)
+    print_table(
+        ("id", "page", "name", "template", "status", "messages"),
+        [(str(row.id), row.page, row.name, row.template, row.status, _counts(row.states)) for row in rows],
+        none="no campaigns yet; POST /api/v1/pages/{page}/campaigns makes one",
+    )
 
 
 @app.command()
@@ -61,33 +62,56 @@ def show(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
     ):
         if instant is not None:
             console.print(f"{name} {format_instant(instant)}")
-    table = Table("state", "messages", "by reason", box=None, pad_edge=False)
-    for state, count in row.states.items():
-        table.add_row(state, str(count), _counts(row.reasons.get(state, {})))
-    console.print(table if row.states else "no messages yet")
+    print_table(
+        ("state", "messages", "by reason"),
+        [(state, str(count), _counts(row.reasons.get(state, {}))) for state, count in row.states.items()],
+        none=f"no messages yet; `duly campaign preview {campaign}` shows what a launch would do"
+        if row.status == "draft"
+        else "no messages yet",
+    )
 
 
 @app.command("preview")
 def look_ahead(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
     """Show what a launch now would do: who now, who later, who never, and why. Nothing is stored or sent."""
     with database.session() as session:
-        seen = preview.preview(session, registry.get_campaign(session, campaign), clock.now())
+        found = registry.get_campaign(session, campaign)
+        seen = preview.preview(session, found, clock.now())
+        status = found.status
     if as_json:
         echo_json(shown.preview_view(seen).model_dump(mode="json"))
         return
-    console = Console()
-    console.print(f"launched at {format_instant(seen.at)}:")
-    table = Table("when", "people", "why", box=None, pad_edge=False)
-    table.add_row("now", str(seen.now), "")
-    table.add_row("later", str(seen.later), _counts(seen.later_reasons))
-    table.add_row("never", str(seen.never), _counts(seen.never_reasons))
-    console.print(table)
+    console = Console(highlight=False)
+    if status != "draft":
+        console.print(
+            f"it is {status}, and what it sent counts against caps here; "
+            f"`duly campaign show {campaign}` tells where its messages are",
+            style="yellow",
+            soft_wrap=True,
+        )
+    console.print(f"if it were launched at {format_instant(seen.at)}:", soft_wrap=True)
+    print_table(
+        ("when", "people", "why"),
+        [
+            ("now", str(seen.now), ""),
+            ("later", str(seen.later), _counts(seen.later_reasons)),
+            ("never", str(seen.never), _counts(seen.never_reasons)),
+        ],
+        none="nobody is in its audience",
+    )
     if seen.by_hour:
         busiest = max(seen.by_hour.values())
-        hours = Table("hour", "messages", "", title="First permitted", title_justify="left", box=None, pad_edge=False)
-        for hour, count in seen.by_hour.items():
-            hours.add_row(format_instant(hour), str(count), "▇" * max(1, round(30 * count / busiest)))
-        console.print(hours)
+        console.print("\nwhen policy first permits them:")
+        print_table(
+            ("hour", "messages", ""),
+            [
+                (format_instant(hour), str(count), "▇" * max(1, round(30 * count / busiest)))
+                for hour, count in seen.by_hour.items()
+            ],
+            none="",
+        )
+    if seen.samples:
+        console.print("\nsome of them:")
     for sample in seen.samples:
         when = f" at {format_instant(sample.at)}" if sample.at is not None else ""
         why = f", {words(sample.reason)}" if sample.reason else ""
@@ -99,7 +123,14 @@ def launch(campaign: int = _CAMPAIGN, yes: bool = typer.Option(False, "--yes", h
     """Launch a draft, once."""
     if not yes:
         with database.session() as session:
-            seen = preview.preview(session, registry.get_campaign(session, campaign), clock.now())
+            found = registry.get_campaign(session, campaign)
+            if found.status != "draft":
+                raise Conflict(
+                    f"campaign {campaign} was launched already and is {found.status}",
+                    field="campaign",
+                    way_out="a campaign goes out once; create another one",
+                )
+            seen = preview.preview(session, found, clock.now())
         typer.confirm(f"{seen.now} now, {seen.later} later, {seen.never} never: launch?", abort=True, err=True)
     with database.session() as session:
         made = lifecycle.launch(session, campaign, actor=_ACTOR, now=clock.now())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from scheduler import settings
+from scheduler.cli.output import print_table
 from scheduler.store.secrets import new_key
 
 app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
@@ -22,10 +21,11 @@ def show(as_json: bool = typer.Option(False, "--json", help="As JSON.")) -> None
         shown = [{"name": name, "value": value or None, "source": source} for name, value, source in rows]
         typer.echo(json.dumps(shown, indent=2))
         return
-    table = Table("setting", "value", "source", box=None, pad_edge=False)
-    for name, value, source in rows:
-        table.add_row(name, value or "-", source)
-    Console().print(table)
+    print_table(
+        ("setting", "value", "source"),
+        [(name, value or "-", source) for name, value, source in rows],
+        none="no settings",
+    )
 
 
 @app.command()

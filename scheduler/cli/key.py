@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from scheduler import clock
 from scheduler.access import keys
 from scheduler.api.instants import format_instant
+from scheduler.cli.output import print_table
 from scheduler.store import database
 
 app = typer.Typer(help="Make and revoke keys to the REST API.", no_args_is_help=True)
@@ -42,10 +41,11 @@ def list_all(as_json: bool = typer.Option(False, "--json", help="As JSON.")) -> 
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table("name", "key", "created", "revoked", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(row["name"], f"{row['prefix']}…", row["created_at"], row["revoked_at"] or "-")
-    Console().print(table)
+    print_table(
+        ("name", "key", "created", "revoked"),
+        [(str(row["name"]), f"{row['prefix']}…", str(row["created_at"]), row["revoked_at"] or "-") for row in rows],
+        none="no keys yet; `duly key create NAME` makes one",
+    )
 
 
 @app.command()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from scheduler import clock
 from scheduler.api.instants import format_instant
 from scheduler.api.messages import LogView, MessageStory, MessageView, story, summary
-from scheduler.cli.output import echo_json, print_findings, words
+from scheduler.cli.output import echo_json, print_findings, print_table, words
 from scheduler.errors import Invalid
 from scheduler.facts import messages
 from scheduler.outbox.states import STATES
@@ -47,11 +46,11 @@ def list_some(
     if as_json:
         echo_json([row.model_dump(mode="json") for row in rows])
         return
-    table = Table("id", "page", "person", "template", "state", "next", "why", box=None, pad_edge=False)
-    for row in rows:
-        when = format_instant(row.due_at) if row.state == "scheduled" and row.due_at is not None else ""
-        table.add_row(str(row.id), row.page, row.psid, row.template, row.state, when, row.reason or "")
-    Console().print(table)
+    print_table(
+        ("id", "page", "person", "template", "state", "next", "why"),
+        [(str(row.id), row.page, row.psid, row.template, row.state, _next(row), row.reason or "") for row in rows],
+        none="no messages are like that" if page or campaign or state or reason else "no messages yet",
+    )
 
 
 @app.command("summary")
@@ -62,13 +61,16 @@ def count(as_json: bool = _JSON) -> None:
     if as_json:
         echo_json(counted.model_dump(mode="json"))
         return
-    table = Table("state", "messages", "by reason", box=None, pad_edge=False)
-    for state, number in counted.states.items():
-        reasons = counted.reasons.get(state, {})
-        table.add_row(state, str(number), ", ".join(f"{reason} {n}" for reason, n in reasons.items()))
-    console = Console()
-    console.print(table if counted.states else "no messages yet")
-    console.print(f"{counted.sent_per_second:.1f} a second are going out")
+    print_table(
+        ("state", "messages", "by reason"),
+        [
+            (state, str(number), ", ".join(f"{why} {n}" for why, n in counted.reasons.get(state, {}).items()))
+            for state, number in counted.states.items()
+        ],
+        none="no messages yet; launch a campaign or post an event",
+    )
+    if counted.states:
+        typer.echo(f"going out: {counted.sent_per_second:.1f} a second, {counted.sent_last_minute} in the last minute")
 
 
 @app.command()
@@ -100,7 +102,7 @@ def _head(console: Console, found: MessageStory) -> None:
     if found.state == "scheduled":
         console.print(_waits(found.due_at, found.wakes_on), soft_wrap=True)
     if found.deadline is not None:
-        console.print(f"the last instant at which policy permits it ends {format_instant(found.deadline)}")
+        console.print(f"policy permits it until {format_instant(found.deadline)} at the latest", soft_wrap=True)
     console.print()
 
 
@@ -123,6 +125,12 @@ def _decision(row: LogView) -> str:
     if row.verdict == "defer":
         return (f"it waits until {format_instant(row.until)}" if row.until is not None else "it waits") + why
     return f"it must not go{why}"
+
+
+def _next(row: MessageView) -> str:
+    if row.state != "scheduled":
+        return ""
+    return format_instant(row.due_at) if row.due_at is not None else f"on {row.wakes_on or 'somebody'}"
 
 
 def _waits(due_at: int | None, wakes_on: str | None) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 from rich.text import Text
 
 #: Reason codes that need more than their underscores taken out.
@@ -17,11 +19,28 @@ _WORDS = {
     "window_closes_before_cap": "the 24 hours end before another message is allowed",
     "opted_out": "the person asked for no messages",
     "blocked": "the person blocked the page",
+    "unreachable": "the platform says that the person cannot be reached",
+    "erased": "the person's data was erased",
+    "expired": "its time has run out",
+    "not_before": "its time has not come",
     "quiet_hours": "it is night, or a quiet time, where the person is",
+    "closed_day": "no message may go on this day where the person is",
     "frequency_cap": "the person has had enough messages for now",
+    "minimum_gap": "the person has had a message a short while ago",
+    "unknown_zone": "no instant suits every time zone that the person may be in",
     "handover": "a person of the team has the conversation",
+    "kill_switch": "a kill switch is engaged",
+    "campaign_paused": "its campaign is paused",
+    "page_stopped": "its page is stopped",
+    "contact_held": "something the platform told about the person waits for somebody to look at it",
+    "cancelled": "its campaign was cancelled",
     "rule_error": "no rule could be applied, so nothing is sent",
     "test_mode": "the page is in mode test and the person is not on its allow-list",
+    # What ends a wait that has no instant.
+    "handback": "the person of the team to hand the conversation back",
+    "zone_evidence": "better evidence of the person's time zone",
+    "resume": "somebody to let it go on",
+    "page_restored": "its page to be restored",
     "woken": "something happened that may permit more",
 }
 
@@ -34,6 +53,26 @@ def echo_json(value: Any) -> None:
 def words(reason: str) -> str:
     """A reason code in words."""
     return _WORDS.get(reason, reason.replace("_", " "))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, none: str) -> None:
+    """Rows under their columns, or the sentence ``none``. Nothing is cut off: ids are there to be copied.
+
+    On a terminal long values fold; anywhere else, in a pipe say, every row is one line.
+    """
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(value) for value in row))
+    console = Console()
+    if not table.rows:
+        console.print(none, soft_wrap=True, highlight=False)
+        return
+    if not console.is_terminal:
+        widest = console.options.update(max_width=100_000)
+        console = Console(width=Measurement.get(console, widest, table).maximum)
+    console.print(table)
 
 
 def print_findings(console: Console, findings: Sequence[Any], *, indent: str = "") -> None:

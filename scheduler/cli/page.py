@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from scheduler import clock
 from scheduler.api.instants import format_instant
+from scheduler.cli.output import print_table
 from scheduler.errors import Invalid
 from scheduler.pages import changes, registry
 from scheduler.pages.check import check_page
@@ -29,6 +29,7 @@ app = typer.Typer(
 _ACTOR = "cli"
 _PAGE = typer.Argument(help="The platform's id of the page.")
 _JSON = typer.Option(False, "--json", help="As JSON.")
+_PLATFORM_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
 @app.command()
@@ -44,6 +45,8 @@ def add(
     as_json: bool = _JSON,
 ) -> None:
     """Register a page, in mode test unless told otherwise; the policy `default` decides for it."""
+    _platform_id(page, "page")
+    _platform_id(app_id, "app")
     token = _secret("page access token", "PAGE_TOKEN", token_file)
     app_secret = _secret("app secret", "APP_SECRET", app_secret_file)
     verify_token = _secret("verify token", "VERIFY_TOKEN", verify_token_file)
@@ -87,6 +90,8 @@ def check(
             for external_id, _, each in found
         ]
         typer.echo(json.dumps(rows, indent=2))
+    elif not found:
+        typer.echo("no pages yet; `duly page add` registers one")
     else:
         for external_id, stopped, each in found:
             hint = f"; it is stopped ({stopped}): `duly page restore {external_id}`" if stopped and each.ok else ""
@@ -103,11 +108,20 @@ def list_all(as_json: bool = _JSON) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table("page", "name", "mode", "a second", "stopped", box=None, pad_edge=False)
-    for row in rows:
-        stopped = str(row["stopped_reason"] or "-")
-        table.add_row(str(row["external_id"]), str(row["name"]), str(row["mode"]), str(row["rate"]), stopped)
-    Console().print(table)
+    print_table(
+        ("page", "name", "mode", "a second", "stopped"),
+        [
+            (
+                str(row["external_id"]),
+                str(row["name"]),
+                str(row["mode"]),
+                str(row["rate"]),
+                str(row["stopped_reason"] or "-"),
+            )
+            for row in rows
+        ],
+        none="no pages yet; `duly page add` registers one",
+    )
 
 
 @app.command()
@@ -118,6 +132,8 @@ def allow(
     as_json: bool = _JSON,
 ) -> None:
     """Change or show whom a page in mode test may message."""
+    for psid in psids or ():
+        _platform_id(psid, "psids")
     with database.session() as session:
         found = registry.get_page(session, page)
         if psids:
@@ -163,6 +179,15 @@ def restore(page: str = _PAGE) -> None:
     typer.echo(f"{page} sends again" if restored else f"{page} was not stopped")
 
 
+def _platform_id(given: str, field: str) -> None:
+    if not _PLATFORM_ID.fullmatch(given):
+        raise Invalid(
+            f"`{given[:128]}` is not an id of the platform",
+            field=field,
+            way_out="copy it from the platform: digits, without spaces",
+        )
+
+
 def _secret(words: str, variable: str, file: Path | None) -> str:
     """A secret from a file, else the environment, else a prompt; never from the command line, where others see it."""
     if file is not None:
@@ -186,7 +211,7 @@ def _secret(words: str, variable: str, file: Path | None) -> str:
     return given
 
 
-def _shown(page: Page) -> dict[str, object]:
+def _shown(page: Page) -> dict[str, str | int | None]:
     return {
         "external_id": page.external_id,
         "name": page.name,

@@ -30,9 +30,11 @@ from scheduler.store import database
 
 app = typer.Typer(help="Ask the policy engine.", no_args_is_help=True)
 
-_AGO = re.compile(r"(\d{1,6})([smhd]) ago")
+_AGO = re.compile(r"(\d{1,6})([smhd])( ago)?")
+#: An instant as people write it, without its seconds.
+_NO_SECONDS = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_WHEN = "an instant like 2026-03-28T08:00:00Z, or 90m ago"
+_WHEN = "an instant like 2026-03-28T08:00Z, or how long before --at: 90m, 2h, 3d"
 
 
 @app.callback()
@@ -45,7 +47,9 @@ def explain(
     policy: str | None = typer.Option(
         None, help="A built-in policy or a file. Default: the page's active policy, or `default`."
     ),
-    at: str | None = typer.Option(None, help=f"When: {_WHEN}. Default: now."),
+    at: str | None = typer.Option(
+        None, help="When: an instant like 2026-03-28T08:00Z, or how long ago: 90m, 2h, 3d. Default: now."
+    ),
     message: int | None = typer.Option(None, min=1, help="A stored message: its person and its content."),
     contact: str | None = typer.Option(None, help="A stored person, PAGE/PSID."),
     timezone: list[str] = typer.Option([], help="An IANA zone; several are candidates."),
@@ -161,14 +165,15 @@ def _instant(field: str, given: str | None, at: int) -> int | None:
 
 
 def _read(field: str, given: str, at: int) -> int:
-    """Epoch seconds of an instant that was told on the command line; ``90m ago`` counts from ``at``."""
+    """Epoch seconds of an instant that was told on the command line; ``90m`` is so long before ``at``."""
     ago = _AGO.fullmatch(given.strip())
     if ago is not None:
         return at - int(ago[1]) * _UNITS[ago[2]]
     try:
-        found = parse_instant(given.strip())
+        found = parse_instant(_NO_SECONDS.sub(r"\1:00\2", given.strip()))
     except ValueError as error:
-        raise Invalid(f"`{given}` {error}", field=field, way_out="or 90m ago") from error
+        way_out = "or say how long ago it was: 90m, 2h, 3d"
+        raise Invalid(f"`{given}` {error}", field=field, way_out=way_out) from error
     assert isinstance(found, int)
     return found
 

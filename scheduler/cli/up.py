@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 
 import typer
 from rich.console import Console
@@ -15,7 +16,7 @@ def command(
     port: int | None = typer.Option(None, help="The port to listen on; 0 takes a free one."),
     sandbox: bool = typer.Option(False, "--sandbox", help="Deliver to a stand-in for the Messenger Platform."),
     seed_demo: bool = typer.Option(
-        False, "--seed-demo", help="Fill it with a shop's pages, people and templates; delivers to the stand-in."
+        False, "--seed-demo", help="Fill it with a shop's pages, people and a drafted campaign, on the stand-in."
     ),
 ) -> None:
     """Run everything here: PostgreSQL, Redis, web, worker and beat. Ctrl-C stops it all.
@@ -35,15 +36,22 @@ def command(
     played = SandboxOptions() if sandbox or seed_demo or SandboxSecrets.kept(here.data_dir) else None
     with interruptible():
         try:
-            console.print("Starting …")
-            with Stack(sandbox=played) as stack:
-                key, path = first_key(stack.data_dir)
-                if seed_demo and stack.sandbox_url is not None:
-                    _fill(stack.web_url, key, stack.sandbox_url)
+            with ExitStack() as running:
+                starting = "Starting PostgreSQL, Redis, web, worker and beat …"
+                if not console.is_terminal:
+                    console.print(starting)
+                with console.status(starting) as status:
+                    stack = running.enter_context(Stack(sandbox=played))
+                    key, path = first_key(stack.data_dir)
+                    if seed_demo and stack.sandbox_url is not None:
+                        status.update("Opening the demo's shop …")
+                        _fill(stack.web_url, key, stack.sandbox_url)
                 for name, address in stack.addresses.items():
                     console.print(f"{name:>10}  {address}")
                 console.print(f"{'API key':>10}  in {path}")
                 console.print(f"{'logs':>10}  {stack.data_dir / 'logs'}")
+                if seed_demo:
+                    console.print(f"{'next':>10}  duly campaign preview 1, in another terminal")
                 console.print("Ctrl-C stops everything.")
                 threading.Event().wait()
         except KeyboardInterrupt:
@@ -58,7 +66,10 @@ def _fill(web_url: str, key: str, sandbox_url: str) -> None:
     shop, platform = Shop(web_url, key), Platform(sandbox_url)
     try:
         if not shop.call("GET", "/pages")["items"]:
-            open_shop(Cast(shop=shop, platform=platform))
+            cast = Cast(shop=shop, platform=platform)
+            open_shop(cast)
+            draft = {"name": "Spring collection", "template": "we_miss_you", "audience": "everyone"}
+            shop.call("POST", f"/pages/{cast.pages[0]['id']}/campaigns", draft)
         platform.play()
     finally:
         shop.close()
