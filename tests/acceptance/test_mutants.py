@@ -56,9 +56,9 @@ MUTANTS = (
     Mutant(
         "a double post",
         "workers/deliver.py",
-        "                answer = self._channel.client.post_message(sender, payload)\n",
-        "                answer = self._channel.client.post_message(sender, payload)\n"
-        "                self._channel.client.post_message(sender, payload)\n",
+        "                answer = self._channel.client.post_message(sender, payload, ",
+        "                self._channel.client.post_message(sender, payload)\n"
+        "                answer = self._channel.client.post_message(sender, payload, ",
         "doubled",
     ),
     Mutant(
