@@ -21,11 +21,12 @@ _DELIVERED = text("""
     SELECT id, state, mid FROM message WHERE page_id = :page_id AND mid = ANY(:mids)
     ORDER BY id FOR NO KEY UPDATE
 """)
+#: By the person's attempts: there is an index for those, and none for the messages that have left.
 _BEFORE_WATERMARK = text("""
-    SELECT m.id, m.state FROM message m
-    JOIN contact c ON c.id = m.contact_id
-    JOIN attempt a ON a.message_id = m.id AND a.outcome = 'sent'
-    WHERE c.page_id = :page_id AND c.psid = :psid AND m.state = ANY(:states) AND a.begun_at * 1000 <= :watermark
+    SELECT m.id, m.state FROM contact c
+    JOIN attempt a ON a.contact_id = c.id AND a.outcome = 'sent'
+    JOIN message m ON m.id = a.message_id
+    WHERE c.page_id = :page_id AND c.psid = :psid AND m.state = ANY(:states) AND a.begun_at <= :watermark / 1000
     ORDER BY m.id FOR NO KEY UPDATE OF m
 """)
 _ON_THE_WIRE = text("""

@@ -43,6 +43,10 @@ class Message(SQLModel, table=True):
             postgresql_where=text("event_id IS NOT NULL AND resend_of IS NULL"),
         ),
         Index("message_mid", "mid", postgresql_where=text("mid IS NOT NULL")),
+        #: What needs a person, newest first: few among many.
+        Index(
+            "message_dead_letters", "state", "id", postgresql_where=text("state IN ('refused', 'unconfirmed', 'dead')")
+        ),
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
@@ -98,6 +102,7 @@ class Attempt(SQLModel, table=True):
             unique=True,
             postgresql_where=text("outcome = 'sending'"),
         ),
+        Index("attempt_message", "message_id"),
         #: What caps count: begun and not refused.
         Index(
             "attempt_counted", "contact_id", "begun_at", postgresql_where=text("outcome NOT IN ('refused', 'not_sent')")
@@ -124,7 +129,11 @@ class MessageLog(SQLModel, table=True):
     """One row an arrow of a message's way, with the decision behind it. Append-only."""
 
     __tablename__ = "message_log"
-    __table_args__ = (Index("message_log_message", "message_id", "id"),)
+    __table_args__ = (
+        Index("message_log_message", "message_id", "id"),
+        #: How many messages were ever deferred, by reason: counted without reading the rows, which are wide.
+        Index("message_log_deferred", "reason", "message_id", postgresql_where=text("verdict = 'defer'")),
+    )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
     message_id: int = Field(foreign_key="message.id", sa_type=BigInteger)

@@ -425,6 +425,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('scheduled', 'due', 'sending', 'in_doubt')"),
     )
     op.create_index(
+        "message_dead_letters",
+        "message",
+        ["state", "id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('refused', 'unconfirmed', 'dead')"),
+    )
+    op.create_index(
         "message_due",
         "message",
         ["page_id", "lane", "deadline", "id"],
@@ -503,6 +510,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("outcome NOT IN ('refused', 'not_sent')"),
     )
+    op.create_index("attempt_message", "attempt", ["message_id"], unique=False)
     op.create_index(
         "attempt_one_in_flight_a_contact",
         "attempt",
@@ -540,11 +548,19 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index(
+        "message_log_deferred",
+        "message_log",
+        ["reason", "message_id"],
+        unique=False,
+        postgresql_where=sa.text("verdict = 'defer'"),
+    )
     op.create_index("message_log_message", "message_log", ["message_id", "id"], unique=False)
 
 
 def downgrade() -> None:
     op.drop_index("message_log_message", table_name="message_log")
+    op.drop_index("message_log_deferred", table_name="message_log", postgresql_where=sa.text("verdict = 'defer'"))
     op.drop_table("message_log")
     op.drop_index(
         "attempt_one_live_a_message",
@@ -554,6 +570,7 @@ def downgrade() -> None:
     op.drop_index(
         "attempt_one_in_flight_a_contact", table_name="attempt", postgresql_where=sa.text("outcome = 'sending'")
     )
+    op.drop_index("attempt_message", table_name="attempt")
     op.drop_index(
         "attempt_counted", table_name="attempt", postgresql_where=sa.text("outcome NOT IN ('refused', 'not_sent')")
     )
@@ -577,6 +594,11 @@ def downgrade() -> None:
         postgresql_where=sa.text("event_id IS NOT NULL AND resend_of IS NULL"),
     )
     op.drop_index("message_due", table_name="message", postgresql_where=sa.text("state = 'due'"))
+    op.drop_index(
+        "message_dead_letters",
+        table_name="message",
+        postgresql_where=sa.text("state IN ('refused', 'unconfirmed', 'dead')"),
+    )
     op.drop_index(
         "message_campaign_open",
         table_name="message",
