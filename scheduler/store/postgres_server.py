@@ -64,6 +64,8 @@ class PostgresServer:
             "timezone": "UTC",
             "jit": "off",
             "max_connections": "100",
+            # No details of errors: they quote rows, and rows are who people are and what they said.
+            "log_error_verbosity": "terse",
         }
         if not self._durable:
             # A crash of the server still loses nothing: the operating system has what it wrote.

@@ -65,6 +65,20 @@ def test_postgres_keeps_its_data_and_recovers_after_a_crash(servers_here: Server
         assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
 
 
+def test_what_rows_hold_does_not_get_into_the_servers_log(servers_here: Servers) -> None:
+    server = servers_here.postgres
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE who (psid text UNIQUE, age int)")
+        connection.execute("INSERT INTO who (psid) VALUES (%s)", ("7001234567890123",))
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("INSERT INTO who (psid) VALUES (%s)", ("7001234567890123",))
+        with pytest.raises(psycopg.Error), connection.cursor().copy("COPY who FROM STDIN") as copy:
+            copy.write("7009876543210987\tStop writing to me\n")
+    log = server.log.read_text()
+    assert "who_psid_key" in log
+    assert not [words for words in ("7001234567890123", "7009876543210987") if words in log]
+
+
 def test_the_pid_file_of_a_stranger_does_not_keep_postgres_down(servers_here: Servers) -> None:
     server = servers_here.postgres
     server.stop()
