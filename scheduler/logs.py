@@ -30,6 +30,8 @@ _SECRET_SHAPES = (
     (re.compile(r"\bsha(1|256)=[0-9a-fA-F]{40,64}"), r"sha\1=[signature]"),
     (re.compile(r"(?i)\b([a-z][a-z0-9+]*://[^\s:/@]*):[^\s@/]+@"), r"\1:[password]@"),
     (re.compile(r"(?<![\w.-])\d{15,20}(?![\w-])"), "[id]"),  # page-scoped ids have 15 to 17 digits
+    (re.compile(r"(/contacts/)[^/\s?\"']+"), r"\1[id]"),  # an address names somebody, whatever the id looks like
+    (re.compile(r"(?m)^(DETAIL|CONTEXT):.*"), r"\1: [withheld]"),  # PostgreSQL quotes the row that it refuses
 )
 
 
@@ -60,8 +62,10 @@ def configure(level: str = "info", style: str = "auto", stream: TextIO | None = 
         logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of its own plugins
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
+        # `uvicorn --no-access-log` leaves it without a handler and cut off: it stays that way.
+        if logger.handlers or name != "uvicorn.access":
+            logger.propagate = True
         logger.handlers[:] = []
-        logger.propagate = True
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

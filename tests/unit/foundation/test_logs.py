@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+import uvicorn
 
 from scheduler import logs
 
@@ -35,6 +36,8 @@ def lines() -> Iterator[io.StringIO]:
         {"url": "postgresql://duly:hunter2@db/duly"},
         {"header": "Authorization: Bearer hunter2"},
         {"error": ValueError("bad token EAAhunter2hunter2")},
+        {"path": "PUT /api/v1/pages/24/contacts/hunter2 HTTP/1.1"},
+        {"error": ValueError("duplicate key\nDETAIL:  Key (page_id, psid)=(1, hunter2) already exists.")},
     ],
     ids=str,
 )
@@ -47,6 +50,17 @@ def test_nothing_secret_or_personal_gets_into_a_log(secret: dict[str, object], l
 def test_lines_of_libraries_are_redacted_too(lines: io.StringIO) -> None:
     logging.getLogger("urllib3").warning("GET /v26.0/%s?access_token=%s", "24012345678901234", "hunter2")
     assert json.loads(lines.getvalue())["event"] == "GET /v26.0/[id]?access_token=[token]"
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_server_that_was_told_to_keep_no_access_log_keeps_none(wanted: bool, lines: io.StringIO) -> None:
+    uvicorn.Config("scheduler.api.app:create_app", access_log=wanted)
+    try:
+        logs.configure("info", "json", lines)
+        logging.getLogger("uvicorn.access").info("GET /api/v1/pages")
+        assert bool(lines.getvalue()) is wanted
+    finally:
+        logging.getLogger("uvicorn.access").propagate = True
 
 
 def test_an_exception_is_logged_without_the_secret_it_carries(lines: io.StringIO) -> None:
