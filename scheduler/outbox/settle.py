@@ -16,8 +16,10 @@ from sqlmodel import Session
 
 from scheduler.consent.blocks import suppress
 from scheduler.contacts.holds import PLATFORM, hand_over
+from scheduler.contacts.lock import lock_contacts
 from scheduler.outbox.evidence import Accepted, accept
 from scheduler.outbox.states import ACCEPTED, LogRow, append_log
+from scheduler.outbox.wake import wake_contacts
 from scheduler.pages.changes import stop_page
 
 #: outcome → (attempts it may settle, what the message becomes). ``sent`` goes through ``evidence.accept``.
@@ -108,6 +110,8 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
         if outcome.result == "sent"
     ]  # fmt: skip
     accept(session, accepted, reason=None, actor="deliver", now=now)
+    # A refused send counts no longer: what a cap or a gap put off on its account may go sooner.
+    wake_contacts(session, sorted(outcome.contact_id for outcome in moving if outcome.result == "refused"), now)
     return len(moving)
 
 
@@ -130,6 +134,8 @@ def _spread(session: Session, outcomes: Sequence[Outcome], now: int) -> None:
             silent[outcome.contact_id] = outcome.effect
     for page_id, outcome in sorted(stopped.items()):
         stop_page(session, page_id, outcome.reason or "refused", now)
+    # Those of refusals too, whose other messages are woken afterwards.
+    lock_contacts(session, [*silent, *(outcome.contact_id for outcome in outcomes if outcome.result == "refused")])
     for contact_id, effect in sorted(silent.items()):
         if effect == "handover":
             hand_over(session, contact_id, by=PLATFORM, at=now, now=now)

@@ -76,6 +76,21 @@ def test_a_refusal_is_final_and_keeps_its_code(flight: Flight) -> None:
     assert tuple(flight.stage.row("SELECT outcome, code, subcode FROM attempt")) == ("refused", 10, 2018278)
 
 
+def test_what_a_cap_put_off_goes_when_the_send_it_counted_was_refused(session: Session) -> None:
+    flight = Flight(Stage(session, policy="default"))
+    capped = flight.stage.message(flight.contact)
+    other = flight.stage.message(flight.stage.contact(), state="scheduled", due_at=NOON + 60)
+    flight.settle("in_doubt", reason="no_answer")
+    assert begin(session, "promotional", {flight.stage.page: 10}, NOON + 2) == []
+    found = flight.stage.row("SELECT state, reason FROM message WHERE id = :id", id=capped)
+    assert tuple(found) == ("denied", "window_closes_before_cap")
+    capped = flight.stage.message(flight.contact, state="scheduled", reason="frequency_cap", due_at=NOON + 3600)
+    flight.settle("refused", reason="invalid_request", code=100)
+    assert [flight.stage.state(one) for one in (capped, other)] == ["due", "scheduled"]
+    [begun] = begin(session, "promotional", {flight.stage.page: 10}, NOON + 3)
+    assert begun.message_id == capped
+
+
 @pytest.mark.parametrize("effect", ["blocked", "unreachable"])
 def test_a_person_who_cannot_be_reached_is_suppressed(flight: Flight, effect: str) -> None:
     flight.settle("refused", reason=effect, effect=effect, code=551)
