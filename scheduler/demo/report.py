@@ -11,10 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from scheduler.demo.shop import Shop
 
+_INDENT = (0, 0, 0, 2)
 #: States in which a message has left.
 SENT = ("sent", "delivered", "read")
 #: Zones whose clocks change in the demo's night.
@@ -154,51 +157,79 @@ def _instant(epoch: int) -> str:
 
 
 def show(console: Console, report: Report, previews: list[dict[str, Any]]) -> None:
-    """Print it for a person."""
+    """Print it for a person: readable on 80 columns, nothing cut off."""
     summary, verdict = report.summary, report.verdict
     if previews:
-        table = Table("campaign", "page", "now", "later", "never", title="What the marketer saw before launching")
+        _title(console, "What the marketer saw before launching")
+        table = _table("campaign", "page", "now", "later", "never", numbers=("now", "later", "never"))
         for row in previews:
             table.add_row(row["name"], row["page"], str(row["now"]), str(row["later"]), str(row["never"]))
-        console.print(table)
-    table = Table("state", "messages", "by reason", title="Where every message is (from the database)")
+        console.print(Padding(table, _INDENT))
+    _title(console, "Where every message is, from the database")
+    table = _table("state", "messages", "by reason", numbers=("messages",))
     for state, count in sorted(summary["states"].items(), key=lambda item: -item[1]):
-        why = summary["reasons"].get(state, {})
-        table.add_row(state, str(count), ", ".join(f"{k} {v}" for k, v in sorted(why.items(), key=lambda i: -i[1])))
-    console.print(table)
-    held = ", ".join(f"{k} {v}" for k, v in sorted(summary["deferred"].items(), key=lambda i: -i[1]))
-    console.print(f"Deferred at least once, by reason: {held or 'none'}", soft_wrap=True)
+        table.add_row(state, str(count), _counts(summary["reasons"].get(state, {})))
+    console.print(Padding(table, _INDENT))
+    console.print()
+    _line(console, Text(f"held back at least once: {_counts(summary['deferred']) or 'none'}"))
     for title, message in (
         ("A message that waited out the night in which the clocks changed", report.waited),
         ("A message denied because its window closes in quiet hours", report.closed),
     ):
         if message:
-            _explain(console, title, message)
+            _title(console, title)
+            _explain(console, message)
     planned = sum(summary["states"].values())
     sent = sum(summary["states"].get(state, 0) for state in SENT)
-    kinds = ", ".join(f"{k} {v}" for k, v in sorted(verdict["by_kind"].items()))
-    refused = ", ".join(f"{k} {v}" for k, v in sorted(verdict["refused"].items())) or "none"
-    console.print()
-    console.print("[bold]The witness's verdict[/]")
-    console.print(f"  {verdict['requests']} requests, {len(verdict['violations'])} violations", style="bold")
-    console.print(
-        f"  by kind: {kinds}; refused by code: {refused}; races with an opt-out: {verdict['races']}", soft_wrap=True
+    violations = len(verdict["violations"])
+    _title(console, "The witness's verdict")
+    _line(
+        console,
+        Text(
+            f"{verdict['requests']} requests, {violations} violations", style="bold red" if violations else "bold green"
+        ),
     )
-    console.print(f"  sent {sent} of {planned} planned messages ({sent / planned if planned else 0:.0%})")
+    _line(console, Text(f"by kind: {_counts(verdict['by_kind']) or 'none'}"))
+    _line(console, Text(f"refused by code: {_counts(verdict['refused']) or 'none'}"))
+    _line(console, Text(f"races with an opt-out: {verdict['races']}"))
+    _line(console, Text(f"sent {sent} of {planned} planned messages ({sent / planned if planned else 0:.0%})"))
     for failure in report.failures:
-        console.print(f"  [red]FAILED[/] {failure}", soft_wrap=True)
+        _line(console, Text("FAILED ", style="bold red") + Text(failure))
     if not report.failures:
-        console.print("  [green]everything this run must show was shown[/]")
+        _line(console, Text("everything this run must show was shown", style="green"))
 
 
-def _explain(console: Console, title: str, message: dict[str, Any]) -> None:
-    console.print()
-    console.print(f"[bold]{title}[/] (message {message['id']})")
+def _explain(console: Console, message: dict[str, Any]) -> None:
+    zones = message["contact"].get("timezones") or []
+    where = f", a person in {zones[0]}" if len(zones) == 1 else ""
+    _line(console, Text(f"message {message['id']}, template {message['template']}, to {message['psid']}{where}"))
     for row in message["log"]:
-        arrow = f"{row['from_state'] or '·'} → {row['to_state']}"
-        reason = f" ({row['reason']})" if row.get("reason") else ""
+        arrow = f"{row['from_state']} → {row['to_state']}" if row["from_state"] else row["to_state"]
+        reason = f": {row['reason']}" if row.get("reason") else ""
         until = f", until {row['until']}" if row.get("until") else ""
-        console.print(f"  {row['at']}  {arrow}{reason}{until}", soft_wrap=True)
+        _line(console, Text(f"{row['at']}  ", style="dim") + Text(arrow, style="bold") + Text(reason + until))
         for finding in row.get("findings") or ():
             if not finding["permits_now"]:
-                console.print(f"      {finding['rule']}: {finding['words']}", style="dim", soft_wrap=True)
+                _line(console, Text(f"{finding['rule']}: {finding['words']}", style="dim"), indent=6)
+
+
+def _title(console: Console, words: str) -> None:
+    console.print()
+    console.print(Text(words, style="bold"))
+
+
+def _line(console: Console, line: Text, *, indent: int = 2) -> None:
+    # Padded, so that what is folded stays under its own beginning.
+    console.print(Padding(line, (0, 0, 0, indent)))
+
+
+def _table(*columns: str, numbers: tuple[str, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in columns:
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    return table
+
+
+def _counts(counts: dict[str, int]) -> str:
+    # A reason and its number stay on one line: the space between them does not break.
+    return ", ".join(f"{name}\u00a0{count}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))

@@ -1,4 +1,4 @@
-"""What a person sees while the demo runs: a live table on a terminal, plain lines elsewhere."""
+"""What a person sees while the demo runs: a live picture on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ _STATES = {
     "unconfirmed": "magenta",
     "dead": "bold red",
 }
+#: These always have their line, so that the picture does not jump; the others only while a message is in them.
+_ALWAYS = ("scheduled", "sent", "delivered", "read", "denied")
+#: Reasons shown for a state: what fits on two lines of 80 columns.
+_MOST_REASONS = 3
+#: Lines of the story that stay in sight.
+_STORY = 8
+#: Columns of the longest bar.
+_BAR = 16
 #: Real seconds between two plain lines.
 _PLAIN_EVERY = 5.0
 
@@ -43,11 +51,15 @@ class View:
         self._plain = plain or not console.is_terminal
         self._live = None if self._plain else Live(console=console, refresh_per_second=4, transient=True)
         self._last_line = -_PLAIN_EVERY
-        self._said: list[str] = []
+        self._said: list[Text] = []
 
     def __enter__(self) -> Self:
+        ready = "Everything runs; the story begins in a moment …"
         if self._live:
             self._live.start()
+            self._live.update(Panel(Text(ready), title="duly demo", title_align="left"))
+        else:
+            self._console.print(ready, soft_wrap=True)
         return self
 
     def __exit__(
@@ -58,10 +70,9 @@ class View:
 
     def say(self, instant: float, words: str) -> None:
         """Something happened in the story."""
-        line = f"{_clock(instant)}  {words}"
-        self._said = [*self._said, line][-6:]
+        self._said = [*self._said, Text(f"{_clock(instant)}  ", style="dim") + Text(words)][-_STORY:]
         if self._plain:
-            self._console.print(line, soft_wrap=True)
+            self._console.print(f"{_clock(instant)}  {words}", soft_wrap=True)
 
     def show(
         self, elapsed_real: float, instant: float, start: float, summary: dict[str, Any], people: dict[str, Any]
@@ -80,34 +91,61 @@ class View:
             )
 
     def _picture(self, instant: float, start: float, summary: dict[str, Any], people: dict[str, Any]) -> Group:
-        states = Table("state", "messages", "why", title=None, expand=True, box=None)
-        for name, style in _STATES.items():
-            count = summary["states"].get(name, 0)
-            if count:
-                why = summary["reasons"].get(name, {})
-                words = ", ".join(f"{reason} {n}" for reason, n in sorted(why.items(), key=lambda item: -item[1])[:5])
-                states.add_row(Text(name, style=style), str(count), words)
-        held = ", ".join(
-            f"{reason} {n}" for reason, n in sorted(summary["deferred"].items(), key=lambda item: -item[1])
+        done = min(self._length, max(0.0, instant - start))
+        head = Table.grid(expand=True)
+        head.add_column(no_wrap=True)
+        head.add_column(justify="right", no_wrap=True)
+        head.add_row(Text(_clock(instant), style="bold"), f"{done / 3600:.0f} of {self._length / 3600:g} virtual hours")
+        flow = Table.grid(expand=True)
+        flow.add_column(no_wrap=True)
+        flow.add_column(justify="right", no_wrap=True)
+        flow.add_row(
+            f"from people: {people['events_delivered']} of {people['events_total']} events",
+            f"to people: {summary['sent_per_second']:.1f} messages a second",
         )
-        head = Text(
-            f"{_clock(instant)}   virtual    {people['events_delivered']}/{people['events_total']} events in    "
-            f"{summary['sent_per_second']:.1f} messages/s out",
-            style="bold",
-        )
-        done = min(self._length, max(0, instant - start))
-        return Group(
-            Panel(
-                Group(
-                    head,
-                    ProgressBar(total=self._length, completed=done),
-                    states,
-                    Text(f"ever held back: {held or 'none yet'}", style="dim"),
-                ),
-                title="duly demo",
+        # In a table, because a bar by itself ends without a new line.
+        bar = Table.grid(expand=True)
+        bar.add_row(ProgressBar(total=self._length, completed=done))
+        held = _counts(summary["deferred"]) or "none yet"
+        panel = Panel(
+            Group(
+                head,
+                bar,
+                flow,
+                Text(),
+                _states(summary),
+                Text(),
+                Text(f"held back at least once: {held}", style="dim"),
             ),
-            *(Text(line, style="dim") for line in self._said),
+            title="duly demo",
+            title_align="left",
+            subtitle="Ctrl-C stops everything",
+            subtitle_align="left",
         )
+        return Group(panel, *self._said)
+
+
+def _states(summary: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
+    table.add_column("state", width=11)
+    table.add_column("messages", width=8, justify="right")
+    table.add_column("", width=_BAR, no_wrap=True)
+    table.add_column("why", ratio=1, overflow="fold")
+    most = max(summary["states"].values(), default=0)
+    for name, style in _STATES.items():
+        count = summary["states"].get(name, 0)
+        if count or name in _ALWAYS:
+            bar = "▇" * -(-_BAR * count // most) if most else ""
+            why = _counts(summary["reasons"].get(name, {}), most=_MOST_REASONS)
+            table.add_row(Text(name, style=style), str(count), Text(bar, style=style), why)
+    return table
+
+
+def _counts(counts: dict[str, int], *, most: int | None = None) -> str:
+    # A reason and its number stay on one line: the space between them does not break.
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    words = ", ".join(f"{name}\u00a0{count}" for name, count in ordered[:most])
+    return f"{words}, …" if most is not None and len(ordered) > most else words
 
 
 def _clock(instant: float) -> str:
