@@ -24,7 +24,7 @@ from scheduler.inbox import raw
 from scheduler.inbox.arrivals import Arrival, arrivals, unreadable
 from scheduler.inbox.meaning import Meaning, Unappliable, meaning_of
 from scheduler.logs import get_logger
-from scheduler.outbox.evidence import record_delivery, record_echo, record_read
+from scheduler.outbox.evidence import lock_echoed, record_delivery, record_echo, record_read
 from scheduler.pages.registry import app_of_page, pages_of_app
 
 log = get_logger(__name__)
@@ -89,6 +89,9 @@ def _receive(session: Session, app_id: int, found: list[Arrival], now: int) -> R
         _understand(event)
     _meet(session, events, now)
     _open_windows(session, events, now)
+    echoes = [event.meaning.echo[0] for event in events if event.meaning is not None and event.meaning.echo is not None]
+    if len(echoes) > 1:
+        lock_echoed(session, echoes)
     for event in events:
         if event.meaning is not None and not event.meaning.only_opens_window:
             _apply(session, event, now)

@@ -5,7 +5,7 @@ Each function returns whether (or how many) messages moved. ``sent → delivered
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -57,6 +57,14 @@ class Accepted:
     attempt_id: int
     mid: str | None
     was: str
+
+
+def lock_echoed(session: Session, metadata: Collection[str | None]) -> None:
+    """Lock the messages that these echoes name, by id: as whoever settles them does, whatever order the echoes have."""
+    named = [read_metadata(each) for each in metadata if each]
+    ids = sorted({found[0] for found in named if found is not None})
+    if ids:
+        session.execute(text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"), {"ids": ids})
 
 
 def record_echo(session: Session, page_id: int, metadata: str | None, mid: str, at: int, now: int) -> bool:
