@@ -6,7 +6,7 @@ again by itself. Evidence that comes later still counts.
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 from scheduler.clock import real_seconds
@@ -63,6 +63,6 @@ def sweep(session: Session, now: int) -> dict[str, int]:
     }
 
 
-def _moved(session: Session, statement: object, now: int, **values: int) -> int:
-    result = session.connection().execute(statement, {"now": now, "limit": LIMIT, **values})  # type: ignore[call-overload]
+def _moved(session: Session, statement: TextClause, now: int, **values: int) -> int:
+    result = session.connection().execute(statement, {"now": now, "limit": LIMIT, **values})
     return int(result.rowcount)

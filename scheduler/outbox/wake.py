@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 #: Any number, the same everywhere: see ``hold_wakes``.
@@ -87,6 +87,6 @@ def _gate(session: Session) -> None:
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WAKES})
 
 
-def _changed(session: Session, statement: object, **values: object) -> int:
+def _changed(session: Session, statement: TextClause, **values: object) -> int:
     # One row of the log a message that moved.
-    return int(session.connection().execute(statement, values).rowcount)  # type: ignore[call-overload]
+    return int(session.connection().execute(statement, values).rowcount)
