@@ -57,8 +57,15 @@ class Expectation:
 FULL = Expectation(
     requests=300,
     sent_share=0.25,
-    denied=("opted_out", "window_closed", "window_closes_in_quiet_hours", "unknown_zone"),
-    deferred=("quiet_hours",),
+    denied=(
+        "opted_out",
+        "blocked",
+        "window_closed",
+        "window_closes_in_quiet_hours",
+        "window_closes_before_cap",
+        "unknown_zone",
+    ),
+    deferred=("quiet_hours", "frequency_cap"),
     utility_requests=50,
 )
 
@@ -146,9 +153,13 @@ def find_waited(shop: Shop, campaigns: list[int], transition: tuple[int, int]) -
 
 
 def find_closed(shop: Shop) -> dict[str, Any] | None:
-    """A message denied because its window closes in quiet hours, if there is one."""
-    rows = shop.messages(state="denied", reason="window_closes_in_quiet_hours", limit=1)
-    found: dict[str, Any] | None = shop.call("GET", f"/messages/{rows[0]['id']}") if rows else None
+    """A message denied because its window closes in quiet hours, if there is one; best one that nothing else held."""
+    found: dict[str, Any] | None = None
+    for row in shop.messages(state="denied", reason="window_closes_in_quiet_hours"):
+        found = shop.call("GET", f"/messages/{row['id']}")
+        findings = [finding for arrow in (found or {})["log"] for finding in arrow["findings"]]
+        if {finding["rule"] for finding in findings if not finding["permits_now"]} == {"quiet_hours"}:
+            break
     return found
 
 
