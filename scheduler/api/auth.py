@@ -21,13 +21,18 @@ def actor(presented: Annotated[HTTPAuthorizationCredentials | None, Depends(_bea
     """
     if presented is None:
         raise NotAuthenticated(way_out="send `Authorization: Bearer duly_…`; `duly key create NAME` makes a key")
-    with database.session() as session:
-        name = verify_key(session, presented.credentials)
+    name = key_name(presented.credentials)
     if name is None:
         raise NotAuthenticated(
             "the key is unknown or revoked", way_out="`duly key list` shows the keys, `duly key create NAME` makes one"
         )
     return name
+
+
+def key_name(presented: str) -> str | None:
+    """The name of the key, looked up in a transaction of its own; None when it is unknown or revoked."""
+    with database.session() as session:
+        return verify_key(session, presented)
 
 
 #: A parameter of a route: the name of the key, for the audit.

@@ -75,7 +75,7 @@ def _take(header: str | None, body: bytes) -> Received:
 async def _body(request: Request) -> bytes:
     most = get_settings().webhook_max_bytes
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced[:20]) > most:
+    if announced.isdecimal() and int(announced[:20]) > most:
         raise _too_large(most)
     parts: list[bytes] = []
     size = 0

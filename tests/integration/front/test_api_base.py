@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from scheduler.access.keys import create_key, revoke_key
 from scheduler.api.app import create_app
 from scheduler.api.instants import Instant
+from scheduler.api.limits import STRANGER_BODY_BYTES
 from scheduler.api.sessions import Db
 from scheduler.errors import Conflict, Unavailable
 from scheduler.store import database
@@ -220,3 +221,19 @@ def test_instants_have_an_offset_and_exist(database_url: str, given: object, epo
             assert "must be an instant" in answer.json()["errors"][0]["message"]
         else:
             assert answer.json() == {"at": epoch}
+
+
+@pytest.mark.parametrize("key", [None, "Bearer duly_guessed", "Basic eA=="])
+def test_a_large_body_of_a_stranger_is_not_read(client: TestClient, database_url: str, key: str | None) -> None:
+    """Neither in chunks nor in one piece: JSON of megabytes would keep the webhook waiting."""
+    chunks = (b"[" + b"1," * 32_768 for _ in range(64))
+    headers = {"Content-Type": "application/json"} | ({"Authorization": key} if key else {})
+    answer = client.post("/api/v1/kill-switch", content=chunks, headers=headers)
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    body = b"[" + b"1," * (STRANGER_BODY_BYTES // 2) + b"1]"
+    assert client.post("/api/v1/kill-switch", content=body, headers=headers).status_code == 401
+
+
+def test_a_large_body_of_somebody_with_a_key_is_read(api: Any, page: Any) -> None:
+    answer = api("POST", "/kill-switch", {"why": "x" * (STRANGER_BODY_BYTES + 1)})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "why")
