@@ -220,7 +220,7 @@ def _explain(console: Console, message: dict[str, Any]) -> None:
         until = f", until {row['until']}" if row.get("until") else ""
         _line(console, Text(f"{row['at']}  ", style="dim") + Text(arrow, style="bold") + Text(reason + until))
         for finding in row.get("findings") or ():
-            if not finding["permits_now"]:
+            if not finding["permits_now"] or finding["rule"] in (row["because"] or ()):
                 _line(console, Text(f"{finding['rule']}: {finding['words']}", style="dim"), indent=6)
 
 
