@@ -10,7 +10,19 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from scheduler import logs
-from scheduler.api import campaigns, contacts, events, governance, health, messages, pages, problems, templates, webhook
+from scheduler.api import (
+    campaigns,
+    contacts,
+    events,
+    failed_events,
+    governance,
+    health,
+    messages,
+    pages,
+    problems,
+    templates,
+    webhook,
+)
 from scheduler.api.addresses import known_query
 from scheduler.api.auth import actor
 from scheduler.api.limits import Limits
@@ -18,7 +30,7 @@ from scheduler.settings import get_settings
 from scheduler.store import database
 
 #: What is under /api/v1, and needs a key.
-_VERSIONED = (pages, contacts, templates, campaigns, events, messages, governance)
+_VERSIONED = (pages, contacts, failed_events, templates, campaigns, events, messages, governance)
 
 
 def create_app() -> FastAPI:

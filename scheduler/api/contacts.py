@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Path, Response
+from fastapi import APIRouter, BackgroundTasks, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.auth import Actor
@@ -18,6 +18,7 @@ from scheduler.consent.standing import suppressions
 from scheduler.contacts import holds, records, registry
 from scheduler.contacts.tables import Contact
 from scheduler.doorbell import ring
+from scheduler.facts.contacts import Waiting, list_contacts
 from scheduler.inbox.failures import failed_events
 from scheduler.pages.registry import get_page
 
@@ -87,6 +88,50 @@ class ContactView(BaseModel):
     suppressions: list[SuppressionView]
     attributes: dict[str, Plain]
     created_at: Instant
+
+
+class ContactItem(BaseModel):
+    """A person in a list."""
+
+    psid: str
+    name: str | None
+    locale: str | None
+    country: str | None
+    region: str | None
+    timezones: list[str] | None
+    utc_offset: int | None = Field(description="Minutes east of UTC, from the platform's profile.")
+    last_inbound_at: Instant | None
+    handover_at: Instant | None
+    handover_by: str | None
+    held_at: Instant | None
+
+
+class ContactList(BaseModel):
+    """People of a page, newest first."""
+
+    items: list[ContactItem]
+    next_cursor: str | None
+
+
+@router.get("")
+def list_some(
+    page: PageInPath,
+    session: Db,
+    waiting: Annotated[
+        Waiting | None,
+        Query(description="held: after an event that could not be applied. handover: somebody else has the thread."),
+    ] = None,
+    cursor: Annotated[str | None, Query(pattern=r"^\d{1,18}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> ContactList:
+    """People of a page, newest first; all of them, or those for whom a person is needed."""
+    before = int(cursor) if cursor else None
+    found = list_contacts(session, _page_id(session, page), waiting=waiting, before=before, limit=limit + 1)
+    more = found[limit - 1]["id"] if len(found) > limit else None
+    return ContactList(
+        items=[ContactItem.model_validate(each) for each in found[:limit]],
+        next_cursor=str(more) if more is not None else None,
+    )
 
 
 @router.put("/{psid}", responses={201: {"description": "The contact is new."}})

@@ -12,7 +12,17 @@ class Contact(SQLModel, table=True):
 
     __tablename__ = "contact"
     #: The second for audiences: keyset pages of a page's people, by id.
-    __table_args__ = (UniqueConstraint("page_id", "psid"), Index("contact_page", "page_id", "id"))
+    __table_args__ = (
+        UniqueConstraint("page_id", "psid"),
+        Index("contact_page", "page_id", "id"),
+        #: Whom a person has to look at, or has: few among many.
+        Index(
+            "contact_waiting",
+            "page_id",
+            "id",
+            postgresql_where=text("held_at IS NOT NULL OR handover_at IS NOT NULL"),
+        ),
+    )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
     page_id: int = Field(foreign_key="page.id")

@@ -152,6 +152,36 @@ def test_an_operator_takes_a_conversation_and_gives_it_back(page: Any, api: Any,
         assert api("POST", f"/pages/999/contacts/7/{verb}").status_code == 404
 
 
+def test_those_for_whom_a_person_is_needed_are_found(
+    page: Any, api: Any, deliver: Any, say: Any, happen: Any, put: Any
+) -> None:
+    deliver(say("7"), happen("8", message={"mid": "m", "text": 5}), {"postback": {"payload": "x"}})
+    put("9")
+    path = f"/pages/{page.external_id}/contacts"
+    api("POST", f"{path}/9/handover")
+
+    def listed(query: str = "") -> list[str]:
+        return [each["psid"] for each in api("GET", path + query).json()["items"]]
+
+    assert listed() == ["9", "8", "7"]
+    assert (listed("?waiting=held"), listed("?waiting=handover")) == (["8"], ["9"])
+    first = api("GET", f"{path}?limit=2").json()
+    assert [each["psid"] for each in first["items"]] == ["9", "8"]
+    assert listed(f"?limit=2&cursor={first['next_cursor']}") == ["7"]
+    assert api("GET", f"{path}?waiting=no").json()["errors"][0]["field"] == "waiting"
+    assert api("GET", "/pages/999/contacts").status_code == 404
+    failed = api("GET", "/failed-events").json()["items"]
+    assert [(each["psid"], each["error"]) for each in failed] == [
+        (None, "it names no person"),
+        ("8", "text is not text"),
+    ]
+    assert {each["page"] for each in failed} == {page.external_id}
+    one = api("GET", f"/failed-events?page={page.external_id}&limit=1").json()
+    [rest] = api("GET", f"/failed-events?cursor={one['next_cursor']}").json()["items"]
+    assert rest["psid"] == "8"
+    assert api("GET", "/failed-events?page=999").status_code == 404
+
+
 def test_opt_outs_show(page: Any, api: Any, deliver: Any, say: Any) -> None:
     deliver(say("7", "STOP"))
     found = api("GET", f"/pages/{page.external_id}/contacts/7").json()["suppressions"]

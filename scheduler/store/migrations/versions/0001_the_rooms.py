@@ -16,7 +16,7 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 - as many statements as there are tables and indexes
     op.create_table(
         "api_key",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -135,6 +135,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("page_id", "psid"),
     )
     op.create_index("contact_page", "contact", ["page_id", "id"], unique=False)
+    op.create_index(
+        "contact_waiting",
+        "contact",
+        ["page_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("held_at IS NOT NULL OR handover_at IS NOT NULL"),
+    )
     op.create_table(
         "kill_switch",
         sa.Column("id", sa.BigInteger(), nullable=False),
@@ -558,7 +565,7 @@ def upgrade() -> None:
     op.create_index("message_log_message", "message_log", ["message_id", "id"], unique=False)
 
 
-def downgrade() -> None:
+def downgrade() -> None:  # noqa: PLR0915 - as many statements as there are tables and indexes
     op.drop_index("message_log_message", table_name="message_log")
     op.drop_index("message_log_deferred", table_name="message_log", postgresql_where=sa.text("verdict = 'defer'"))
     op.drop_table("message_log")
@@ -630,6 +637,11 @@ def downgrade() -> None:
     op.drop_table("page_allowed")
     op.drop_index("kill_switch_engaged", table_name="kill_switch", postgresql_where=sa.text("released_at IS NULL"))
     op.drop_table("kill_switch")
+    op.drop_index(
+        "contact_waiting",
+        table_name="contact",
+        postgresql_where=sa.text("held_at IS NOT NULL OR handover_at IS NOT NULL"),
+    )
     op.drop_index("contact_page", table_name="contact")
     op.drop_table("contact")
     op.drop_index("business_event_open", table_name="business_event", postgresql_where=sa.text("planned_at IS NULL"))

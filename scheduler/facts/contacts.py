@@ -1,0 +1,35 @@
+"""People as lists. Reads only."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+Waiting = Literal["held", "handover"]
+
+_COLUMNS = """
+    id, psid, name, locale, country, region, timezones, utc_offset, last_inbound_at, handover_at, handover_by, held_at
+"""
+_WHERE: dict[Waiting | None, str] = {
+    None: "true",
+    "held": "held_at IS NOT NULL",
+    "handover": "handover_at IS NOT NULL",
+}
+
+
+def list_contacts(
+    session: Session, page_id: int, *, waiting: Waiting | None = None, before: int | None = None, limit: int
+) -> list[dict[str, Any]]:
+    """People of a page, the newest first: all, or those who are held, or in somebody else's hands.
+
+    ``before`` is a contact's id: those that are older than it.
+    """
+    older = " AND id < :before" if before is not None else ""
+    statement = text(
+        f"SELECT {_COLUMNS} FROM contact WHERE page_id = :page_id AND {_WHERE[waiting]}{older} "  # noqa: S608 - constants only
+        "ORDER BY id DESC LIMIT :limit"
+    )
+    values = {"page_id": page_id, "limit": limit} | ({"before": before} if before is not None else {})
+    return [dict(row) for row in session.connection().execute(statement, values).mappings()]
