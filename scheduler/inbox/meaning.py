@@ -64,6 +64,11 @@ def meaning_of(arrival: Arrival) -> Meaning:
             return _tapped(_word(said, "payload"), Meaning(opens_window=True))
         case "optin":
             return _optin(said)
+        case "message_edit":
+            # Opens nothing, but whoever corrects their words to STOP has said it. Correcting a STOP away takes back
+            # nothing: that would be a START.
+            text = _word(said, "text")
+            return Meaning(choice="opt_out") if text and match_keyword(text) == "opt_out" else Meaning()
         case "reaction":
             # Taking a reaction back is on no list of what opens the window.
             return Meaning(opens_window=said.get("action") == "react")

@@ -56,6 +56,18 @@ def test_what_counts_as_an_opt_out(
     assert contact("7", "last_inbound_at")[0] is not None
 
 
+def test_words_corrected_to_a_stop_are_a_stop_and_open_no_window(
+    page: Any, deliver: Any, say: Any, happen: Any, opted_out: Any, contact: Any
+) -> None:
+    now = clock.now()
+    deliver(say("7", "SOTP", at=now - 10))
+    deliver(happen("7", message_edit={"mid": "a", "text": "STOP", "num_edit": 1}, at=now - 5))
+    assert opted_out("7")
+    assert contact("7", "last_inbound_at")[0] == now - 10
+    deliver(happen("7", message_edit={"mid": "a", "text": "START", "num_edit": 2}, at=now - 4))
+    assert opted_out("7")
+
+
 def test_a_start_lifts_the_opt_out_and_the_ledger_keeps_both(page: Any, deliver: Any, say: Any, opted_out: Any) -> None:
     now = clock.now()
     deliver(say("7", "STOP", at=now - 20))
