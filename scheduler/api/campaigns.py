@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Collection
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, BackgroundTasks, Path, Query
 from pydantic import BaseModel, Field
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from scheduler.api.auth import Actor
 from scheduler.api.instants import GivenInstant, Instant, Now
@@ -23,6 +23,8 @@ from scheduler.pages.registry import get_page
 from scheduler.pages.tables import Page
 
 router = APIRouter(tags=["campaigns"])
+
+_Row = TypeVar("_Row", Template, Page)
 
 CampaignInPath = Annotated[int, Path(alias="id", ge=1, lt=2**63)]
 
@@ -187,14 +189,16 @@ def view(session: Session, campaign: Campaign) -> CampaignView:
 def views(session: Session, campaigns: list[Campaign]) -> list[CampaignView]:
     """Campaigns as they are shown, their messages counted in one query."""
     counts = status(session, [campaign.id for campaign in campaigns if campaign.id is not None])
+    templates = _by_id(session, Template, {campaign.template_id for campaign in campaigns})
+    pages = _by_id(session, Page, {campaign.page_id for campaign in campaigns})
     views = []
     for campaign in campaigns:
         assert campaign.id is not None  # a stored campaign has its id
-        template = session.get_one(Template, campaign.template_id)
+        template = templates[campaign.template_id]
         views.append(
             CampaignView(
                 id=campaign.id,
-                page=session.get_one(Page, campaign.page_id).external_id,
+                page=pages[campaign.page_id].external_id,
                 name=campaign.name,
                 template=template.name,
                 template_version=template.version,
@@ -210,3 +214,8 @@ def views(session: Session, campaigns: list[Campaign]) -> list[CampaignView]:
             )
         )
     return views
+
+
+def _by_id(session: Session, table: type[_Row], ids: Collection[int]) -> dict[int, _Row]:
+    """The rows with these ids, in one query however many campaigns are listed."""
+    return {row.id: row for row in session.exec(select(table).where(col(table.id).in_(ids))) if row.id is not None}

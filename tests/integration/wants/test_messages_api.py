@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import Session
 
 from scheduler.campaigns.planning import plan_next
@@ -204,3 +205,30 @@ def test_what_is_not_there_is_said(api: Callable[..., Any], crowd: None, method:
     answer = api(method, path)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert answer.json()["errors"][0]["way_out"]
+
+
+def test_many_campaigns_are_listed_in_as_many_queries_as_few(api: Callable[..., Any], crowd: None) -> None:
+    def counted() -> int:
+        statements: list[str] = []
+
+        def note(connection: object, cursor: object, statement: str, *_: object) -> None:
+            statements.append(statement)
+
+        event.listen(database.engine(), "before_cursor_execute", note)
+        try:
+            assert api("GET", "/campaigns", page="555").status_code == 200
+        finally:
+            event.remove(database.engine(), "before_cursor_execute", note)
+        return len(statements)
+
+    def add(number: int) -> None:
+        name = f"promo_{number}"
+        assert api("POST", f"{BASE}/templates", {**TEMPLATE, "name": name}).status_code == 201
+        made = api("POST", f"{BASE}/campaigns", {"name": "Spring", "template": name, "audience": "everyone"})
+        assert made.status_code == 201
+
+    add(0)
+    few = counted()
+    for number in range(1, 5):
+        add(number)
+    assert counted() == few
