@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 
 import requests
@@ -24,17 +26,24 @@ class PageCheck:
     words: str = ""
 
 
-def check_page(graph_url: str, graph_version: str, external_id: str, token: str) -> PageCheck:
-    """Look the page up with its token. Raises Unavailable when the platform cannot be reached."""
+def check_page(graph_url: str, graph_version: str, external_id: str, token: str, app_secret: bytes) -> PageCheck:
+    """Look the page up as sends do, with its token and the proof of its app's secret.
+
+    Raises Unavailable when the platform cannot be reached.
+    """
+    proof = hmac.digest(app_secret, token.encode(), hashlib.sha256).hex()
     try:
-        answer = requests.get(
-            f"{graph_url}/{graph_version}/{external_id}",
-            params={"fields": "id,name"},
-            # In a header: addresses end up in logs.
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=_TIMEOUT,
-            allow_redirects=False,
-        )
+        with requests.Session() as session:
+            # Proxies and netrc of the environment would send the token to places nobody configured here.
+            session.trust_env = False
+            answer = session.get(
+                f"{graph_url}/{graph_version}/{external_id}",
+                params={"fields": "id,name", "appsecret_proof": proof},
+                # In a header: addresses end up in logs.
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+            )
     except requests.RequestException as error:
         raise Unavailable(
             "the platform does not answer", way_out="check DULY_GRAPH_URL and the network, then try again"
@@ -54,6 +63,8 @@ def check_page(graph_url: str, graph_version: str, external_id: str, token: str)
         code = error_body.get("code")
         code = code if isinstance(code, int) else None
         words = "the token is bad or has expired" if code == 190 else f"the platform refused with code {code}"
+        if "appsecret_proof" in str(error_body.get("message")):
+            words = "the app's secret is not that of the app the token was made for"
         return PageCheck(ok=False, code=code, words=words)
     if answer.status_code >= 500:
         raise Unavailable(f"the platform answered {answer.status_code}", way_out="try again in a minute")

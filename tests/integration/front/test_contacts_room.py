@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hmac
 import json
 import threading
 from collections.abc import Iterator
@@ -158,6 +159,7 @@ class _Graph(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         token = self.headers["Authorization"].removeprefix("Bearer ")
         assert "access_token" not in self.path
+        assert f"appsecret_proof={hmac.new(b'secret', token.encode(), 'sha256').hexdigest()}" in self.path
         status, body = self.answers[token]
         content = json.dumps(body).encode() if not isinstance(body, bytes) else body
         self.send_response(status)
@@ -180,26 +182,32 @@ def graph() -> Iterator[Any]:
     server.server_close()
 
 
-def test_a_page_check_tells_what_is_wrong_with_a_token(graph: Any) -> None:
+def test_a_page_check_tells_what_is_wrong_with_a_token(graph: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whatever proxy the shell has, it gets no token.
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    proof = {"error": {"message": "Invalid appsecret_proof provided in the API argument", "code": 100}}
     bad = {"error": {"message": "Invalid OAuth access token.", "type": "OAuthException", "code": 190}}
     url = graph(
         {
             "good": (200, {"id": "555", "name": "Nord"}),
             "expired": (400, bad),
             "odd": (200, bad),
+            "unproven": (400, proof),
             "other": (200, {"id": "556", "name": "Süd"}),
             "down": (503, {}),
             "html": (200, b"<html>"),
         }
     )
-    good = check_page(url, "v26.0", "555", "good")
+    good = check_page(url, "v26.0", "555", "good", b"secret")
     assert (good.ok, good.name) == (True, "Nord")
     for token in ("expired", "odd"):
-        found = check_page(url, "v26.0", "555", token)
+        found = check_page(url, "v26.0", "555", token, b"secret")
         assert (found.ok, found.code, found.words) == (False, 190, "the token is bad or has expired")
-    assert not check_page(url, "v26.0", "555", "other").ok
+    assert not check_page(url, "v26.0", "555", "other", b"secret").ok
+    unproven = check_page(url, "v26.0", "555", "unproven", b"secret")
+    assert (unproven.ok, unproven.code, "app's secret" in unproven.words) == (False, 100, True)
     for token in ("down", "html"):
         with pytest.raises(Unavailable):
-            check_page(url, "v26.0", "555", token)
+            check_page(url, "v26.0", "555", token, b"secret")
     with pytest.raises(Unavailable):
-        check_page("http://127.0.0.1:1", "v26.0", "555", "good")
+        check_page("http://127.0.0.1:1", "v26.0", "555", "good", b"secret")
