@@ -29,7 +29,7 @@ def spawn(
     """
     uid, gid = ("-", "-") if user is None else (str(user[0]), str(user[1]))
     leash = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), str(int(death_signal)), uid, gid, "--"]
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(
             [*leash, *argv],

@@ -69,7 +69,7 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
 def _local_key(data_dir: Path) -> str:
     """The development key of this data folder, made on first use, readable by its owner alone."""
     path = data_dir / KEY_FILE
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Two processes or threads may get here at once. Each writes a whole file of its own and links it to the name;
     # the link of the second fails, and both read the first's.
     if not path.exists():

@@ -16,8 +16,8 @@ SetEnvironment = Callable[..., None]
 
 @pytest.fixture
 def data_dir(tmp_path: Path, set_environment: SetEnvironment) -> Path:
-    set_environment(DULY_DATA_DIR=str(tmp_path))
-    return tmp_path
+    set_environment(DULY_DATA_DIR=str(tmp_path / "data"))
+    return tmp_path / "data"
 
 
 def _key() -> str:
@@ -38,10 +38,12 @@ def test_the_local_key_is_its_owners_alone_and_made_once(data_dir: Path) -> None
     assert {secrets.unseal(one) for one in sealed} == {b"x"}
     key_file = data_dir / secrets.KEY_FILE
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
     assert [path.name for path in data_dir.iterdir()] == [secrets.KEY_FILE]
 
 
 def test_a_spoilt_key_file_is_named(data_dir: Path) -> None:
+    data_dir.mkdir()
     (data_dir / secrets.KEY_FILE).write_text("spoilt")
     with pytest.raises(Invalid, match=secrets.KEY_FILE):
         secrets.seal(b"x")
