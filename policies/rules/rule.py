@@ -9,6 +9,7 @@ from typing import NamedTuple
 from policies.case import Case
 from policies.decision import Finding
 from policies.intervals import Intervals, covers, usable
+from policies.terms import duration
 
 
 class Hold(NamedTuple):
@@ -36,6 +37,8 @@ def finding(
 ) -> Finding:
     """A finding of a rule that permits at ``times`` (out of the time up to the horizon)."""
     permits = covers(times, case.now, case.remaining)
+    if not permits and covers(times, case.now, 0):
+        words += f"; permitted at this instant, but not for the {duration(case.remaining)} that a send must have left"
     later = usable(times, case.remaining)
     return Finding(
         rule=rule,

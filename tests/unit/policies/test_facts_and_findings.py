@@ -94,3 +94,15 @@ def test_a_rule_that_fails_is_explained() -> None:
     assert decision.reason == "rule_error"
     assert [(finding.rule, finding.reason) for finding in findings] == [("unknown_zone", "rule_error")]
     assert "Mars/Olympus" in findings[0].words
+
+
+def test_a_rule_that_permits_now_but_not_for_long_enough_says_so() -> None:
+    now = at("2026-03-07T20:50:00-05:00")
+    facts = Facts(timezones=("America/New_York",), last_inbound=now - 7200)
+    decision, findings = explain(DEFAULT, facts, now, min_remaining=1200)
+    house = next(finding for finding in findings if finding.numbers.get("id") == "house")
+    assert (decision.verdict, house.permits_now) == ("defer", False)
+    assert house.words == (
+        "house: open 08:00-21:00 local time, and there it is 2026-03-07 20:50 EST (America/New_York)"
+        "; permitted at this instant, but not for the 20m that a send must have left"
+    )
