@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -41,7 +42,7 @@ def test_duly_up_runs_everything_keeps_it_running_and_leaves_nothing(
     note = data_dir / "stack.json"
     with output.open("w") as file:
         up = subprocess.Popen(
-            [*DULY, "up", "--port", "0", "--sandbox"], cwd=ROOT, env=_environment(data_dir), stdout=file, stderr=file
+            [*DULY, "up", "--port", "0", "--seed-demo"], cwd=ROOT, env=_environment(data_dir), stdout=file, stderr=file
         )
     try:
         eventually(
@@ -53,8 +54,19 @@ def test_duly_up_runs_everything_keeps_it_running_and_leaves_nothing(
         assert requests.get(f"{addresses['web']}/healthz", timeout=5).ok
         assert requests.get(f"{addresses['sandbox']}/sandbox/status", timeout=5).ok
         key = (data_dir / "api-key").read_text().strip()
-        pages = requests.get(f"{addresses['web']}/api/v1/pages", headers={"Authorization": f"Bearer {key}"}, timeout=5)
-        assert pages.ok, pages.text
+
+        # It is filled: a shop with its pages, a draft to look at, and people who begin to write.
+        def read(path: str) -> Any:
+            answer = requests.get(
+                f"{addresses['web']}/api/v1{path}", headers={"Authorization": f"Bearer {key}"}, timeout=5
+            )
+            assert answer.ok, answer.text
+            return answer.json()["items"]
+
+        pages = read("/pages")
+        assert len(pages) == 4
+        assert [campaign["status"] for campaign in read("/campaigns")] == ["draft"]
+        assert read(f"/pages/{pages[0]['external_id']}/contacts")
 
         # A second terminal finds it; a second stack does not start.
         current = _duly("db", "current", "--json", data_dir=data_dir)
