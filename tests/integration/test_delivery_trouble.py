@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -12,6 +14,7 @@ from psycopg import sql
 from sqlmodel import Session
 
 from scheduler import clock
+from scheduler.outbox.begin import begin
 from scheduler.outbox.states import ACCEPTED
 from scheduler.store.embedded import Servers
 from scheduler.store.process import wait_until
@@ -112,7 +115,6 @@ def test_an_answer_that_cannot_be_kept_takes_no_other_with_it(
 def test_what_is_on_the_wire_is_settled_before_a_failure_ends_the_task(
     stage: Stage, wire: WireServer, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = deliver.begin
     calls = 0
 
     def begin_once(*arguments: object, **options: object) -> object:
@@ -133,3 +135,25 @@ def test_what_is_on_the_wire_is_settled_before_a_failure_ends_the_task(
     with pytest.raises(RuntimeError, match="no such thing"):
         Delivery("promotional", channel, time_slice=10, idle=0.4).run()
     assert set(stage.states()) == {"due", "sent"}
+
+
+@pytest.mark.parametrize(("first", "other"), [("utility", "UPDATE"), ("promotional", "UTILITY")])
+def test_where_threads_are_short_the_other_lane_keeps_its_share(
+    stage: Stage, wire: WireServer, channel: Channel, first: str, other: str
+) -> None:
+    """A slow platform, more rate than threads, and both lanes full on every page."""
+
+    def slowly(connection: socket.socket, request: bytes) -> None:
+        arrived = time.monotonic()
+        assert wait_until(lambda: time.monotonic() - arrived > 0.15, seconds=5, every=0.01)
+        accept(connection, request)
+
+    wire.script = slowly
+    for page in (stage.page, stage.add_page(), stage.add_page()):
+        for _ in range(40):
+            stage.message(stage.contact(page=page))
+            stage.message(stage.contact(page=page), category="utility")
+    stage.commit()
+    Delivery(first, channel, time_slice=2).run()
+    kinds = Counter(message_of(request)["messaging_type"] for request in wire.requests)
+    assert kinds[other] / kinds.total() > 0.15
