@@ -39,6 +39,7 @@ def list_all(
     print_table(
         ("id", "page", "name", "template", "status", "messages"),
         [(str(row.id), row.page, row.name, row.template, row.status, _counts(row.states)) for row in rows],
+        whole=("id", "page", "status"),
         none="no campaigns yet; POST /api/v1/pages/{page}/campaigns makes one",
     )
 

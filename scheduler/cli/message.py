@@ -19,6 +19,8 @@ from scheduler.store import database
 app = typer.Typer(help="Look at messages and at why they went, wait, or never go.", no_args_is_help=True)
 
 _JSON = typer.Option(False, "--json", help="As JSON.")
+#: Columns of a terminal on which a list of messages can name their pages.
+_ROOM_FOR_PAGES = 100
 
 
 @app.command("list")
@@ -46,9 +48,17 @@ def list_some(
     if as_json:
         echo_json([row.model_dump(mode="json") for row in rows])
         return
+    # Whoever asks for one page or one campaign knows the page; elsewhere a narrow terminal has no room for it.
+    console = Console()
+    narrow = console.is_terminal and console.width < _ROOM_FOR_PAGES
+    pages = [] if page or campaign or narrow else ["page"]
     print_table(
-        ("id", "page", "person", "template", "state", "next", "why"),
-        [(str(row.id), row.page, row.psid, row.template, row.state, _next(row), row.reason or "") for row in rows],
+        ("id", *pages, "person", "template", "state", "next", "why"),
+        [
+            (str(row.id), *(row.page for _ in pages), row.psid, row.template, row.state, _next(row), row.reason or "")
+            for row in rows
+        ],
+        whole=("id", "page", "person", "state", "next"),
         none="no messages are like that" if page or campaign or state or reason else "no messages yet",
     )
 
@@ -130,7 +140,7 @@ def _decision(row: LogView) -> str:
 def _next(row: MessageView) -> str:
     if row.state != "scheduled":
         return ""
-    return format_instant(row.due_at) if row.due_at is not None else f"on {row.wakes_on or 'somebody'}"
+    return f"{format_instant(row.due_at)[:16]}Z" if row.due_at is not None else f"on {row.wakes_on or 'somebody'}"
 
 
 def _waits(due_at: int | None, wakes_on: str | None) -> str:

@@ -55,14 +55,15 @@ def words(reason: str) -> str:
     return _WORDS.get(reason, reason.replace("_", " "))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, none: str) -> None:
-    """Rows under their columns, or the sentence ``none``. Nothing is cut off: ids are there to be copied.
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, none: str, whole: Sequence[str] = ()) -> None:
+    """Rows under their columns, or the sentence ``none``. Nothing is cut off.
 
-    On a terminal long values fold; anywhere else, in a pipe say, every row is one line.
+    On a terminal long values fold, save those of the columns ``whole``: ids are there to be copied. Anywhere else, in a
+    pipe say, every row is one line.
     """
     table = Table(box=None, pad_edge=False)
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in whole)
     for row in rows:
         table.add_row(*(Text(value) for value in row))
     console = Console()

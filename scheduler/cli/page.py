@@ -123,6 +123,7 @@ def list_all(as_json: bool = _JSON) -> None:
             )
             for row in rows
         ],
+        whole=("page", "mode", "a second"),
         none="no pages yet; `duly page add` registers one",
     )
 
