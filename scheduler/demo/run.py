@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,30 +72,36 @@ def run(options: Options, console: Console) -> report.Report:
         # An attempt whose worker was killed must be settled before the run ends.
         "DULY_DOUBT_WAIT": "8",
     }
-    console.print(
+    starting = (
         f"Starting PostgreSQL, Redis, the sandbox, web, worker and beat; then {options.hours:g} virtual hours "
-        f"in {options.seconds:g} seconds …",
-        soft_wrap=True,
+        f"in {options.seconds:g} seconds …"
     )
-    sandbox = SandboxOptions(seed=options.seed, people=options.people, latency=options.latency)
-    with Stack(
-        data_dir=data_dir,
-        port=0,
-        environment=environment,
-        sandbox=sandbox,
-        embedded=True,
-        durable=False,
-        throwaway=True,
-    ) as stack:
-        key, _path = first_key(data_dir)
-        shop, platform = Shop(stack.web_url, key), Platform(stack.sandbox_url or "")
-        try:
-            outcome, previews = _play(options, console, stack, story.Cast(shop=shop, platform=platform), length)
-        finally:
-            shop.close()
-            platform.close()
-            if options.keep_log is not None and stack.sandbox_log.exists():
-                shutil.copyfile(stack.sandbox_log, options.keep_log)
+    if not console.is_terminal:
+        console.print(starting, soft_wrap=True)
+    with ExitStack() as running:
+        with console.status(starting) as status:
+            stack = running.enter_context(
+                Stack(
+                    data_dir=data_dir,
+                    port=0,
+                    environment=environment,
+                    sandbox=SandboxOptions(seed=options.seed, people=options.people, latency=options.latency),
+                    embedded=True,
+                    durable=False,
+                    throwaway=True,
+                )
+            )
+            if options.keep_log is not None:
+                running.callback(_keep, stack.sandbox_log, options.keep_log)
+            key, _path = first_key(data_dir)
+            shop, platform = Shop(stack.web_url, key), Platform(stack.sandbox_url or "")
+            running.callback(shop.close)
+            running.callback(platform.close)
+            cast = story.Cast(shop=shop, platform=platform)
+            status.update("Opening the shop: pages, templates and customer records …")
+            story.open_shop(cast)
+            wait_until(lambda: clock.now_exact() >= START, seconds=_STARTING)
+        outcome, previews = _play(options, console, stack, cast, length)
     report.show(console, outcome, previews)
     return outcome
 
@@ -110,11 +117,9 @@ def _empty(data_dir: Path) -> None:
 def _play(
     options: Options, console: Console, stack: Stack, cast: story.Cast, length: int
 ) -> tuple[report.Report, list[dict[str, Any]]]:
-    story.open_shop(cast)
     steps = story.plot(length, len(cast.records))
     end = START + length
     with View(console, length=length, plain=options.plain) as view, ThreadPoolExecutor(max_workers=1) as hands:
-        _wait_for_start()
         cast.platform.play()
         began = time.monotonic()
         view.say(clock.now_exact(), f"{len(cast.records)} customer records are loaded; people begin to write")
@@ -141,10 +146,9 @@ def _play(
         deferred = cast.shop.summary()["deferred"]
         view.say(clock.now_exact(), "the day is over: the kill switch stops new sends, what is under way settles")
         cast.shop.call("POST", "/kill-switch", {"why": "end of the demo"})
-        wait_until(lambda: _is_still(cast.shop), seconds=_SETTLING)
+        summary = {**_settled(cast.shop), "deferred": deferred}
     if options.kill_worker and not stack.restarts.get("worker"):
         raise RuntimeError("the killed worker was not restarted")
-    summary = {**cast.shop.summary(), "deferred": deferred}
     expectation = options.expectation or report.FULL
     outcome = report.judge(
         summary,
@@ -156,10 +160,21 @@ def _play(
     return outcome, cast.previews
 
 
-def _wait_for_start() -> None:
-    wait_until(lambda: clock.now_exact() >= START, seconds=_STARTING)
+def _keep(log: Path, place: Path) -> None:
+    if log.exists():
+        shutil.copyfile(log, place)
 
 
-def _is_still(shop: Shop) -> bool:
-    states = shop.summary()["states"]
-    return not any(states.get(state) for state in ("due", "sending", "in_doubt"))
+def _settled(shop: Shop) -> dict[str, Any]:
+    """The summary of an instant at which nothing is between two states, or the last one looked at.
+
+    People go on writing, which wakes what waits for them: the instant after may look different again.
+    """
+    seen: dict[str, Any] = {}
+
+    def still() -> bool:
+        seen.update(shop.summary())
+        return not any(seen["states"].get(state) for state in ("due", "sending", "in_doubt"))
+
+    wait_until(still, seconds=_SETTLING)
+    return seen

@@ -16,7 +16,7 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:  # noqa: PLR0915 - as many statements as there are tables and indexes
+def upgrade() -> None:
     op.create_table(
         "api_key",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -565,7 +565,7 @@ def upgrade() -> None:  # noqa: PLR0915 - as many statements as there are tables
     op.create_index("message_log_message", "message_log", ["message_id", "id"], unique=False)
 
 
-def downgrade() -> None:  # noqa: PLR0915 - as many statements as there are tables and indexes
+def downgrade() -> None:
     op.drop_index("message_log_message", table_name="message_log")
     op.drop_index("message_log_deferred", table_name="message_log", postgresql_where=sa.text("verdict = 'defer'"))
     op.drop_table("message_log")
