@@ -5,11 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from scheduler.errors import DulyError
 
 #: Seconds; a loaded machine answers late, a stuck one never.
 _TIMEOUT = (3.05, 30)
+
+
+#: What may be asked twice is asked again while a part that died is being restarted: about ten real seconds in all.
+_PATIENCE = Retry(
+    total=8, backoff_factor=0.1, status_forcelist=(503,), allowed_methods=("GET", "PUT"), raise_on_status=False
+)
+
+
+def _http() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.mount("http://", HTTPAdapter(max_retries=_PATIENCE))
+    return session
 
 
 class Refused(DulyError):
@@ -24,8 +39,7 @@ class Shop:
     def __init__(self, address: str, key: str) -> None:
         """``address`` is the web process, ``http://127.0.0.1:8000``."""
         self._base = f"{address}/api/v1"
-        self._http = requests.Session()
-        self._http.trust_env = False
+        self._http = _http()
         self._http.headers["Authorization"] = f"Bearer {key}"
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> Any:
@@ -56,8 +70,7 @@ class Platform:
     def __init__(self, address: str) -> None:
         """``address`` is the sandbox process."""
         self._base = f"{address}/sandbox"
-        self._http = requests.Session()
-        self._http.trust_env = False
+        self._http = _http()
 
     def get(self, path: str) -> Any:
         """One read."""
