@@ -131,13 +131,16 @@ def read(campaign: CampaignInPath, session: Db) -> CampaignView:
 
 @router.post("/campaigns/{id}/preview")
 def look_ahead(campaign: CampaignInPath, session: Db, now: Now) -> PreviewView:
-    """What a launch now would plan: now, later, never, by reason. The planner's own decisions; nothing is stored."""
+    """What a launch now would plan: now, later, never, by reason. The planner's own decisions; nothing is stored.
+
+    409 when it was launched already: `GET /campaigns/{id}` tells where its messages are.
+    """
     return preview_view(preview.preview(session, registry.get_campaign(session, campaign), now))
 
 
 @router.post("/campaigns/{id}/launch")
 def launch(campaign: CampaignInPath, session: Db, actor: Actor, now: Now, after: BackgroundTasks) -> CampaignView:
-    """Launch a draft, once. 409 when it was launched before."""
+    """Launch a draft, once. 409 when it was launched before, 422 when its schedule lets nobody get it any more."""
     return _step(lifecycle.launch, session, campaign, actor, now, after)
 
 

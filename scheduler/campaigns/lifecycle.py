@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlmodel import Session
 
 from scheduler.audit.record import record
-from scheduler.campaigns.registry import last_contact, lock_campaign
+from scheduler.campaigns.registry import check_schedule, last_contact, lock_campaign
 from scheduler.campaigns.tables import Campaign
 from scheduler.errors import Conflict
 from scheduler.outbox.wake import cancel_campaign_messages, wait_for_deciders, wake_campaign
@@ -17,7 +17,10 @@ _LAUNCHED = ("planning", "running")
 
 
 def launch(session: Session, campaign_id: int, *, actor: str, now: int) -> Campaign:
-    """Take the audience as it is now and have it planned. Once only: raises Conflict the second time."""
+    """Take the audience as it is now and have it planned. Once only: raises Conflict the second time.
+
+    Raises Invalid naming the field when its schedule lets nobody get it any more, or not for 30 days.
+    """
     campaign = lock_campaign(session, campaign_id)
     if campaign.status != "draft":
         raise Conflict(
@@ -26,6 +29,8 @@ def launch(session: Session, campaign_id: int, *, actor: str, now: int) -> Campa
             else f"campaign {campaign_id} is {campaign.status}",
             way_out="a campaign goes out once; create another one",
         )
+    # The draft may have lain around until nobody could get it any more.
+    check_schedule(campaign.not_before, campaign.expires_at, now)
     campaign.status = "planning"
     campaign.launched_at = now
     campaign.plan_until = last_contact(session, campaign.page_id)

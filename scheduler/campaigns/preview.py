@@ -11,6 +11,7 @@ from sqlmodel import Session
 from scheduler.campaigns.planning import CHUNK
 from scheduler.campaigns.registry import audience_chunk, last_contact, wish_of
 from scheduler.campaigns.tables import Campaign
+from scheduler.errors import Conflict
 from scheduler.outbox.plan import Decided, decide_wish
 
 _HOUR = 3600
@@ -50,9 +51,17 @@ def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUN
     """Decide the whole audience as it is at ``now`` and count; writes nothing.
 
     The figures are those a launch at ``now`` plans: the same query, the same evaluator, the same parameters.
+    Raises Conflict when it is no draft any more, or when the page's policy cannot be read.
     """
+    if campaign.status != "draft":
+        # What it sent itself would count against its caps here.
+        raise Conflict(
+            f"campaign {campaign.id} is {campaign.status}: there is no launch to look ahead to",
+            field="campaign",
+            way_out=f"GET /api/v1/campaigns/{campaign.id} or `duly campaign show {campaign.id}` tells where it is",
+        )
     wish = wish_of(session, campaign)
-    until = campaign.plan_until if campaign.plan_until is not None else last_contact(session, campaign.page_id)
+    until = last_contact(session, campaign.page_id)
     counts: Counter[tuple[str, str | None]] = Counter()
     hours: Counter[int] = Counter()
     shown: list[Decided] = []

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import insert, text
 from sqlmodel import Session, col, select
 
+from policies.case import HORIZON
+from policies.local_time import DAY
 from scheduler.audit.record import record
 from scheduler.campaigns.tables import AudienceMember, Campaign
 from scheduler.contacts.registry import find_contacts
@@ -41,13 +43,14 @@ def create_campaign(
     """A draft: nothing is decided and nothing goes until it is launched.
 
     ``template`` is the name of one of the page's templates, taken in its newest version; ``audience`` is
-    ``"everyone"`` or a list of the platform's ids. Instants are epoch seconds UTC. Raises Invalid naming the field.
+    ``"everyone"`` or a list of the platform's ids. ``not_before`` is less than 30 days ahead.
+    Instants are epoch seconds UTC. Raises Invalid naming the field.
     """
     assert page.id is not None  # a stored page has its id
     if not name.strip() or len(name) > 200 or "\x00" in name:
         raise Invalid("this is not a name", field="name", way_out="give 1 to 200 characters")
     refuse_tags(name, field="name")
-    _check_schedule(not_before, expires_at, now)
+    check_schedule(not_before, expires_at, now)
     try:
         content = get_template(session, page.id, template)
     except NotFound as error:
@@ -170,14 +173,24 @@ def _contacts(session: Session, page_id: int, audience: str | Sequence[str]) -> 
     return sorted(known.values())
 
 
-def _check_schedule(not_before: int | None, expires_at: int | None, now: int) -> None:
+def check_schedule(not_before: int | None, expires_at: int | None, now: int) -> None:
+    """Raises Invalid, naming the field, where a launch at ``now`` could send to nobody. Instants are epoch seconds."""
     for field, instant in (("not_before", not_before), ("expires_at", expires_at)):
         if instant is not None and not 0 <= instant <= _LAST_INSTANT:
             raise Invalid("is no instant that can be used", field=field, way_out="give one like 2026-03-28T08:00:00Z")
     if expires_at is not None and expires_at <= now:
-        raise Invalid("is past", field="expires_at", way_out="give an instant in the future, or leave it out")
+        raise Invalid(
+            "is past", field="expires_at", way_out="make a campaign with an instant in the future, or without one"
+        )
     if not_before is not None and expires_at is not None and not_before >= expires_at:
         raise Invalid("is not before expires_at", field="not_before", way_out="let it begin before it ends")
+    if not_before is not None and not_before >= now + HORIZON:
+        # Nothing is decided further ahead: everybody would be denied at once.
+        raise Invalid(
+            f"lies {HORIZON // DAY} days ahead or more",
+            field="not_before",
+            way_out=f"launch it less than {HORIZON // DAY} days before it begins",
+        )
 
 
 def _id(value: int | None) -> int:

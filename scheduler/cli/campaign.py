@@ -74,22 +74,14 @@ def show(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
 
 @app.command("preview")
 def look_ahead(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
-    """Show what a launch now would do: who now, who later, who never, and why. Nothing is stored or sent."""
+    """Show what a launch of a draft now would do: who now, who later, who never, and why. Nothing is stored or sent."""
     with database.session() as session:
         found = registry.get_campaign(session, campaign)
         seen = preview.preview(session, found, clock.now())
-        status = found.status
     if as_json:
         echo_json(shown.preview_view(seen).model_dump(mode="json"))
         return
     console = Console(highlight=False)
-    if status != "draft":
-        console.print(
-            f"it is {status}, and what it sent counts against caps here; "
-            f"`duly campaign show {campaign}` tells where its messages are",
-            style="yellow",
-            soft_wrap=True,
-        )
     console.print(f"if it were launched at {format_instant(seen.at)}:", soft_wrap=True)
     print_table(
         ("when", "people", "why"),

@@ -283,10 +283,40 @@ def test_a_schedule_is_part_of_the_decision(
     rows: Callable[..., list[Any]],
 ) -> None:
     people("ada")
+    campaign(not_before=NOON + 30 * 24 * HOUR - 1)  # the furthest that is taken
     launch(session, campaign(not_before=NOON + HOUR, expires_at=NOON + 3 * HOUR))
     plan_all(session)
     row = rows("SELECT due_at, deadline, reason, expires_at FROM message")[0]
     assert tuple(row) == (NOON + HOUR, NOON + 3 * HOUR, "not_before", NOON + 3 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("column", "instant", "field"),
+    [("not_before", NOON + 31 * 24 * HOUR, "not_before"), ("expires_at", NOON - 1, "expires_at")],
+)
+def test_a_draft_that_nobody_could_get_is_not_launched(
+    session: Session, campaign: Callable[..., int], column: str, instant: int, field: str
+) -> None:
+    made = campaign()
+    setattr(registry.get_campaign(session, made), column, instant)
+    session.commit()
+    with pytest.raises(Invalid) as refused:
+        lifecycle.launch(session, made, actor="tests", now=NOON)
+    assert refused.value.field == field
+    assert refused.value.way_out
+    session.rollback()
+    assert session.get_one(Campaign, made, populate_existing=True).status == "draft"
+
+
+@pytest.mark.parametrize("step", [lifecycle.launch, lifecycle.cancel])
+def test_only_a_draft_is_looked_ahead_to(
+    session: Session, campaign: Callable[..., int], step: Callable[..., Campaign]
+) -> None:
+    made = campaign()
+    step(session, made, actor="tests", now=NOON)
+    with pytest.raises(Conflict, match="no launch to look ahead to") as refused:
+        preview.preview(session, registry.get_campaign(session, made), NOON)
+    assert f"/campaigns/{made}" in str(refused.value.way_out)
 
 
 def test_a_page_without_a_policy_sends_nothing(
@@ -316,6 +346,7 @@ def test_a_page_without_a_policy_sends_nothing(
         ({"expires_at": NOON}, "expires_at"),
         ({"expires_at": 10**30}, "expires_at"),
         ({"not_before": -1}, "not_before"),
+        ({"not_before": NOON + 30 * 24 * HOUR}, "not_before"),
         ({"not_before": NOON + 5, "expires_at": NOON + 5}, "not_before"),
     ],
 )

@@ -52,6 +52,7 @@ def test_a_campaign_on_the_command_line(session: Session, duly: Callable[..., An
     assert json.loads(duly("campaign", "preview", campaign, "--json").output)["now"] == 1
     duly("campaign", "launch", campaign, code=1, typed="n\n")
     assert "launched Spring" in duly("campaign", "launch", campaign, typed="y\n").output
+    assert f"`duly campaign show {campaign}`" in duly("campaign", "preview", campaign, code=5).output
     assert "was launched already" in duly("campaign", "launch", campaign, "--yes", code=5).output
     while plan_next(session, NOON):
         session.commit()

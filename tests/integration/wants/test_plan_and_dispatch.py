@@ -48,13 +48,17 @@ def dispatch(session: Session, page: Page, now: int) -> list[Any]:
 
 
 def test_what_was_seen_and_planned_for_now_is_begun_now(session: Session, page: Page, launched: int) -> None:
-    seen = preview.preview(session, registry.get_campaign(session, launched), NOON)
+    del launched
+    draft = registry.create_campaign(
+        session, page, name="Again", template="promo", audience="everyone", actor="tests", now=NOON
+    )
+    seen = preview.preview(session, draft, NOON)
     begun = dispatch(session, page, NOON)
     assert len(begun) == seen.now == 2
     assert {each.psid: each.content.text for each in begun} == {"ada": "Hi Ada!", "bob": "Hallo !"}
     assert dispatch(session, page, NOON) == []
     # The caps count what was begun: a second look at the same people finds them full.
-    again = preview.preview(session, registry.get_campaign(session, launched), NOON)
+    again = preview.preview(session, draft, NOON)
     assert (again.now, again.later_reasons.get("quiet_hours")) == (0, 1)
 
 
