@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
@@ -21,6 +22,11 @@ _SECRET_WORDS = frozenset(
     }
 )  # fmt: skip
 _SECRET_ENDINGS = ("_token", "_secret", "_password", "_key", "_psid", "_text", "_payload", "_body", "_signature")
+
+#: Real seconds between two complaints of one process about the same thing.
+_SILENCE = 60.0
+#: (event, what it is about) → when this process last complained, ``time.monotonic()``.
+_complained: dict[tuple[str, object], float] = {}
 
 #: What a credential looks like inside a longer string.
 _SECRET_SHAPES = (
@@ -83,6 +89,14 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger for events with fields: ``log.info("message_deferred", reason=…, until=…)``."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def complain(log: structlog.stdlib.BoundLogger, event: str, about: object, **fields: object) -> None:
+    """Log an error that is met again and again: at most once a minute for the same event ``about`` the same thing."""
+    present = time.monotonic()
+    if present - _complained.get((event, about), float("-inf")) >= _SILENCE:
+        _complained[event, about] = present
+        log.error(event, **fields)
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

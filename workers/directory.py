@@ -7,7 +7,8 @@ import time
 from sqlmodel import Session
 
 from scheduler.errors import Unavailable
-from scheduler.logs import get_logger
+from scheduler.governance.active import active_policies
+from scheduler.logs import complain, get_logger
 from scheduler.pages.registry import app_secrets, list_pages, page_token
 from workers.send_api.client import Sender
 
@@ -31,16 +32,21 @@ class Directory:
         present = time.monotonic()
         if present - self._read_at < _FRESH:
             return
-        secrets = {app_id: secret.decode() for app_id, secret in app_secrets(session)}
+        secrets = app_secrets(session)
+        pages = list_pages(session)
+        stopped = active_policies(session, [page.id for page in pages if page.id is not None]).unreadable
         rates: dict[int, int] = {}
         senders: dict[int, Sender] = {}
-        for page in list_pages(session):
+        for page in pages:
             assert page.id is not None  # a stored page has its id
+            secret = secrets[page.app_id]
+            # One page's lost key or unreadable policy must not silence the others; its messages wait.
+            if secret is None or page.id in stopped:
+                continue
             try:
-                sender = Sender(page.external_id, page_token(page), secrets[page.app_id])
+                sender = Sender(page.external_id, page_token(page), secret.decode())
             except Unavailable as error:
-                # One page's lost key must not silence the others; its messages wait.
-                _log.error("page_token_unreadable", page=page.id, way_out=error.way_out)
+                complain(_log, "page_token_unreadable", page.id, page=page.id, way_out=error.way_out)
                 continue
             rates[page.id], senders[page.id] = page.rate, sender
         self._rates, self._senders, self._read_at = rates, senders, present

@@ -89,6 +89,9 @@ class LogView(BaseModel):
     ground: str | None
     policy_version: str | None
     tzdata: str | None
+    guard: int | None = Field(
+        description="Seconds of permitted time that the decision asked to be left: the send guard."
+    )
     facts: dict[str, Any] | None = Field(description="What the decision was taken from.")
     findings: list[FindingView] = Field(description="The decision explained, rule by rule.")
 
@@ -195,7 +198,7 @@ def story(session: Session, message: int) -> MessageStory:
     if found is None:
         raise NotFound(f"there is no message {message}", field="id", way_out="`duly message list` shows the newest")
     log = found.pop("log")
-    explained = explain_log(session, log, min_remaining=clock.guard_seconds())
+    explained = explain_log(session, log)
     found["log"] = [
         {**row, "findings": [asdict(finding) for finding in each[1]] if each else []}
         for row, each in zip(log, explained, strict=True)

@@ -14,7 +14,7 @@ from fastapi.responses import PlainTextResponse
 
 from scheduler import clock
 from scheduler.doorbell import ring
-from scheduler.errors import NotAuthenticated, NotPermitted, TooLarge
+from scheduler.errors import NotAuthenticated, NotPermitted, TooLarge, Unavailable
 from scheduler.inbox.intake import Received, receive, receive_unreadable
 from scheduler.inbox.lenient import Unreadable, read_json
 from scheduler.inbox.signature import signing_app, token_known, well_formed
@@ -47,7 +47,10 @@ def handshake(
 
 @router.post("")
 async def events(request: Request) -> dict[str, int]:
-    """Take events. 200 when they are stored and in force, 401 without a good signature, 413 over the size limit."""
+    """Take events. 200 when they are stored and in force, 401 without a good signature, 413 over the size limit.
+
+    503 when none of the secrets that can be read signed it, and there is one that cannot.
+    """
     header = request.headers.get(_HEADER)
     if not well_formed(header):
         raise _not_signed()
@@ -62,9 +65,12 @@ async def events(request: Request) -> dict[str, int]:
 def _take(header: str | None, body: bytes) -> Received:
     now = clock.now()
     with database.session() as session:
-        app_id = signing_app(header, body, app_secrets(session))
+        apps = app_secrets(session)
+        known = [(app, secret) for app, secret in apps.items() if secret is not None]
+        app_id = signing_app(header, body, known)
         if app_id is None:
-            raise _not_signed()
+            # It may be signed with the secret that is lost: asked to come back, it is not lost with it.
+            raise _not_signed() if len(known) == len(apps) else _cannot_check()
         try:
             said = read_json(body)
         except Unreadable:
@@ -92,6 +98,14 @@ def _not_signed() -> NotAuthenticated:
         "the webhook is not signed with the secret of an app that is registered here",
         field=_HEADER,
         way_out="register the page with its app's secret, and sign the raw bytes of the body",
+    )
+
+
+def _cannot_check() -> Unavailable:
+    return Unavailable(
+        "the webhook is not signed with a secret that can be read, and there is one that cannot",
+        field=_HEADER,
+        way_out="add the key that it was sealed with to DULY_ENCRYPTION_KEY",
     )
 
 

@@ -8,12 +8,14 @@ from sqlmodel import Session, col, select
 from scheduler.campaigns.registry import audience_chunk, wish_of
 from scheduler.campaigns.tables import Campaign
 from scheduler.contacts.lock import lock_contacts
+from scheduler.governance.active import active_policies
 from scheduler.outbox.plan import decide_wish, store_planned
 from scheduler.outbox.wake import hold_wakes
 
 #: Contacts of one transaction.
 CHUNK = 2000
 
+_PLANNED_PAGES = text("SELECT DISTINCT page_id FROM campaign WHERE status = 'planning'")
 _FINISH = text("""
     UPDATE campaign SET status = 'finished' WHERE id IN (
         SELECT id FROM campaign c WHERE status = 'running' AND NOT EXISTS (
@@ -27,14 +29,17 @@ _FINISH = text("""
 def plan_next(session: Session, now: int, limit: int = CHUNK) -> bool:
     """Plan the next chunk of the oldest campaign that nobody else is planning; False when there is none.
 
+    A page whose policy cannot be read has its campaigns wait, and nobody else's.
     With nothing left to plan, campaigns of which nothing waits any more are called finished.
     The chunk's messages and the cursor are one transaction, the caller's: call it again until it answers False.
     """
     # Before any row is locked: see ``hold_wakes``.
     hold_wakes(session)
+    pages = session.connection().execute(_PLANNED_PAGES).scalars().all()
+    waiting = active_policies(session, pages).unreadable.keys()
     campaign = session.exec(
         select(Campaign)
-        .where(Campaign.status == "planning")
+        .where(Campaign.status == "planning", col(Campaign.page_id).not_in(waiting))
         .order_by(col(Campaign.launched_at), col(Campaign.id))
         .limit(1)
         .with_for_update(key_share=True, skip_locked=True)

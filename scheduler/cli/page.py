@@ -79,9 +79,9 @@ def check(
     settings = get_settings()
     with database.session() as session:
         pages = [registry.get_page(session, page)] if page is not None else registry.list_pages(session)
-        secrets = dict(registry.app_secrets(session))
         known = [
-            (each.external_id, each.stopped_reason, registry.page_token(each), secrets[each.app_id]) for each in pages
+            (each.external_id, each.stopped_reason, registry.page_token(each), registry.app_secret(session, each))
+            for each in pages
         ]
     found = [
         (external_id, stopped, check_page(settings.graph_url, settings.graph_version, external_id, token, secret))

@@ -140,7 +140,7 @@ def _stored(
         assert stored.id is not None  # a stored contact has its id
         contact_id = stored.id
         wish = Wish(page_id=page.id, template_id=0, category=told["category"] or "promotional", topic=told["topic"])
-    policy = active_policies(session, [wish.page_id]).get(wish.page_id)
+    policy = active_policies(session, [wish.page_id]).of(wish.page_id)
     if policy is None:
         raise NotFound("the page has no active policy", field="policy", way_out="name one with --policy")
     known = contact_facts(session, [contact_id], at)[contact_id]

@@ -10,12 +10,14 @@ from scheduler.contacts.registry import find_contacts
 from scheduler.content.tables import Template
 from scheduler.followups.kinds import BACK_IN_STOCK, variables_of
 from scheduler.followups.tables import BusinessEvent, Recipe
+from scheduler.governance.active import active_policies
 from scheduler.outbox.plan import Wish, decide_wish, store_planned
 from scheduler.outbox.wake import hold_wakes
 
 #: Contacts of one transaction.
 CHUNK = 2000
 
+_PLANNED_PAGES = text("SELECT DISTINCT page_id FROM business_event WHERE planned_at IS NULL")
 _ASKED = text("""
     SELECT contact_id FROM interest
     WHERE page_id = :page_id AND sku = :sku AND contact_id > :after AND served_at IS NULL
@@ -32,12 +34,15 @@ def plan_next_event(session: Session, now: int, limit: int = CHUNK) -> bool:
 
     Back in stock goes to those who asked for that product and have not been told since; their wish is served with the
     message, whatever policy makes of it. The chunk and the cursor are one transaction, the caller's.
+    A page whose policy cannot be read has its events wait, and nobody else's.
     """
     # Before any row is locked: see ``hold_wakes``.
     hold_wakes(session)
+    pages = session.connection().execute(_PLANNED_PAGES).scalars().all()
+    waiting = active_policies(session, pages).unreadable.keys()
     event = session.exec(
         select(BusinessEvent)
-        .where(col(BusinessEvent.planned_at).is_(None))
+        .where(col(BusinessEvent.planned_at).is_(None), col(BusinessEvent.page_id).not_in(waiting))
         .order_by(col(BusinessEvent.id))
         .limit(1)
         .with_for_update(key_share=True, skip_locked=True)

@@ -14,12 +14,12 @@ from scheduler.governance.active import policies_by_version
 
 
 def explain_log(
-    session: Session, rows: Sequence[Mapping[str, Any]], *, min_remaining: int
+    session: Session, rows: Sequence[Mapping[str, Any]]
 ) -> list[tuple[Decision, tuple[Finding, ...]] | None]:
     """For each row of a message's log, its decision anew with the findings of every rule; None where none was taken.
 
-    ``rows`` have ``at``, ``facts`` and ``policy_version`` as the log stores them. ``min_remaining`` is the send guard,
-    seconds, that decisions are taken with.
+    ``rows`` have ``at``, ``facts``, ``policy_version`` and ``guard`` (the send guard of then, seconds) as the log
+    stores them. None, too, where the policy of then cannot be read any more.
     """
     versions = {row["policy_version"] for row in rows if row["facts"] is not None and row["policy_version"]}
     policies = policies_by_version(session, versions)
@@ -29,5 +29,6 @@ def explain_log(
         if policy is None or row["facts"] is None:
             explained.append(None)
         else:
-            explained.append(explain(policy, facts_from_json(row["facts"]), row["at"], min_remaining=min_remaining))
+            guard = row["guard"] or 0
+            explained.append(explain(policy, facts_from_json(row["facts"]), row["at"], min_remaining=guard))
     return explained

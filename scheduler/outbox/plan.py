@@ -53,6 +53,8 @@ class Decided:
     decision: Decision
     #: Null: the page has no policy, and everything is denied.
     policy_version: str | None
+    #: The send guard that the decision was taken with, seconds.
+    guard: int
 
     @property
     def state(self) -> str:
@@ -69,10 +71,11 @@ class Decided:
 def decide_wish(session: Session, wish: Wish, contact_ids: Sequence[int], now: int) -> list[Decided]:
     """Decide the wish for each contact, in the order given, with the send guard that dispatch uses.
 
-    Unknown contacts are left out. Reads only. A page without an active policy has everything denied.
+    Unknown contacts are left out. Reads only. A page without an active policy has everything denied; raises
+    Conflict when it has one that cannot be read, for then nothing can be said.
     """
     facts_of = contact_facts(session, contact_ids, now)
-    policy = active_policies(session, [wish.page_id]).get(wish.page_id)
+    policy = active_policies(session, [wish.page_id]).of(wish.page_id)
     thrown = switches(session)
     guard = guard_seconds()
     decided = []
@@ -88,6 +91,7 @@ def decide_wish(session: Session, wish: Wish, contact_ids: Sequence[int], now: i
                 facts=facts,
                 decision=decision,
                 policy_version=None if policy is None else policy.version,
+                guard=guard,
             )
         )
     return decided
@@ -128,7 +132,7 @@ _LOG = (
     {
         "message_id": "int8", "at": "int8", "to_state": "text", "reason": "text", "actor": "text", "verdict": "text",
         "until": "int8", "because": "varchar[]", "ground": "text", "policy_version": "text", "tzdata": "text",
-        "facts": "jsonb",
+        "guard": "int4", "facts": "jsonb",
     },
 )  # fmt: skip
 
@@ -149,7 +153,7 @@ def _log(each: Decided, message_id: int, now: int, actor: str, tzdata: str) -> t
     return (
         message_id, now, each.state, decision.reason, actor, decision.verdict,
         decision.at if decision.verdict == "defer" else None, list(decision.because), decision.ground,
-        each.policy_version, tzdata, Jsonb(facts_to_json(each.facts)),
+        each.policy_version, tzdata, each.guard, Jsonb(facts_to_json(each.facts)),
     )  # fmt: skip
 
 

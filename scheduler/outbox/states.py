@@ -67,6 +67,8 @@ class LogRow:
     ground: str | None = None
     policy_version: str | None = None
     tzdata: str | None = None
+    #: The ``min_remaining`` that the decision was taken with, seconds.
+    guard: int | None = None
     facts: dict[str, Any] | None = None
 
 

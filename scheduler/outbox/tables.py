@@ -151,6 +151,8 @@ class MessageLog(SQLModel, table=True):
     ground: str | None = None
     policy_version: str | None = None
     tzdata: str | None = None
+    #: The send guard that the decision was taken with, seconds on Duly's clock.
+    guard: int | None = None
     facts: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True))
 
 

@@ -10,10 +10,13 @@ from sqlmodel import Session, col, select
 
 from policies.policy import load_policy
 from scheduler.audit.record import record
-from scheduler.errors import Conflict, Invalid, NotFound
+from scheduler.errors import Conflict, Invalid, NotFound, Unavailable
 from scheduler.governance.policies import activate_policy
+from scheduler.logs import complain, get_logger
 from scheduler.pages.tables import App, Page
 from scheduler.store.secrets import seal, unseal
+
+_log = get_logger(__name__)
 
 MODES = ("test", "live")
 
@@ -103,16 +106,25 @@ def page_token(page: Page) -> str:
     return _unsealed(bytes(page.token_sealed)).decode()
 
 
-def app_secrets(session: Session) -> list[tuple[int, bytes]]:
-    """(app row's id, secret) of every app: what webhook signatures are checked against."""
+def app_secret(session: Session, page: Page) -> bytes:
+    """The secret of the page's app. Raises Unavailable when it was sealed with a key that is not here."""
+    return _unsealed(bytes(session.get_one(App, page.app_id).secret_sealed))
+
+
+def app_secrets(session: Session) -> dict[int, bytes | None]:
+    """App row's id → secret, of every app: what webhook signatures are checked against.
+
+    None where it was sealed with a key that is not here (logged): one app's lost key must not silence the others.
+    """
     rows = session.connection().execute(text("SELECT id, secret_sealed FROM app ORDER BY id"))
-    return [(row.id, _unsealed(bytes(row.secret_sealed))) for row in rows]
+    return {row.id: _unsealed_of_app(row.id, row.secret_sealed) for row in rows}
 
 
 def verify_tokens(session: Session) -> list[bytes]:
-    """The verify token of every app: what the webhook handshake is checked against."""
-    rows = session.connection().execute(text("SELECT verify_token_sealed FROM app ORDER BY id"))
-    return [_unsealed(bytes(row.verify_token_sealed)) for row in rows]
+    """The verify tokens of the apps: what the webhook handshake is checked against. Without those lost (logged)."""
+    rows = session.connection().execute(text("SELECT id, verify_token_sealed FROM app ORDER BY id"))
+    found = [_unsealed_of_app(row.id, row.verify_token_sealed) for row in rows]
+    return [each for each in found if each is not None]
 
 
 def pages_of_app(session: Session, app_id: int, external_ids: list[str]) -> dict[str, int]:
@@ -177,6 +189,14 @@ def _ensure_app(session: Session, external_id: str, secret: str, verify_token: s
             way_out="give the ones its other pages were registered with",
         )
     return app
+
+
+def _unsealed_of_app(app_id: int, sealed: bytes) -> bytes | None:
+    try:
+        return _unsealed(bytes(sealed))
+    except Unavailable as error:
+        complain(_log, "app_secret_unreadable", app_id, app=app_id, way_out=error.way_out)
+        return None
 
 
 @lru_cache(maxsize=256)

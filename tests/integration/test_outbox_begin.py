@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.clock import guard_seconds
 from scheduler.consent.choices import record_opt_out
 from scheduler.governance.switches import engage, release
 from scheduler.outbox.begin import BATCH, Begun, begin
@@ -48,6 +49,7 @@ def test_what_may_go_is_written_as_sending_with_its_attempt_before_it_goes(stage
     assert log.facts["last_inbound"] == NOON - HOUR
     assert log.policy_version
     assert log.tzdata
+    assert log.guard == guard_seconds() > 0
 
 
 def test_two_due_messages_of_one_contact_are_not_in_one_batch(stage: Stage) -> None:

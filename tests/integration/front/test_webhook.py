@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
-from scheduler import clock
+from scheduler import clock, logs
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.store import database
@@ -114,6 +115,28 @@ def test_one_app_cannot_take_anothers_event_away_by_sending_it_first(
     event = say("7", "STOP")
     deliver(event, secret="f" * 32)
     assert deliver(event).json() == {"received": 1, "known": 0, "failed": 0}
+
+
+def test_a_secret_that_cannot_be_unsealed_silences_its_own_app_alone(
+    page: Any, deliver: Any, say: Any, client: TestClient, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_complained", {})
+    session.execute(
+        text(
+            "INSERT INTO app (id, external_id, secret_sealed, verify_token_sealed, created_at) "
+            "VALUES (0, '900200', 'lost', 'lost', 0)"
+        )
+    )
+    session.commit()
+    with capture_logs() as said:
+        assert [deliver(say(psid)).json() for psid in "78"] == [{"received": 1, "known": 0, "failed": 0}] * 2
+    complaints = [line for line in said if line["event"] == "app_secret_unreadable"]
+    assert [(line["log_level"], line["app"]) for line in complaints] == [("error", 0)]
+    # It may be the lost one that signed this: whoever sent it is to try again.
+    refused = deliver(say("9"), secret="f" * 32)
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    asked = {"hub.mode": "subscribe", "hub.verify_token": "letmein-8461", "hub.challenge": "17"}
+    assert client.get("/webhooks/messenger", params=asked).text == "17"
 
 
 def test_a_body_over_the_limit_is_not_read(page: Any, deliver: Any, client: TestClient, set_environment: Any) -> None:

@@ -15,7 +15,9 @@ from scheduler.campaigns import lifecycle, registry
 from scheduler.campaigns.planning import plan_next
 from scheduler.consent.choices import record_opt_out
 from scheduler.errors import NotFound
+from scheduler.facts.messages import read_message
 from scheduler.governance.active import active_policies, policy_by_version
+from scheduler.governance.explanations import explain_log
 from scheduler.governance.policies import activate_policy
 from scheduler.outbox.plan import Wish, decide_wish, store_planned
 from scheduler.pages.tables import Page
@@ -89,6 +91,24 @@ def test_the_send_guard_is_part_of_every_decision(
     assert decide_wish(session, wish(), [ada], at)[0].decision.verdict == "defer"
 
 
+def test_a_decision_is_explained_with_the_send_guard_of_then(
+    session: Session, wish: Callable[..., Wish], people: Callable[..., dict[str, int]],
+    set_environment: Callable[..., None], rows: Callable[..., list[Any]],
+) -> None:  # fmt: skip
+    at = NOON + 7 * HOUR - 5
+    ada = people("ada")["ada"]
+    set_environment(DULY_CLOCK_RATE="1", DULY_SEND_GUARD="10")
+    wanted = wish()
+    store_planned(session, wanted, decide_wish(session, wanted, [ada], at), at)
+    set_environment(DULY_SEND_GUARD="2")
+    found = read_message(session, rows("SELECT id FROM message")[0].id)
+    assert found is not None
+    assert [(row["verdict"], row["guard"]) for row in found["log"]] == [("defer", 10)]
+    (explained,) = explain_log(session, found["log"])
+    assert explained is not None
+    assert (explained[0].verdict, explained[0].at) == ("defer", found["log"][0]["until"])
+
+
 def test_an_opt_out_that_is_being_acknowledged_is_waited_for(
     session: Session, page: Page, people: Callable[..., dict[str, int]], template: Callable[..., Any],
     rows: Callable[..., list[Any]], eventually: Callable[..., None],
@@ -129,14 +149,14 @@ def test_the_newest_activation_decides_and_old_versions_stay_readable(
     store_planned(session, wanted, decided, NOON)
     bare = load_policy("platform-only")
     activate_policy(session, page.id, bare, actor="tests", why="trying it", now=NOON + 60)
-    assert active_policies(session, [page.id])[page.id] == bare
+    assert active_policies(session, [page.id]).of(page.id) == bare
     assert decide_wish(session, wanted, [tokyo], NOON)[0].decision.verdict == "send"
     # What waited for the morning is decided anew.
     assert [tuple(row) for row in rows("SELECT state, due_at FROM message")] == [("due", NOON + 60)]
     for name in ("default", "platform-only"):
         version = load_policy(name).version
         assert policy_by_version(session, version).version == version
-    assert active_policies(session, [page.id + 1]) == {}
+    assert active_policies(session, [page.id + 1]).of(page.id + 1) is None
     with pytest.raises(NotFound):
         policy_by_version(session, "nosuch")
     assert rows("SELECT count(*) FROM audit_entry WHERE action = 'policy.activate'")[0][0] == 2

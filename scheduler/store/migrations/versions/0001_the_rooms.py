@@ -548,6 +548,7 @@ def upgrade() -> None:
         sa.Column("ground", sa.String(), nullable=True),
         sa.Column("policy_version", sa.String(), nullable=True),
         sa.Column("tzdata", sa.String(), nullable=True),
+        sa.Column("guard", sa.Integer(), nullable=True),
         sa.Column("facts", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.ForeignKeyConstraint(
             ["message_id"],
