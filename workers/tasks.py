@@ -10,6 +10,7 @@ from scheduler.doorbell import ring
 from scheduler.followups.planning import plan_next_event
 from scheduler.logs import get_logger
 from scheduler.outbox.beat import record_beat
+from scheduler.outbox.overdue import decide_overdue
 from scheduler.outbox.states import LANES
 from scheduler.outbox.sweep import sweep as sweep_outbox
 from scheduler.outbox.tick import LIMIT as TICK_LIMIT
@@ -88,9 +89,12 @@ def deliver(lane: str) -> int:
 
 @app.task(name="sweep")
 def sweep() -> dict[str, int]:
-    """Put attempts that nobody will settle into doubt, and end doubts that waited long enough."""
+    """Put attempts that nobody will settle into doubt, end doubts that waited too long, decide what is overdue."""
     with database.session() as session:
         swept = sweep_outbox(session, clock.now())
+    with database.session() as session:
+        swept["overdue"] = decide_overdue(session, clock.now())
+    with database.session() as session:
         record_beat(session, "sweep", clock.now())
     if any(swept.values()):
         _log.warning("swept", **swept)

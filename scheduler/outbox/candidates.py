@@ -77,7 +77,7 @@ def lock_candidates(session: Session, lane: str, quotas: Mapping[int, int], limi
         chosen, waiting = _next_round(waiting, left, room)
         if not chosen:
             break
-        found = _lock(session, chosen)
+        found = lock_chosen(session, chosen)
         for candidate in found:
             left[candidate.page_id] -= 1
         room -= len(found)
@@ -99,7 +99,8 @@ def _next_round(rows: Sequence[Any], left: Mapping[int, int], room: int) -> tupl
     return chosen, rest
 
 
-def _lock(session: Session, chosen: Sequence[Any]) -> list[Candidate]:
+def lock_chosen(session: Session, chosen: Sequence[Any]) -> list[Candidate]:
+    """Lock the contacts of these (``id``, ``contact_id``), then the messages themselves; those that were free."""
     held = set(session.execute(_LOCK_CONTACTS, {"ids": [row.contact_id for row in chosen]}).scalars())
     ids = [row.id for row in chosen if row.contact_id in held]
     if not ids:
