@@ -35,7 +35,8 @@ def to_blame(case: Case) -> tuple[str, ...]:
     )
     if relaxed:
         return relaxed
-    span: Intervals = ((case.now, case.horizon),)
+    # Only the schedule is to blame for an expiry that comes sooner than a message is asked to stay permitted.
+    span: Intervals = ((case.now, max(case.horizon, case.now + case.remaining + 1)),)
     alone = tuple(name for name, rule in _RULES.items() if not usable(rule.narrow(case, span), case.remaining))
     return alone or tuple(name for name in _RULES if _restricts(case, name))
 

@@ -158,6 +158,15 @@ def test_where_no_single_rule_is_to_blame_all_that_leave_nothing_are() -> None:
     assert blamed(decide(DEFAULT, facts, night)) == ("deny", "window_closed", ("messaging_window", "quiet_hours"))
 
 
+def test_an_expiry_within_the_guard_blames_no_rule_that_permits() -> None:
+    # Noon in Berlin, capped until tomorrow, one second before the expiry: the window and the hours are open.
+    sends = (Send(at=NOON - HOUR, category="promotional"),)
+    facts = Facts(timezones=BERLIN, last_inbound=NOON - HOUR, sends=sends, expires_at=NOON + 1)
+    assert blamed(decide(DEFAULT, facts, NOON, min_remaining=2)) == ("deny", "expired", ("schedule", "frequency_cap"))
+    facts.sends = ()
+    assert blamed(decide(DEFAULT, facts, NOON, min_remaining=2)) == ("deny", "expired", ("schedule",))
+
+
 def test_where_each_rule_leaves_something_and_no_relaxation_helps_all_that_restrict_are_blamed() -> None:
     rules = policy(
         '[[permitted_hours]]\nid = "h"\ndaily = [["10:00", "11:00"]]\n[[minimum_gap]]\nid = "g"\nbetween = "90m"'
