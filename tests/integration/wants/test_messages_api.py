@@ -106,6 +106,12 @@ def test_a_message_explains_its_decisions(api: Callable[..., Any], launched: int
     assert (denied["verdict"], closed["permits_now"], closed["next_at"]) == ("deny", False, None)
 
 
+def test_a_launched_campaign_is_not_looked_ahead_to(api: Callable[..., Any], launched: int) -> None:
+    refused = api("POST", f"/campaigns/{launched}/preview")
+    assert refused.status_code == 409
+    assert f"GET /api/v1/campaigns/{launched} " in refused.json()["way_out"]
+
+
 def test_a_decision_is_explained_by_the_facts_of_then(
     api: Callable[..., Any], launched: int, session: Session, rows: Callable[..., list[Any]]
 ) -> None:

@@ -77,3 +77,15 @@ def test_fields_that_tell_nothing_private_stay(lines: io.StringIO) -> None:
     logs.get_logger("duly").info("message_deferred", message_id=42, reason="quiet_hours", until=1774764000)
     written = json.loads(lines.getvalue())
     assert (written["message_id"], written["reason"], written["until"]) == (42, "quiet_hours", 1774764000)
+
+
+def test_a_lasting_error_is_told_once_a_minute_for_each_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_complained", {})
+    log = logs.get_logger("duly")
+    with structlog.testing.capture_logs() as said:
+        for page in (1, 2, 1):
+            logs.complain(log, "policy_unreadable", page, page=page)
+        assert [line["page"] for line in said] == [1, 2]
+        logs._complained["policy_unreadable", 1] -= 61
+        logs.complain(log, "policy_unreadable", 1, page=1)
+    assert [(line["log_level"], line["page"]) for line in said] == [("error", 1), ("error", 2), ("error", 1)]
