@@ -358,7 +358,7 @@ class Naive:
             if at < before and permits(at):
                 start = at if start is None else start
             elif start is not None:
-                yield start, at
+                yield start, min(at, before)
                 start = None
 
     def lasts(self, permits: Rule, before: int) -> bool:

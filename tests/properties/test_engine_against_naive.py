@@ -335,3 +335,14 @@ def test_cases_by_hand(named: str) -> None:
     )  # fmt: skip
     assert differences(decide(policy, facts, utc(now)), expected) == []
     assert expected_of(document, facts, utc(now), 0) == expected
+
+
+def test_what_suits_every_candidate_must_last() -> None:
+    # Open until 12:10 in UTC, from 12:00Z in the other zone: ten minutes in common, every day.
+    text, noon = hours("08:00-12:10"), utc("2026-05-05T12:00Z")
+    policy, document = parse_policy(text, where="t"), read(text)
+    facts = Facts(timezones=("Etc/UTC", "Etc/GMT+4"), last_inbound=noon)
+    for remaining, verdict in ((599, "send"), (600, "deny")):
+        decided = decide(policy, facts, noon, min_remaining=remaining)
+        assert (decided.verdict, decided.because) == (verdict, () if verdict == "send" else ("unknown_zone",))
+        assert differences(decided, expected_of(document, facts, noon, remaining)) == []
