@@ -14,6 +14,34 @@ class Send:
     at: int
     category: str
     ground: str | None = None
+    #: It was the one message that confirms an opt-out.
+    confirms_opt_out: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Consent:
+    """Something the person agreed to, as the ledger holds it."""
+
+    #: None: any topic.
+    topic: str | None = None
+    #: "express", "implied" (from a purchase, an inquiry, …) or "night" (South Korea's separate consent to the night).
+    kind: str
+    granted_at: int
+    #: None: as long as the jurisdiction lets it last.
+    expires_at: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Token:
+    """A permission to write outside the window that the person granted on the platform."""
+
+    #: "marketing", "recurring" or "one_time".
+    kind: str
+    #: The topic that it serves. None: any.
+    topic: str | None = None
+    #: None: it does not expire.
+    expires_at: int | None = None
+    last_used_at: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,17 +62,25 @@ class Facts:
     locale: str | None = None
     #: The newest platform event that opens the messaging window.
     last_inbound: int | None = None
+    #: The person's first message after they clicked a Click-to-Messenger advertisement.
+    ad_inbound: int | None = None
     opted_out: bool = False
+    #: When they last asked for no more messages; None: not known.
+    opted_out_at: int | None = None
     opted_out_topics: tuple[str, ...] = ()
     blocked: bool = False
     unreachable: bool = False
     erased: bool = False
     #: The page is in test mode and the contact is not on its allow-list.
     not_allowed: bool = False
-    #: A person has the thread.
+    #: A person of the team has the thread.
     handover: bool = False
+    #: When they last wrote, or took the thread. None: not known, so nothing times out.
+    handover_at: int | None = None
     #: An event of theirs could not be applied: they are held until a person looks.
     held: bool = False
+    consents: tuple[Consent, ...] = ()
+    tokens: tuple[Token, ...] = ()
     #: Earlier sends of the last 30 days.
     sends: tuple[Send, ...] = ()
     #: "promotional", "utility" or "service".
@@ -54,6 +90,8 @@ class Facts:
     expires_at: int | None = None
     #: The platform approved the message's utility template.
     template_approved: bool = False
+    #: The message does nothing but confirm an opt-out: the one exemption from it.
+    confirms_opt_out: bool = False
     kill_switch: bool = False
     campaign_paused: bool = False
     page_stopped: bool = False
@@ -64,6 +102,9 @@ CATEGORIES = ("promotional", "utility", "service")
 _DEFAULTS = Facts()
 _NAMES = tuple(field.name for field in fields(Facts))
 _TUPLES = {"timezones", "opted_out_topics"}
+#: Tuples of values, each written as a list of its fields in their order; trailing ones at their defaults left out.
+_RECORDS: dict[str, type[Send | Consent | Token]] = {"sends": Send, "consents": Consent, "tokens": Token}
+_FIELDS = {kind: fields(kind) for kind in (Send, Consent, Token)}
 
 
 def facts_to_json(facts: Facts) -> dict[str, object]:
@@ -73,8 +114,8 @@ def facts_to_json(facts: Facts) -> dict[str, object]:
         value = getattr(facts, name)
         if value == getattr(_DEFAULTS, name):
             continue
-        if name == "sends":
-            stored[name] = [[send.at, send.category, send.ground] for send in facts.sends]
+        if name in _RECORDS:
+            stored[name] = [_record_to_json(each) for each in value]
         else:
             stored[name] = list(value) if name in _TUPLES else value
     return stored
@@ -86,12 +127,21 @@ def facts_from_json(stored: Mapping[str, object]) -> Facts:
     for name, value in stored.items():
         if name not in _NAMES:
             raise ValueError(f"`{name}` is no fact; known are {', '.join(_NAMES)}")
-        if name == "sends":
+        if name in _RECORDS:
             assert isinstance(value, list)
-            values[name] = tuple(Send(at=at, category=category, ground=ground) for at, category, ground in value)
+            kind = _RECORDS[name]
+            names = [each.name for each in _FIELDS[kind]]
+            values[name] = tuple(kind(**dict(zip(names, each, strict=False))) for each in value)
         elif name in _TUPLES:
             assert isinstance(value, list)
             values[name] = tuple(value)
         else:
             values[name] = value
     return Facts(**values)  # type: ignore[arg-type]  # the names were checked; the values are those we wrote
+
+
+def _record_to_json(record: Send | Consent | Token) -> list[object]:
+    values = [(getattr(record, each.name), each.default) for each in _FIELDS[type(record)]]
+    while len(values) > 3 and values[-1][0] == values[-1][1]:
+        values.pop()
+    return [value for value, _ in values]

@@ -37,6 +37,14 @@ class Hours:
     applies_to: tuple[str, ...]
     #: Monday to Sunday. None: the whole day is open.
     rows: tuple[Row | None, ...]
+    #: What holds on a public holiday instead. None: a holiday is a day like any other.
+    holiday: Row | None = None
+    #: What a day before a public holiday may have at most, beside its own row. None: it is a day like any other.
+    before_holiday: Row | None = None
+    #: Whose holidays: "contact" (their region's, else their country's) or an ISO code; "" where no row needs them.
+    holidays: str = ""
+    #: A consent that lifts these hours for whoever gave it, such as "night"; "": none does.
+    lifted_by: str = ""
     source: Source | None = None
 
 
