@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
-import importlib.util
 import sys
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from scheduler import logs
+from scheduler.cli.loading import LoadingGroup
 from scheduler.errors import EXIT_CODES, DulyError
 from scheduler.settings import get_settings
-
-#: The modules beside this one with commands, in the order of the help. Each has ``app`` (a group) or ``command``.
-_MODULES = ("demo", "up", "sandbox", "page", "campaign", "message", "policy", "key", "db", "config")
 
 _EXIT_CODES = "  \n".join(f"{code}  {words}" for code, words in EXIT_CODES.items())
 
 
-class _Duly(TyperGroup):
-    """Finds commands in the modules beside this one, loading only the one that is asked for.
+class _Duly(LoadingGroup):
+    """Turns every error a person may see into one line on standard error and the exit code of its kind."""
 
-    Turns every error a person may see into one line on standard error and the exit code of its kind.
-    """
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The names of all commands. ``ctx`` is a context of the Click that Typer ships, a private module."""
-        return [*super().list_commands(ctx), *(name for name in _MODULES if _exists(name))]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command called ``cmd_name``, or None."""
-        if cmd_name in _MODULES and _exists(cmd_name):
-            return _load(cmd_name)
-        return super().get_command(ctx, cmd_name)
+    package = "scheduler.cli"
+    modules = ("demo", "up", "sandbox", "page", "campaign", "message", "policy", "key", "db", "config")
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -50,24 +35,6 @@ class _Duly(TyperGroup):
             # Whoever read our output has enough of it: `duly message list | head`.
             sys.stderr.close()
             raise typer.Exit(0) from None
-
-
-def _exists(name: str) -> bool:
-    return importlib.util.find_spec(f"scheduler.cli.{name}") is not None
-
-
-def _load(name: str) -> Any:
-    module = importlib.import_module(f"scheduler.cli.{name}")
-    group = getattr(module, "app", None)
-    loaded: Any
-    if group is not None:
-        loaded = typer.main.get_group(group)
-    else:
-        alone = typer.Typer(add_completion=False)
-        alone.command(name, **getattr(module, "COMMAND_SETTINGS", {}))(module.command)
-        loaded = typer.main.get_command(alone)
-    loaded.name = name
-    return loaded
 
 
 app = typer.Typer(

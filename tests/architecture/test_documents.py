@@ -27,9 +27,13 @@ def _commands() -> Iterator[tuple[str, Any]]:
     root: Any = typer.main.get_command(main.app)
     for name in root.list_commands(None):
         command = root.get_command(None, name)
-        for sub, found in getattr(command, "commands", {"": command}).items():
+        if not hasattr(command, "list_commands"):
+            yield f"duly {name}", command
+            continue
+        for sub in command.list_commands(None):
+            found = command.get_command(None, sub)
             if not found.hidden:
-                yield f"duly {name} {sub}".strip(), found
+                yield f"duly {name} {sub}", found
 
 
 def test_every_address_of_the_api_is_in_its_guide() -> None:

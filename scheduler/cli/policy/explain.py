@@ -1,4 +1,4 @@
-"""``duly policy``: ask the engine about somebody, told here or stored."""
+"""``duly policy explain``: ask the engine about somebody, told here or stored."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ from scheduler.outbox.tables import Message
 from scheduler.pages.registry import get_page
 from scheduler.store import database
 
-app = typer.Typer(help="Ask the policy engine.", no_args_is_help=True)
-
 _AGO = re.compile(r"(\d{1,6})([smhd])( ago)?")
 #: An instant as people write it, without its seconds.
 _NO_SECONDS = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)")
@@ -37,13 +35,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _WHEN = "an instant like 2026-03-28T08:00Z, or how long before --at: 90m, 2h, 3d"
 
 
-@app.callback()
-def group() -> None:
-    """Ask the policy engine."""
-
-
-@app.command()
-def explain(
+def command(
     policy: str | None = typer.Option(
         None, help="A built-in policy or a file. Default: the page's active policy, or `default`."
     ),
