@@ -40,6 +40,9 @@ class Finding:
     """What one rule says about one message now, with the numbers it looked at."""
 
     rule: str
+    #: The text that the rule reads: "permitted_hours.house", "KR.kr-night", "platform.standard_window"; the rule's name
+    #: where it has none.
+    clause: str
     #: The rule's reason code; None while it permits.
     reason: str | None
     permits_now: bool
@@ -47,4 +50,6 @@ class Finding:
     next_at: int | None
     numbers: dict[str, object]
     citation: str | None
+    #: By what the text binds: "house", "platform", or a pack's basis such as "statute". None: by no text.
+    binds: str | None
     words: str

@@ -11,10 +11,12 @@ from typing import TypeVar
 from policies.local_time import known_zones
 from policies.platform_pack import platform_pack, platform_packs
 from policies.readers import read_cap, read_categories, read_duration, read_hours, read_id
-from policies.terms import WEEKDAYS, Cap, Gap, Hours, UnknownZone, clock_time, duration
+from policies.terms import WEEKDAYS, Cap, Gap, Hours, Row, UnknownZone, clock_time, duration
 from policies.toml_source import PolicyError, Table, read_toml
 
 _MODES = ("all_candidates", "hold", "fallback")
+_HOURS_KEYS = ("applies_to", "daily", *WEEKDAYS, "holiday", "before_holiday", "holidays")
+_CONSENT = ("inbound", "packs")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 _PACKS = ("platform/messenger",)
 
@@ -30,6 +32,10 @@ class Written:
     packs: tuple[str, ...] | None
     jurisdictions: str | None
     margin: int | None
+    click_to_messenger: bool | None
+    consent: str | None
+    #: Seconds; 0: never.
+    handover_timeout: int | None
     hours: tuple[Hours, ...]
     caps: tuple[Cap, ...]
     gaps: tuple[Gap, ...]
@@ -62,6 +68,13 @@ class Written:
             packs=packs,
             jurisdictions=self.jurisdictions if self.jurisdictions is not None else below.jurisdictions,
             margin=margin,
+            click_to_messenger=(
+                self.click_to_messenger if self.click_to_messenger is not None else below.click_to_messenger
+            ),
+            consent=self.consent if self.consent is not None else below.consent,
+            handover_timeout=(
+                self.handover_timeout or None if self.handover_timeout is not None else below.handover_timeout
+            ),
             hours=_merged(below.hours, self.hours),
             caps=_merged(below.caps, self.caps),
             gaps=_merged(below.gaps, self.gaps),
@@ -81,11 +94,18 @@ class Document:
     caps: tuple[Cap, ...]
     gaps: tuple[Gap, ...]
     unknown_zone: UnknownZone
+    #: The first message after a Click-to-Messenger advertisement opens the longer window that the platform gives it.
+    click_to_messenger: bool
+    #: "inbound": writing to us, or a token, is consent enough; "packs": what each jurisdiction asks for.
+    consent: str
+    #: Seconds from a person's last message in a conversation until automation may speak again. None: when handed back.
+    handover_timeout: int | None
 
 
 _DEFAULTS = Document(
-    name="", packs=_PACKS, jurisdictions="off", margin=0, hours=(), caps=(), gaps=(), unknown_zone=UnknownZone()
-)
+    name="", packs=_PACKS, jurisdictions="off", margin=0, hours=(), caps=(), gaps=(), unknown_zone=UnknownZone(),
+    click_to_messenger=False, consent="inbound", handover_timeout=None,
+)  # fmt: skip
 
 
 def read_document(text: str, *, where: str) -> Written:
@@ -98,8 +118,9 @@ def read_document(text: str, *, where: str) -> Written:
     if not _NAME.fullmatch(name):
         raise about.error("name", f"`{name}` must be letters, digits, spaces, `.`, `_` and `-`")
     window = document.table("messaging_window")
-    margin = None
+    margin = click_to_messenger = None
     if window:
+        click_to_messenger = window.flag("click_to_messenger") if window.has("click_to_messenger") else None
         if window.has("margin"):
             margin = read_duration(window, "margin", least=0, longest=24 * 3600 - 1)
         window.done()
@@ -112,9 +133,15 @@ def read_document(text: str, *, where: str) -> Written:
             raise unknown.error("zone", f"`{zone}` is no IANA time zone, such as Europe/Berlin")
         unknown.done()
     consent = document.table("consent")
+    require = None
     if consent:
-        consent.choice("require", ("inbound",), "inbound")
+        require = consent.choice("require", _CONSENT) if consent.has("require") else None
         consent.done()
+    handover = document.table("handover")
+    timeout = None
+    if handover:
+        timeout = _timeout(handover) if handover.has("timeout") else None
+        handover.done()
     written = Written(
         name=name,
         extends=about.text("extends") if about.has("extends") else None,
@@ -123,6 +150,9 @@ def read_document(text: str, *, where: str) -> Written:
         if about.has("jurisdictions")
         else None,
         margin=margin,
+        click_to_messenger=click_to_messenger,
+        consent=require,
+        handover_timeout=timeout,
         hours=_entries(document, "permitted_hours", read_hours),
         caps=_entries(document, "frequency_cap", read_cap),
         gaps=_entries(document, "minimum_gap", _read_gap),
@@ -137,7 +167,10 @@ def read_document(text: str, *, where: str) -> Written:
 
 
 def canonical_text(document: Document) -> str:
-    """The document in the one spelling that its version is taken of. ``read_document`` reads it back."""
+    """The document in the one spelling that its version is taken of. ``read_document`` reads it back.
+
+    Versions are stored: what came to the grammar later is written only where it says something.
+    """
     lines = [
         "[policy]",
         f"name = {_toml(document.name)}",
@@ -146,12 +179,18 @@ def canonical_text(document: Document) -> str:
         "",
         "[messaging_window]",
         f"margin = {_toml(duration(document.margin))}",
+        *(["click_to_messenger = true"] if document.click_to_messenger else []),
     ]
     for hours in document.hours:
         lines += ["", "[[permitted_hours]]", *_head(hours)]
         for day, row in zip(WEEKDAYS, hours.rows, strict=True):
             if row is not None:
-                lines.append(f"{day} = {_toml([[clock_time(start), clock_time(end)] for start, end in row])}")
+                lines.append(f"{day} = {_row(row)}")
+        for key, row in (("holiday", hours.holiday), ("before_holiday", hours.before_holiday)):
+            if row is not None:
+                lines.append(f"{key} = {_row(row)}")
+        if hours.holidays:
+            lines.append(f"holidays = {_toml(hours.holidays)}")
     for cap in document.caps:
         per = cap.calendar or duration(cap.period)
         lines += ["", "[[frequency_cap]]", *_head(cap), f"limit = {cap.limit}", f"per = {_toml(per)}"]
@@ -160,8 +199,14 @@ def canonical_text(document: Document) -> str:
     lines += ["", "[unknown_zone]", f"mode = {_toml(document.unknown_zone.mode)}"]
     if document.unknown_zone.zone:
         lines.append(f"zone = {_toml(document.unknown_zone.zone)}")
-    lines += ["", "[consent]", 'require = "inbound"', ""]
+    lines += ["", "[consent]", f"require = {_toml(document.consent)}", ""]
+    if document.handover_timeout is not None:
+        lines += ["[handover]", f"timeout = {_toml(duration(document.handover_timeout))}", ""]
     return "\n".join(lines)
+
+
+def _timeout(table: Table) -> int:
+    return 0 if table.text("timeout") == "never" else read_duration(table, "timeout")
 
 
 def _packs(about: Table) -> tuple[str, ...]:
@@ -186,7 +231,7 @@ def _entries(document: Table, key: str, read: Callable[[Table], _Entry]) -> tupl
             raise table.error("id", f"`{entry.id}` is here twice")
         found[entry.id] = entry
         # Every key that an entry of its kind may have, whether or not this one has it.
-        table.done(also=("applies_to", "daily", *WEEKDAYS) if key == "permitted_hours" else ("applies_to",))
+        table.done(also=_HOURS_KEYS if key == "permitted_hours" else ("applies_to",))
     return tuple(found.values())
 
 
@@ -199,6 +244,10 @@ def _merged(base: Sequence[_Entry], own: Sequence[_Entry]) -> tuple[_Entry, ...]
 
 def _head(entry: Hours | Cap | Gap) -> list[str]:
     return [f"id = {_toml(entry.id)}", *([f"applies_to = {_toml(entry.applies_to)}"] if entry.applies_to else [])]
+
+
+def _row(row: Row) -> str:
+    return _toml([[clock_time(start), clock_time(end)] for start, end in row])
 
 
 def _toml(value: object) -> str:

@@ -43,9 +43,10 @@ def explain(policy: Policy, facts: Facts, now: int, *, min_remaining: int = 0) -
         case = case_of(policy, facts, now, min_remaining)
         return decision, tuple(finding for asked in _ASKED for finding in asked(case))
     except Exception as error:  # a rule that raises is what there is to explain
+        rule = broken_rule(policy, facts, now, min_remaining)
         broken = Finding(
-            rule=broken_rule(policy, facts, now, min_remaining), reason="rule_error", permits_now=False, next_at=None,
-            numbers={"error": type(error).__name__}, citation=None,
+            rule=rule, clause=rule, reason="rule_error", permits_now=False, next_at=None,
+            numbers={"error": type(error).__name__}, citation=None, binds=None,
             words=f"the rule failed, so nothing is sent: {error}",
         )  # fmt: skip
         return decision, (broken,)

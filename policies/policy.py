@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from policies.document import Document, canonical_text, read_document
-from policies.platform_pack import platform_pack
+from policies.platform_pack import PlatformPack, platform_pack
 from policies.terms import Cap, Gap, Hours, UnknownZone
 from policies.toml_source import PolicyError
 
@@ -45,6 +45,12 @@ class Policy:
     caps: tuple[Cap, ...]
     gaps: tuple[Gap, ...]
     unknown_zone: UnknownZone
+    #: "inbound" or "packs": which consent a promotional message asks for.
+    consent: str
+    #: Seconds from a person's last message in a conversation until automation may speak again. None: when handed back.
+    handover_timeout: int | None
+    #: The first message after a Click-to-Messenger advertisement opens the platform's longer window.
+    click_to_messenger: bool
     utility_categories: tuple[str, ...]
     window_citation: str
     utility_citation: str
@@ -52,6 +58,11 @@ class Policy:
     document: str = field(repr=False)
     #: What was worked out for places and categories before. Not part of the value.
     bindings: dict[BindingKey, Binding] = field(default_factory=dict, repr=False, compare=False, hash=False)
+
+    @cached_property
+    def platform(self) -> PlatformPack:
+        """The rules of the platform that is sent through."""
+        return platform_pack(self.packs[0])
 
     @cached_property
     def version(self) -> str:
@@ -97,6 +108,9 @@ def _policy(document: Document) -> Policy:
         caps=document.caps,
         gaps=document.gaps,
         unknown_zone=document.unknown_zone,
+        consent=document.consent,
+        handover_timeout=document.handover_timeout,
+        click_to_messenger=document.click_to_messenger,
         utility_categories=pack.utility_categories,
         window_citation=pack.window_citation,
         utility_citation=pack.utility_citation,

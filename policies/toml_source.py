@@ -82,6 +82,13 @@ class Table:
             raise self.error(key, f"must be a whole number of at least {least}, not {_shown(value)}")
         return value
 
+    def flag(self, key: str) -> bool:
+        """``true`` or ``false``; required."""
+        value = self._take(key, None)
+        if not isinstance(value, bool):
+            raise self.error(key, f"must be true or false, not {_shown(value)}")
+        return value
+
     def raw(self, key: str) -> object:
         """Whatever stands there; required."""
         return self._take(key, None)

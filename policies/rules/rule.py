@@ -33,8 +33,9 @@ class Rule:
 
 
 def finding(
-    case: Case, rule: str, times: Intervals, *, reason: str, words: str, citation: str | None = None, **numbers: object
-) -> Finding:
+    case: Case, rule: str, times: Intervals, *, reason: str, words: str, citation: str | None = None,
+    clause: str | None = None, binds: str | None = None, **numbers: object,
+) -> Finding:  # fmt: skip
     """A finding of a rule that permits at ``times`` (out of the time up to the horizon)."""
     permits = covers(times, case.now, case.remaining)
     if not permits and covers(times, case.now, 0):
@@ -42,17 +43,23 @@ def finding(
     later = usable(times, case.remaining)
     return Finding(
         rule=rule,
+        clause=clause or rule,
         reason=None if permits else reason,
         permits_now=permits,
         next_at=case.now if permits else later[0][0] if later else None,
         numbers=numbers,
         citation=citation,
+        binds=binds,
         words=words,
     )
 
 
-def standing(rule: str, *, reason: str | None, words: str, **numbers: object) -> Finding:
+def standing(
+    rule: str, *, reason: str | None, words: str, clause: str | None = None, binds: str | None = None,
+    citation: str | None = None, **numbers: object,
+) -> Finding:  # fmt: skip
     """A finding of a rule that no passing of time changes: it permits where there is no reason."""
     return Finding(
-        rule=rule, reason=reason, permits_now=reason is None, next_at=None, numbers=numbers, citation=None, words=words
-    )
+        rule=rule, clause=clause or rule, reason=reason, permits_now=reason is None, next_at=None, numbers=numbers,
+        citation=citation, binds=binds, words=words,
+    )  # fmt: skip

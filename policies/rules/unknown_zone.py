@@ -68,8 +68,11 @@ def findings(case: Case) -> list[Finding]:
         "none": f"nothing tells the zone: all {len(zones)} zones are possible",
         "fallback": f"nothing tells the zone: the policy assumes {named}",
     }[binding.evidence]
+    reason = None
     if hold(case):
-        return [standing(NAME, reason=NAME, words=f"{where}; the policy waits until it is known", **numbers)]
-    if impossible(case):
-        return [standing(NAME, reason=NAME, words=f"{where}; no instant suits them all", **numbers)]
-    return [standing(NAME, reason=None, words=where, **numbers)]
+        reason, where = NAME, f"{where}; the policy waits until it is known"
+    elif impossible(case):
+        reason, where = NAME, f"{where}; no instant suits them all"
+    found = standing(NAME, reason=reason, words=where)
+    found.numbers = numbers
+    return [found]
