@@ -43,6 +43,26 @@ _command_line: dict[str, object] = {}
 
 _Url = Annotated[str, AfterValidator(lambda url: url.rstrip("/"))]
 
+#: Where a test may let a process die (``scheduler/crash_points.py``): the boundaries at which something becomes true.
+CrashPoint = Literal[
+    "deliver.before_reserve",
+    "deliver.before_commit",
+    "deliver.after_commit",
+    "deliver.before_post",
+    "deliver.after_bytes",
+    "deliver.after_answer",
+    "settle.middle",
+    "settle.after_commit",
+    "tick.before_commit",
+    "tick.after_commit",
+    "plan.before_commit",
+    "plan.after_commit",
+    "sweep.before_commit",
+    "sweep.after_commit",
+    "webhook.before_commit",
+    "webhook.after_commit",
+]
+
 
 class _RunningStack(PydanticBaseSettingsSource):
     """The addresses and the clock of the stack that runs in the data folder, so that a second terminal finds it."""
@@ -109,6 +129,9 @@ class Settings(BaseSettings):
         30, ge=1, le=39, description="Messages a second of a new page; more than 40 freeze a page's inbox."
     )
     webhook_max_bytes: int = Field(1_048_576, ge=1024, description="The largest webhook body that is read, in bytes.")
+    crash_point: CrashPoint | None = Field(
+        None, description="Tests only: the point at which a process kills itself, e.g. deliver.after_commit."
+    )
 
     _virtual_clock: tuple[float, float, float] | None = PrivateAttr(None)
 
@@ -176,6 +199,8 @@ class Settings(BaseSettings):
         if self.env == "production":
             if not missing:
                 raise ValueError("DULY_CLOCK_START, DULY_CLOCK_RATE and DULY_CLOCK_ORIGIN are refused in production")
+            if self.crash_point is not None:
+                raise ValueError("DULY_CRASH_POINT is refused in production")
             if self.encryption_key is None:
                 raise ValueError("DULY_ENCRYPTION_KEY must be set in production; `duly config new-key` makes one")
         if self.clock_start is not None and self.clock_rate is not None and self.clock_origin is not None:

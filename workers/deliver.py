@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-from scheduler import clock
+from scheduler import clock, crash_points
 from scheduler.errors import Unavailable
 from scheduler.logs import get_logger
 from scheduler.outbox.begin import BATCH, BATCH_OF_A_PAGE, Begun, begin
@@ -164,10 +164,15 @@ class Delivery:
             rates = {page: directory.rate(page) for page in wanting | self._wanted[lane] if directory.knows(page)}
             wants = {page: (rate, min(BATCH_OF_A_PAGE, room) if page in wanting else 0) for page, rate in rates.items()}
             self._wanted[lane] = wanting
+            crash_points.reach("deliver.before_reserve")
             granted = {page: count for page, count in throttle.reserve(lane, wants).items() if count > 0}
             decided_at = time.monotonic()
             batch = begin(session, lane, granted, clock.now(), limit=room) if granted else []
+            if batch:
+                crash_points.reach("deliver.before_commit")
         # Committed: from here on the attempts stand, whatever happens to this process.
+        if batch:
+            crash_points.reach("deliver.after_commit")
         self._begun[lane] += len(batch)
         for begun in batch:
             granted[begun.page_id] -= 1
@@ -203,7 +208,9 @@ class Delivery:
                 answer = Answer(result="not_sent", reason="decision_too_old")
             else:
                 payload = build_payload(begun.psid, begun.content, begun.metadata)
+                crash_points.reach("deliver.before_post")
                 answer = self._channel.client.post_message(sender, payload, write_by=decided_at + _first_byte_within())
+                crash_points.reach("deliver.after_answer")
                 took = time.monotonic() - started
         except Exception as error:  # whatever it is, the attempt must be settled, and nobody knows how far it got
             _log.exception("post_failed", error=type(error).__name__)
@@ -298,6 +305,7 @@ def _wanting(session: Session, lane: str) -> list[int]:
 def _write(finished: Sequence[_Finished]) -> None:
     with database.session() as session:
         settle(session, [_outcome(one) for one in finished], clock.now())
+    crash_points.reach("settle.after_commit")
 
 
 def _outcome(finished: _Finished) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from scheduler import clock
+from scheduler import clock, crash_points
 from scheduler.campaigns.planning import plan_next
 from scheduler.doorbell import ring
 from scheduler.followups.planning import plan_next_event
@@ -38,6 +38,8 @@ def tick() -> int:
     while True:
         with database.session() as session:
             found = sum(tick_outbox(session, clock.now()).values())
+            crash_points.reach("tick.before_commit")
+        crash_points.reach("tick.after_commit")
         moved += found
         if found < TICK_LIMIT:
             break
@@ -59,6 +61,8 @@ def plan() -> int:
             again = plan_next_event(session, clock.now(), _PLAN_CHUNK)
         with database.session() as session:
             again = plan_next(session, clock.now(), _PLAN_CHUNK) or again
+            crash_points.reach("plan.before_commit")
+        crash_points.reach("plan.after_commit")
         chunks += again
     with database.session() as session:
         record_beat(session, "plan", clock.now())
@@ -92,6 +96,8 @@ def sweep() -> dict[str, int]:
     """Put attempts that nobody will settle into doubt, end doubts that waited too long, decide what is overdue."""
     with database.session() as session:
         swept = sweep_outbox(session, clock.now())
+        crash_points.reach("sweep.before_commit")
+    crash_points.reach("sweep.after_commit")
     with database.session() as session:
         swept["overdue"] = decide_overdue(session, clock.now())
     with database.session() as session:

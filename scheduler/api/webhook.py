@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse
 
-from scheduler import clock
+from scheduler import clock, crash_points
 from scheduler.doorbell import ring
 from scheduler.errors import NotAuthenticated, NotPermitted, TooLarge, Unavailable
 from scheduler.inbox.intake import Received, receive, receive_unreadable
@@ -57,6 +57,7 @@ async def events(request: Request) -> dict[str, int]:
     body = await _body(request)
     # The database would keep the event loop from everybody else.
     received = await run_in_threadpool(_take, header, body)
+    crash_points.reach("webhook.after_commit")
     if received.people:
         await run_in_threadpool(ring, "deliver", "read_profiles")
     return {"received": received.new, "known": received.known, "failed": received.failed}
@@ -75,7 +76,9 @@ def _take(header: str | None, body: bytes) -> Received:
             said = read_json(body)
         except Unreadable:
             return receive_unreadable(session, app_id, body, now)
-        return receive(session, app_id, said, now)
+        received = receive(session, app_id, said, now)
+        crash_points.reach("webhook.before_commit")
+        return received
 
 
 async def _body(request: Request) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler import crash_points
 from scheduler.consent.blocks import suppress
 from scheduler.contacts.holds import PLATFORM, hand_over
 from scheduler.contacts.lock import lock_contacts
@@ -99,6 +100,7 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
             "mids": [outcome.mid for outcome in fitting],
         },
     )
+    crash_points.reach("settle.middle")
     moving = [outcome for outcome in fitting if _moves(outcome, states[outcome.message_id])]
     _move(session, [outcome for outcome in moving if outcome.result != "sent"], states, now)
     accepted = [

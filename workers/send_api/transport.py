@@ -17,6 +17,8 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from scheduler import crash_points
+
 #: The platform closes idle connections; one that sat this long (real seconds) is not trusted with a message, because
 #: a request written to a closed connection is in doubt though nobody read it.
 _FRESH = 5.0
@@ -85,6 +87,7 @@ class _Watched:
 
     def getresponse(self) -> Any:
         """The answer's head; remembers when the connection was last used."""
+        crash_points.reach("deliver.after_bytes")
         answer = super().getresponse()  # type: ignore[misc]  # as above
         self._used_at = time.monotonic()
         return answer
