@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 Path = tuple[str | int, ...]
 
@@ -35,9 +35,17 @@ class Table:
         """Whether the key is there."""
         return key in self._values
 
-    def keys(self) -> list[str]:
-        """The keys that are there, as written."""
-        return list(self._values)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def holding(self, values: dict[str, object]) -> Table:
+        """Other values that are said to stand at this table's place: errors about them name it."""
+        return Table(values, where=self.where, lines=self._lines, path=self._path)
+
+    @property
+    def line(self) -> int:
+        """The line on which the table begins; 0 for the document itself."""
+        return self._lines.get(self._path, 0)
 
     def error(self, key: str, message: str, *deeper: str | int) -> PolicyError:
         """An error about this key of this table (or about the table itself, where ``key`` is empty)."""
@@ -138,6 +146,8 @@ def read_toml(text: str, *, where: str) -> Table:
         found = re.search(r"\(at line (\d+), column \d+\)", str(error))
         line = int(found[1]) if found else text.count("\n") + 1
         raise PolicyError(where, line, "", f"is not TOML: {error}") from error
+    except RecursionError as error:
+        raise PolicyError(where, 0, "", "is nested too deeply to be read") from error
     return Table(values, where=where, lines=_find_lines(text))
 
 

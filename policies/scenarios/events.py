@@ -1,0 +1,64 @@
+"""What happens in a step of a timeline, as the facts then stand. DESIGN of the grammar: `docs/scenarios.md`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from policies.case import case_of
+from policies.facts import Facts, Send, Token
+from policies.policy import Policy
+from policies.rules.messaging_window import ground_at
+
+#: The ground that a token of each kind is.
+_GROUND_OF_TOKEN = {"marketing": "marketing_token", "recurring": "recurring", "one_time": "one_time_token"}
+
+
+def apply(event: str, topic: str | None, policy: Policy, facts: Facts, at: int) -> None:
+    """Change ``facts`` as the event at ``at`` (epoch seconds) does. ``topic``: what an opt-out or opt-in speaks of."""
+    if event == "inbound":
+        facts.last_inbound = at
+        facts.blocked = facts.unreachable = False  # who writes can be reached; an opt-out and a handover stand
+    elif event == "opt_out":
+        facts.opted_out_at = at
+        if topic is None:
+            facts.opted_out = True
+        else:
+            facts.opted_out_topics = (*(each for each in facts.opted_out_topics if each != topic), topic)
+    elif event == "opt_in":
+        if topic is None:
+            facts.opted_out = False
+            facts.opted_out_topics = ()
+            facts.opted_out_at = None
+        else:
+            facts.opted_out_topics = tuple(each for each in facts.opted_out_topics if each != topic)
+    elif event == "block":
+        facts.blocked = True
+    elif event == "sent":
+        _send(policy, facts, at)
+    else:
+        facts.handover = event == "handover"
+        facts.handover_at = at if facts.handover else None
+
+
+def _send(policy: Policy, facts: Facts, at: int) -> None:
+    ground = _ground(policy, facts, at)
+    used = _token(policy, facts, at, ground)
+    if used is not None:
+        facts.tokens = tuple(replace(each, last_used_at=at) if each is used else each for each in facts.tokens)
+    sent = Send(at=at, category=facts.category, ground=ground, confirms_opt_out=facts.confirms_opt_out)
+    facts.sends = (*facts.sends, sent)
+
+
+def _ground(policy: Policy, facts: Facts, at: int) -> str | None:
+    # In force whatever else holds the message: somebody sent it all the same.
+    return ground_at(case_of(policy, facts, at, 0), at)
+
+
+def _token(policy: Policy, facts: Facts, at: int, ground: str | None) -> Token | None:
+    # The first that is the ground by itself: the ground's own rules say which token serves, not a second reading here.
+    for token in facts.tokens:
+        if _GROUND_OF_TOKEN[token.kind] == ground:
+            alone = replace(facts, tokens=(token,))
+            if _ground(policy, alone, at) == ground:
+                return token
+    return None

@@ -1,0 +1,259 @@
+"""A scenario's contact, message and history: read key by key into what the facts will be.
+
+What comes out are fields of ``policies.facts.Facts``, instants still relative where the file says "90m ago": the
+defaults of a file are read once and merged under each scenario, whose own instant then resolves them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+
+from policies.facts import CATEGORIES, Consent, Facts, Send, Token
+from policies.local_time import known_zones, tzdata_version, zone_data
+from policies.scenarios.instants import Relative, read_instant
+from policies.scenarios.vocabulary import CONSENT_KINDS, GROUNDS, TOKEN_KINDS
+from policies.toml_source import Table
+
+_REGION = re.compile(r"([A-Z]{2})-[A-Z0-9]{1,3}")
+_LOCALE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z]{4})?([_-]([A-Za-z]{2}|[0-9]{3}))?")
+#: The widest offsets of clocks on earth, minutes.
+_OFFSETS = (-12 * 60, 14 * 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A consent, token or send whose instants may still be relative."""
+
+    kind: type[Consent | Token | Send]
+    values: dict[str, object]
+
+
+_REQUIRED: dict[type[Consent | Token | Send], tuple[str, ...]] = {
+    Consent: ("kind", "granted_at"),
+    Token: ("kind",),
+    Send: ("at", "category"),
+}
+
+#: Fields of the facts, not yet resolved.
+Known = dict[str, object]
+_Reader = Callable[[Table, str], Known]
+
+
+def read_contact(table: Table) -> Known:
+    """The keys of ``contact``. Raises PolicyError naming the key."""
+    return _read(table, _CONTACT)
+
+
+def read_message(table: Table) -> Known:
+    """The keys of ``message``. Raises PolicyError naming the key."""
+    return _read(table, _MESSAGE)
+
+
+def read_history(tables: list[Table]) -> Known:
+    """``history``: the sends before. Raises PolicyError naming the key."""
+    return {"sends": tuple(_record(each, Send, _SEND) for each in tables)}
+
+
+def facts_of(known: Known, anchor: int) -> Facts:
+    """The facts, with what is relative counted from ``anchor`` (epoch seconds)."""
+    values = {}
+    for name, value in known.items():
+        if type(value) is tuple and value and type(value[0]) is Record:
+            value = tuple(_resolve(each, anchor) for each in value)
+            if name == "sends":
+                value = tuple(sorted(value, key=attrgetter("at")))
+        elif type(value) is Relative:
+            value = anchor + value.seconds
+        values[name] = value
+    return Facts(**values)  # type: ignore[arg-type]  # each value was made by the reader of its own field
+
+
+def is_contact_key(key: str) -> bool:
+    """Whether ``contact`` has such a key."""
+    return key in _CONTACT
+
+
+def is_message_key(key: str) -> bool:
+    """Whether ``message`` has such a key."""
+    return key in _MESSAGE
+
+
+def matrix_keys() -> tuple[str, ...]:
+    """The keys of contact and message."""
+    return (*_CONTACT, *_MESSAGE)
+
+
+def _read(table: Table, readers: dict[str, _Reader]) -> Known:
+    known: Known = {}
+    for key in table:
+        reader = readers.get(key)
+        if reader is None:
+            raise table.error(key, f"is not known here; known are {', '.join(sorted(readers))}")
+        known.update(reader(table, key))
+    return known
+
+
+def _flag(table: Table, key: str) -> bool:
+    value = table.raw(key)
+    if not isinstance(value, bool):
+        raise table.error(key, f"must be true or false, not {value!r}")
+    return value
+
+
+def _plain_flag(field: str) -> _Reader:
+    return lambda table, key: {field: _flag(table, key)}
+
+
+def _plain_instant(field: str) -> _Reader:
+    return lambda table, key: {field: read_instant(table, key)}
+
+
+def _timezone(table: Table, key: str) -> Known:
+    written = table.raw(key)
+    names = (written,) if isinstance(written, str) else table.texts(key)
+    for name in names:
+        if name not in known_zones():
+            known = f"tzdata {tzdata_version()} has names such as America/New_York"
+            raise table.error(key, f"`{name}` is no time zone; {known}")
+    return {"timezones": names}
+
+
+def _utc_offset(table: Table, key: str) -> Known:
+    hours = table.raw(key)
+    if not isinstance(hours, int | float) or isinstance(hours, bool):
+        raise table.error(key, f"must be a number of hours, such as -5 or 5.5, not {hours!r}")
+    minutes = hours * 60
+    if not _OFFSETS[0] <= minutes <= _OFFSETS[1] or minutes != int(minutes):
+        raise table.error(key, f"`{hours}` must be hours from -12 to 14, in whole minutes")
+    return {"utc_offset": int(minutes)}
+
+
+def _country(table: Table, key: str) -> Known:
+    code = table.text(key)
+    if code not in _countries():
+        raise table.error(key, f"`{code}` is no country; write its ISO 3166-1 code, such as US")
+    return {"country": code}
+
+
+def _region(table: Table, key: str) -> Known:
+    code = table.text(key)
+    found = _REGION.fullmatch(code)
+    if not found or found[1] not in _countries():
+        raise table.error(key, f"`{code}` is no region; write its ISO 3166-2 code, such as US-FL")
+    return {"region": code}
+
+
+def _locale(table: Table, key: str) -> Known:
+    written = table.text(key)
+    if not _LOCALE.fullmatch(written):
+        raise table.error(key, f"`{written}` is no locale; write it like en_US")
+    return {"locale": written}
+
+
+def _opted_out(table: Table, key: str) -> Known:
+    # The key says all of it: a list of topics overrides a default's `true`, and the other way round.
+    value = table.raw(key)
+    if isinstance(value, list):
+        return {"opted_out": False, "opted_out_topics": table.texts(key)}
+    if not isinstance(value, bool):
+        raise table.error(key, f"must be true, false or a list of topics, not {value!r}")
+    return {"opted_out": value, "opted_out_topics": ()}
+
+
+def _handover(table: Table, key: str) -> Known:
+    if isinstance(table.raw(key), bool):
+        return {"handover": _flag(table, key), "handover_at": None}
+    return {"handover": True, "handover_at": read_instant(table, key)}
+
+
+def _records(field: str, kind: type[Consent | Token]) -> _Reader:
+    readers = _CONSENT if kind is Consent else _TOKEN
+    return lambda table, key: {field: tuple(_record(each, kind, readers) for each in table.tables(key))}
+
+
+def _record(table: Table, kind: type[Consent | Token | Send], readers: dict[str, _Reader]) -> Record:
+    for key in _REQUIRED[kind]:
+        if not table.has(key):
+            raise table.error("", f"`{key}` is missing")
+    values = _read(table, readers)
+    if "granted_at" in values and "expires_at" in values:
+        granted, expires = values["granted_at"], values["expires_at"]
+        if type(granted) is type(expires) and _order(expires) <= _order(granted):
+            raise table.error("expires_at", "must be later than `granted_at`")
+    return Record(kind, values)
+
+
+def _order(instant: object) -> int:
+    assert isinstance(instant, int | Relative)  # the readers of instants made it
+    return instant.seconds if isinstance(instant, Relative) else instant
+
+
+def _resolve(record: Record, anchor: int) -> Consent | Token | Send:
+    values = {
+        name: anchor + value.seconds if type(value) is Relative else value for name, value in record.values.items()
+    }
+    return record.kind(**values)  # type: ignore[arg-type]  # each value was made by the reader of its own field
+
+
+def _choice(field: str, among: tuple[str, ...]) -> _Reader:
+    return lambda table, key: {field: table.choice(key, among)}
+
+
+def _text(field: str) -> _Reader:
+    return lambda table, key: {field: table.text(key)}
+
+
+@cache
+def _countries() -> frozenset[str]:
+    lines = zone_data("iso3166.tab").read_text(encoding="utf-8").splitlines()
+    return frozenset(line.split("\t")[0] for line in lines if line and not line.startswith("#"))
+
+
+_CONSENT: dict[str, _Reader] = {
+    "topic": _text("topic"),
+    "kind": _choice("kind", CONSENT_KINDS),
+    "granted_at": _plain_instant("granted_at"),
+    "expires_at": _plain_instant("expires_at"),
+}
+_TOKEN: dict[str, _Reader] = {
+    "kind": _choice("kind", TOKEN_KINDS),
+    "topic": _text("topic"),
+    "expires_at": _plain_instant("expires_at"),
+    "last_used_at": _plain_instant("last_used_at"),
+}
+_SEND: dict[str, _Reader] = {
+    "at": _plain_instant("at"),
+    "category": _choice("category", CATEGORIES),
+    "ground": _choice("ground", GROUNDS),
+    "confirms_opt_out": _plain_flag("confirms_opt_out"),
+}
+_CONTACT: dict[str, _Reader] = {
+    "timezone": _timezone,
+    "utc_offset": _utc_offset,
+    "country": _country,
+    "region": _region,
+    "locale": _locale,
+    "last_inbound": _plain_instant("last_inbound"),
+    "ad_inbound": _plain_instant("ad_inbound"),
+    "opted_out": _opted_out,
+    "opted_out_at": _plain_instant("opted_out_at"),
+    "blocked": _plain_flag("blocked"),
+    "unreachable": _plain_flag("unreachable"),
+    "erased": _plain_flag("erased"),
+    "test_mode": _plain_flag("not_allowed"),
+    "handover": _handover,
+    "consents": _records("consents", Consent),
+    "tokens": _records("tokens", Token),
+}
+_MESSAGE: dict[str, _Reader] = {
+    "category": _choice("category", CATEGORIES),
+    "topic": _text("topic"),
+    "not_before": _plain_instant("not_before"),
+    "expires_at": _plain_instant("expires_at"),
+    "template_approved": _plain_flag("template_approved"),
+    "confirms_opt_out": _plain_flag("confirms_opt_out"),
+}

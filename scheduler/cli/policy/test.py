@@ -1,0 +1,119 @@
+"""``duly policy test``: run scenario files, and say what is not as expected."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from policies.scenarios.find import find_files
+from policies.scenarios.model import Scenario
+from policies.scenarios.parse import load_scenarios
+from policies.scenarios.report import as_json, failure_lines, place, summary
+from policies.scenarios.run import Result, run_all
+from policies.scenarios.select import chooser
+from policies.toml_source import PolicyError
+from scheduler.cli.output import echo_json
+from scheduler.errors import Invalid
+
+#: Whoever waits longer than this is told how far it is, and then as often.
+_PATIENCE = 2.0
+
+_Each = TypeVar("_Each")
+
+
+def command(
+    files: list[Path] = typer.Argument(
+        metavar="FILE|DIR…", help="Scenario files, or folders that hold *.scenarios.toml.", show_default=False
+    ),
+    select: str | None = typer.Option(
+        None, "-k", metavar="EXPR", help='Only names that hold these words: "window and not (night or cap)".'
+    ),
+    junit: Path | None = typer.Option(None, metavar="FILE", help="Write a JUnit XML report for a CI service."),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="A line for every scenario."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing but failures."),
+    json_: bool = typer.Option(False, "--json", help="As JSON."),
+) -> None:
+    """Test policies: run scenarios, each at the instants that it states itself.
+
+    Every file is checked as a whole before anything runs. Ends with 0 if all is as expected, 1 if a scenario failed, 2
+    if a file or an option cannot be used.
+    """
+    started = time.monotonic()
+    scenarios, count = _read(files)
+    chosen = _choose(scenarios, select)
+    results = list(_told("ran", run_all(chosen), len(chosen)))
+    if junit is not None:
+        _write_junit(results, junit)
+    if json_:
+        echo_json(as_json(results))
+    else:
+        _print(results, count, time.monotonic() - started, verbose=verbose, quiet=quiet)
+    if not all(result.passed for result in results):
+        raise typer.Exit(1)
+
+
+def _read(named: Sequence[Path]) -> tuple[list[Scenario], int]:
+    try:
+        paths = find_files(named)
+        files = list(_told("read", (load_scenarios(path) for path in paths), len(paths), "files"))
+    except PolicyError as error:
+        raise Invalid(str(error)) from error
+    return [scenario for file in files for scenario in file.scenarios], len(files)
+
+
+def _choose(scenarios: list[Scenario], select: str | None) -> list[Scenario]:
+    if select is None:
+        return scenarios
+    try:
+        wanted = chooser(select)
+    except ValueError as error:
+        raise Invalid(str(error), field="-k") from error
+    chosen = [scenario for scenario in scenarios if wanted(scenario.name)]
+    if not chosen:
+        raise Invalid(f"`{select}` chooses none of {len(scenarios)} scenarios", field="-k")
+    return chosen
+
+
+def _write_junit(results: Sequence[Result], path: Path) -> None:
+    from policies.scenarios.junit import write_junit  # an XML library that only this option needs
+
+    try:
+        write_junit(results, path)
+    except OSError as error:
+        raise Invalid(f"`{path}` cannot be written: {error.strerror}", field="--junit") from error
+
+
+def _print(results: Sequence[Result], files: int, seconds: float, *, verbose: bool, quiet: bool) -> None:
+    console = Console(highlight=False)
+    for result in results:
+        if not result.passed:
+            _line(console, "FAIL", "bold red", result)
+            for line in failure_lines(result):
+                console.print(Text(line), soft_wrap=True)
+        elif verbose:
+            _line(console, "ok  ", "green", result)
+    failed = not all(result.passed for result in results)
+    if failed or not quiet:
+        counts = summary(results, files)
+        console.print(Text(f"{counts}, {seconds:.2f} s", style="red" if failed else "green"), soft_wrap=True)
+
+
+def _line(console: Console, mark: str, style: str, result: Result) -> None:
+    console.print(Text(f"{mark} ", style=style) + Text(f"{place(result)}  {result.scenario.name}"), soft_wrap=True)
+
+
+def _told(verb: str, each: Iterator[_Each], total: int, what: str = "scenarios") -> Iterator[_Each]:
+    # On standard error, so that a report on standard output stays one.
+    last = time.monotonic()
+    for number, found in enumerate(each, start=1):
+        yield found
+        if time.monotonic() - last >= _PATIENCE:
+            last = time.monotonic()
+            sys.stderr.write(f"{verb} {number:,} of {total:,} {what}\n")
