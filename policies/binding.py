@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from policies.calendars import located
 from policies.facts import Facts
-from policies.law import binding_caps, binding_hours
+from policies.law import binding_caps, binding_consent, binding_hours
+from policies.law_terms import ConsentLaw
 from policies.local_time import CHUNK, distinct_zones
-from policies.places import place_of
+from policies.places import Place, place_of
 from policies.policy import BindingKey, Policy
 from policies.terms import Cap, Gap, Hours, binds
 from policies.timeline import Timeline, build_timeline
@@ -15,6 +17,21 @@ from policies.timeline import Timeline, build_timeline
 _MEMORY = 20_000
 
 _timelines: dict[tuple[tuple[str, ...], tuple[Hours, ...], int, bool], Timeline] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The consent that a place asks for."""
+
+    #: Whose law; "" where nothing tells the country.
+    jurisdiction: str
+    #: The kinds of consent that will do.
+    kinds: tuple[str, ...]
+    law: ConsentLaw | None
+
+
+#: Unknown is not permitted.
+_ANYWHERE = Asked(jurisdiction="", kinds=("express",), law=None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +43,10 @@ class Binding:
     #: What names them: "timezone", "region", "utc_offset", "country", "none", or "fallback".
     evidence: str
     jurisdictions: tuple[str, ...]
+    #: The countries among them.
+    countries: tuple[str, ...]
+    #: The consents that promotional messages need.
+    consents: tuple[Asked, ...]
     hours: tuple[Hours, ...]
     rolling: tuple[Cap, ...]
     calendar: tuple[Cap, ...]
@@ -34,6 +55,12 @@ class Binding:
     uncertain: bool
     #: The zone matters and the policy says to wait until it is known.
     held: bool
+    #: The gaps and the rolling caps by what they count: categories, longest gap, and each cap's limit and period.
+    paces: tuple[tuple[tuple[str, ...], int, tuple[tuple[int, int], ...]], ...]
+    #: A consent may lift some of the hours.
+    lifted: bool
+    #: Neither consent nor a hold of the place has a say: see ``policies.quick``.
+    plain: bool
     _timelines: dict[int, Timeline] = field(default_factory=dict, repr=False)
 
     def timeline(self, now: int) -> Timeline:
@@ -43,7 +70,7 @@ class Binding:
         if found is None:
             if len(self._timelines) >= 64:
                 self._timelines.clear()
-            found = self._timelines[chunk] = _shared(self.zones, self.hours, chunk, self.held)
+            found = self._timelines[chunk] = shared_timeline(self.zones, self.hours, chunk, self.held)
         return found
 
 
@@ -68,25 +95,59 @@ def _bind(policy: Policy, facts: Facts) -> Binding:
         hours += binding_hours(code, policy.jurisdictions)
         caps += binding_caps(code, policy.jurisdictions)
     category = facts.category
-    bound_hours = tuple(each for each in hours if binds(each.applies_to, category))
+    bound_hours = tuple(
+        located(each, place.countries, facts.region) for each in hours if binds(each.applies_to, category)
+    )
     bound_caps = [each for each in caps if binds(each.applies_to, category)]
     calendar = tuple(each for each in bound_caps if each.calendar)
+    rolling = tuple(each for each in bound_caps if not each.calendar)
+    gaps = tuple(each for each in policy.gaps if binds(each.applies_to, category))
     uncertain = len(zones) > 1 and bool(bound_hours or calendar)
+    held = uncertain and policy.unknown_zone.mode == "hold"
+    consents = _consents(policy, place) if category == "promotional" else ()
     return Binding(
         zones=zones,
         evidence=evidence,
         jurisdictions=place.jurisdictions,
+        countries=place.countries,
+        consents=consents,
         hours=bound_hours,
-        rolling=tuple(each for each in bound_caps if not each.calendar),
+        rolling=rolling,
         calendar=calendar,
-        gaps=tuple(each for each in policy.gaps if binds(each.applies_to, category)),
+        gaps=gaps,
         uncertain=uncertain,
-        held=uncertain and policy.unknown_zone.mode == "hold",
+        held=held,
+        paces=_paces(rolling, gaps),
+        lifted=any(each.lifted_by for each in bound_hours),
+        plain=not held and not consents,
     )
 
 
-def _shared(zones: tuple[str, ...], hours: tuple[Hours, ...], chunk: int, anywhere: bool) -> Timeline:
-    # Many places have the same zones and hours; their timelines are the same object.
+def _paces(
+    caps: tuple[Cap, ...], gaps: tuple[Gap, ...]
+) -> tuple[tuple[tuple[str, ...], int, tuple[tuple[int, int], ...]], ...]:
+    return tuple(
+        (
+            applies_to,
+            max((gap.between for gap in gaps if gap.applies_to == applies_to), default=0),
+            tuple(dict.fromkeys((cap.limit, cap.period) for cap in caps if cap.applies_to == applies_to)),
+        )
+        for applies_to in dict.fromkeys(each.applies_to for each in (*caps, *gaps))
+    )
+
+
+def _consents(policy: Policy, place: Place) -> tuple[Asked, ...]:
+    mode = policy.jurisdictions
+    if policy.consent != "packs" or mode == "off":
+        return ()
+    if not place.jurisdictions:
+        return (_ANYWHERE,)
+    laws = ((code, binding_consent(code, mode)) for code in place.jurisdictions)
+    return tuple(Asked(jurisdiction=code, kinds=law.kinds, law=law) for code, law in laws if law is not None)
+
+
+def shared_timeline(zones: tuple[str, ...], hours: tuple[Hours, ...], chunk: int, anywhere: bool) -> Timeline:
+    """``build_timeline``, remembered: many places have the same zones and hours, and share the object."""
     key = (zones, hours, chunk, anywhere)
     found = _timelines.get(key)
     if found is None:

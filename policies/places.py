@@ -3,17 +3,20 @@
 Zones, best evidence first: IANA zones (stated; several are candidates), the zones that the region's pack lists, a
 numeric offset (a snapshot, so it stands for three: an hour less, itself, an hour more), all zones of the country, every
 zone.
-Jurisdictions: the region and its country, else the country, else the countries of the IANA zones.
+Jurisdictions: the region and its country, else the country, else the countries of the IANA zones; and with a country
+that is a member of a union with rules of its own (the EU), that union.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
+from policies.countries import country_of_zone, zones_of_countries
 from policies.facts import Facts
-from policies.law import jurisdiction_pack
-from policies.local_time import distinct_zones, fixed_offset, zone, zone_data, zone_names
+from policies.law import jurisdiction_pack, unions_of
+from policies.local_time import distinct_zones, fixed_offset, zone, zone_names
+
+__all__ = ["Place", "country_of_zone", "place_of", "zones_of_countries"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +27,10 @@ class Place:
     zones: tuple[str, ...]
     #: What names the zones: "timezone", "region", "utc_offset", "country" or "none".
     evidence: str
-    #: ISO codes of the jurisdictions that bind, with or without a pack.
+    #: ISO codes (and "EU") of the jurisdictions that bind, with or without a pack.
     jurisdictions: tuple[str, ...]
+    #: The countries among them.
+    countries: tuple[str, ...]
 
 
 def place_of(facts: Facts) -> Place:
@@ -33,7 +38,14 @@ def place_of(facts: Facts) -> Place:
     region = facts.region
     country = region.partition("-")[0] if region else facts.country
     zones, evidence = _zones(facts, region, country)
-    return Place(zones=zones, evidence=evidence, jurisdictions=_jurisdictions(facts, region, country))
+    countries = (country,) if country else _countries_of(facts.timezones)
+    unions = sorted({union for each in countries for union in unions_of(each)})
+    return Place(
+        zones=zones,
+        evidence=evidence,
+        jurisdictions=(*((region,) if region else ()), *countries, *unions),
+        countries=countries,
+    )
 
 
 def _zones(facts: Facts, region: str | None, country: str | None) -> tuple[tuple[str, ...], str]:
@@ -50,49 +62,5 @@ def _zones(facts: Facts, region: str | None, country: str | None) -> tuple[tuple
     return distinct_zones(zone_names()), "none"
 
 
-def _jurisdictions(facts: Facts, region: str | None, country: str | None) -> tuple[str, ...]:
-    if region and country:
-        return (region, country)
-    if country:
-        return (country,)
-    countries = {found for name in facts.timezones if (found := country_of_zone(name)) is not None}
-    return tuple(sorted(countries))
-
-
-@cache
-def zones_of_countries() -> dict[str, tuple[str, ...]]:
-    """Every country's zones, by its ISO code, from tzdata's zone.tab."""
-    found: dict[str, list[str]] = {}
-    for line in zone_data("zone.tab").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            country, _, name = line.split("\t")[:3]
-            found.setdefault(country, []).append(name)
-    return {country: tuple(names) for country, names in found.items()}
-
-
-@cache
-def country_of_zone(name: str) -> str | None:
-    """The country of an IANA zone: by its own name in zone.tab, else by the name it links to; None if no country's."""
-    return _countries().get(name) or _countries().get(_links().get(name, ""))
-
-
-@cache
-def _countries() -> dict[str, str]:
-    return {name: country for country, names in zones_of_countries().items() for name in names}
-
-
-@cache
-def _links() -> dict[str, str]:
-    # tzdata.zi names a link as "L target name"; the target may itself be a link.
-    direct: dict[str, str] = {}
-    for line in zone_data("tzdata.zi").read_text(encoding="utf-8").splitlines():
-        if line.startswith("L "):
-            _, target, name = line.split()
-            direct[name] = target
-    found = {}
-    for name, target in direct.items():
-        end = target
-        while end in direct and end not in _countries():
-            end = direct[end]
-        found[name] = end
-    return found
+def _countries_of(zones: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({found for name in zones if (found := country_of_zone(name)) is not None}))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import date, datetime
 from itertools import pairwise
 
+from policies.calendars import known_calendar
+from policies.countries import known_countries
 from policies.facts import CATEGORIES
+from policies.law_terms import Span
 from policies.terms import WEEKDAYS, Cap, Hours, Row, Source
 from policies.toml_source import Table
 
@@ -13,9 +17,13 @@ DAY = 86_400
 #: Facts hold the sends of the last 30 days, so no period may be longer.
 LONGEST = 30 * DAY
 
+#: What an entry of ``permitted_hours`` may say of its hours, in policies and packs alike.
+HOURS_KEYS = ("daily", *WEEKDAYS, "holiday", "before_holiday", "holidays")
+
 _DURATION = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _SIZES = (7 * DAY, DAY, 3600, 60, 1)
 _CLOCK = re.compile(r"(\d\d):(\d\d)")
+_SPAN = re.compile(r"([1-9]\d{0,2})(y|mo|d)")
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -59,11 +67,15 @@ def read_rows(table: Table) -> tuple[Row | None, ...]:
 
 
 def read_hours(table: Table, *, source: Source | None = None, applies_to: tuple[str, ...] | None = None) -> Hours:
-    """An entry of ``permitted_hours``. A pack says ``applies_to`` for all of its entries."""
+    """An entry of ``permitted_hours``. A pack says ``applies_to`` for all of its entries, and may say ``lifted_by``."""
     return Hours(
         id=read_id(table),
         applies_to=read_categories(table) if applies_to is None else applies_to,
         rows=read_rows(table),
+        holiday=_row(table, "holiday") if table.has("holiday") else None,
+        before_holiday=_row(table, "before_holiday") if table.has("before_holiday") else None,
+        holidays=_calendar(table) if table.has("holidays") else "",
+        lifted_by=table.choice("lifted_by", ("night",)) if source and table.has("lifted_by") else "",
         source=source,
     )
 
@@ -80,6 +92,35 @@ def read_cap(table: Table, *, source: Source | None = None, applies_to: tuple[st
         calendar=calendar,
         source=source,
     )
+
+
+def read_day(table: Table, key: str) -> date:
+    """A date, written as TOML writes one. (tomllib itself refuses dates that are none.)"""
+    value = table.raw(key)
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise table.error(key, f"must be a date, such as 2026-11-21, not {value!r}")
+    return value
+
+
+def read_span(table: Table, key: str) -> Span | None:
+    """A calendar span, such as "6mo" or "2y"; None where the key is absent: without end."""
+    if not table.has(key):
+        return None
+    written = table.text(key)
+    found = _SPAN.fullmatch(written)
+    if not found:
+        raise table.error(key, f"`{written}` is no span; write it like 2y, 6mo or 30d")
+    count = int(found[1])
+    return Span(days=count) if found[2] == "d" else Span(months=count * (12 if found[2] == "y" else 1))
+
+
+def _calendar(table: Table) -> str:
+    code = table.text("holidays")
+    if code == "contact" or known_calendar(code):
+        return code
+    if code.partition("-")[0] not in known_countries():
+        raise table.error("holidays", f"`{code}` is no country; write `contact`, or a code such as US, US-LA or FR-57")
+    raise table.error("holidays", f"`{code}` has no calendar of holidays; write `contact`, or a code such as FR-57")
 
 
 def _row(table: Table, key: str) -> Row:

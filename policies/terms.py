@@ -7,6 +7,10 @@ from dataclasses import dataclass
 #: Half-open stretches of a local day, seconds after midnight.
 Row = tuple[tuple[int, int], ...]
 
+#: What of permitted hours decides a day: the weekdays' rows, a holiday's, the day before's, and whose holidays
+#: (calendars, comma-joined; "" where none matter).
+Days = tuple[tuple[Row | None, ...], Row | None, Row | None, str]
+
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -46,6 +50,13 @@ class Hours:
     #: A consent that lifts these hours for whoever gave it, such as "night"; "": none does.
     lifted_by: str = ""
     source: Source | None = None
+
+    @property
+    def days(self) -> Days:
+        """What decides a day, and nothing else: hours that differ only in their name or source share it."""
+        if not self.holidays or (self.holiday is None and self.before_holiday is None):
+            return self.rows, None, None, ""
+        return self.rows, self.holiday, self.before_holiday, self.holidays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

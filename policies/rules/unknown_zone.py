@@ -10,6 +10,7 @@ from __future__ import annotations
 from policies.case import Case
 from policies.decision import Finding
 from policies.intervals import usable
+from policies.lifting import has_lifted, open_times
 from policies.local_time import CHUNK, pieces
 from policies.rules.frequency_cap import narrow_calendar
 from policies.rules.rule import Hold, standing
@@ -30,6 +31,9 @@ def impossible(case: Case) -> bool:
     binding = case.binding
     if not binding.uncertain or binding.held:
         return False
+    if case.facts.consents and has_lifted(case):
+        together = narrow_calendar(case, open_times(case, binding.zones, case.now, case.horizon), binding.zones)
+        return not usable(together, case.remaining) and _each_alone(case)
     timeline, question = binding.timeline(case.now), (case.now, case.horizon, case.remaining)
     if case.facts.sends and binding.calendar:
         together = narrow_calendar(case, timeline.within(case.now, case.horizon), binding.zones)
@@ -45,7 +49,11 @@ def impossible(case: Case) -> bool:
 def _each_alone(case: Case) -> bool:
     chunk = case.now // CHUNK
     for zone in {pieces(name, chunk): name for name in case.binding.zones}.values():
-        hours = build_timeline((zone,), case.binding.hours, chunk).within(case.now, case.horizon)
+        hours = (
+            open_times(case, (zone,), case.now, case.horizon)
+            if case.facts.consents
+            else build_timeline((zone,), case.binding.hours, chunk).within(case.now, case.horizon)
+        )
         if not usable(narrow_calendar(case, hours, (zone,)), case.remaining):
             return False
     return True
