@@ -55,7 +55,7 @@ def _serve(parser: _Parser, options: argparse.Namespace) -> int:
     import uvicorn
 
     from workers.sandbox.app import create_app
-    from workers.sandbox.faults import BreakableProtocol
+    from workers.sandbox.line import Line
     from workers.sandbox.people import make_pages, make_people
     from workers.sandbox.stage import Stage
     from workers.sandbox.webhooks import Webhooks
@@ -85,17 +85,18 @@ def _serve(parser: _Parser, options: argparse.Namespace) -> int:
         webhooks=Webhooks(options.webhook_url, options.app_secret, clock),
         seed=options.seed,
     )
+    line = Line()
     app = create_app(
-        stage, version=options.graph_version, rate=options.rate, scripted=scripted, latency=options.latency
+        stage, version=options.graph_version, rate=options.rate, scripted=scripted, latency=options.latency, line=line
     )
     config = uvicorn.Config(
-        app, http=BreakableProtocol, ws="none", log_level="warning", access_log=False, timeout_graceful_shutdown=1,
+        app, http=line.protocol(), ws="none", log_level="warning", access_log=False, timeout_graceful_shutdown=1,
         timeout_keep_alive=75,
     )  # fmt: skip
     host, port = listener.getsockname()[:2]
     sys.stdout.write(f"sandbox: http://{host}:{port}, log {options.log}\n")
     sys.stdout.flush()
-    uvicorn.Server(config).run(sockets=[listener])
+    line.serve(config, listener)
     log.close()
     return 0
 

@@ -19,10 +19,12 @@ from workers.sandbox.clock import words_of
 from workers.sandbox.faults import Fault, FaultKind, Faults
 from workers.sandbox.graph import Graph, Refused
 from workers.sandbox.graph_errors import unknown_path
+from workers.sandbox.line import Line, LineFault
 from workers.sandbox.pace import Pace
 from workers.sandbox.people import Page, Person
 from workers.sandbox.script import Act, Kind
 from workers.sandbox.stage import Stage
+from workers.sandbox.weather import Weather
 from workers.sandbox.witness import judge
 from workers.sandbox.words import START, STOP
 from workers.sandbox.zones import zone
@@ -68,9 +70,41 @@ class FaultAsked(_Body):
     count: int = Field(1, ge=1, le=100_000)
     accepted: bool = True
     echo: bool = True
+    code: int | None = None
+    subcode: int | None = None
+    status: int = Field(400, ge=200, le=599)
+    retry_after: int | None = Field(None, ge=0, le=86_400)
+    seconds: float = Field(12.0, gt=0, le=120)
 
 
-def create_app(stage: Stage, *, version: str, rate: int, scripted: bool, latency: int = 0) -> FastAPI:
+class LineAsked(_Body):
+    """The line breaks: ``refuse`` for some real seconds, ``slam`` or ``swallow`` the next ``count`` connections."""
+
+    kind: LineFault
+    count: int = Field(1, ge=1, le=1000)
+    seconds: float = Field(1.0, gt=0, le=120)
+
+
+class WeatherAsked(_Body):
+    """How webhooks travel from now on."""
+
+    repeated: float = Field(0.0, ge=0, le=1)
+    copies: int = Field(5, ge=1, le=20)
+    late: float = Field(0.0, ge=0, le=1)
+    latest: float = Field(0.0, ge=0, le=600)
+    lost: float = Field(0.0, ge=0, le=1)
+
+
+class TokenAsked(_Body):
+    """A page's token is revoked, or works again."""
+
+    page_id: str
+    revoked: bool
+
+
+def create_app(
+    stage: Stage, *, version: str, rate: int, scripted: bool, latency: int = 0, line: Line | None = None
+) -> FastAPI:
     """The application. ``scripted``: the people follow the demo's script; else tests make them up and make them act.
 
     ``latency``: real milliseconds that a message is on its way before it arrives.
@@ -94,6 +128,8 @@ def create_app(stage: Stage, *, version: str, rate: int, scripted: bool, latency
             _page(stage, asked.page_id)
         faults.ask(Fault(**asked.model_dump()))
         return Response(status_code=204)
+
+    _add_trouble(app, stage, line or Line())
 
     graph = Graph(stage, Pace(rate), faults, version)
     _add_graph(app, graph, latency)
@@ -158,6 +194,33 @@ def _add_stage(app: FastAPI, stage: Stage, scripted: bool) -> None:
     @app.get("/sandbox/verdict")
     async def verdict() -> dict[str, Any]:
         return (await asyncio.to_thread(judge, stage.log.path)).as_json()
+
+
+def _add_trouble(app: FastAPI, stage: Stage, line: Line) -> None:
+    """What a test may let go wrong around the platform."""
+    line.record = lambda record: stage.record({**record, "real": stage.clock.read().real})
+
+    @app.post("/sandbox/line", status_code=204)
+    async def ask_line(asked: LineAsked) -> Response:
+        if asked.kind == "refuse":
+            stage.spawn(line.refuse(asked.seconds))
+        elif asked.kind == "slam":
+            line.slams = asked.count
+        else:
+            line.swallows = asked.count
+        return Response(status_code=204)
+
+    @app.put("/sandbox/weather", status_code=204)
+    async def ask_weather(asked: WeatherAsked) -> Response:
+        stage.weather = Weather(**asked.model_dump())
+        return Response(status_code=204)
+
+    @app.post("/sandbox/token", status_code=204)
+    async def ask_token(asked: TokenAsked) -> Response:
+        page = _page(stage, asked.page_id)
+        stage.record({"kind": "token", "page_id": page.id, "revoked": asked.revoked, "real": stage.clock.read().real})
+        await stage.log.safe()
+        return Response(status_code=204)
 
 
 def _add_hands(app: FastAPI, stage: Stage) -> None:

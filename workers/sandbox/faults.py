@@ -8,9 +8,7 @@ from asyncio import Transport
 from dataclasses import dataclass
 from typing import Literal
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-FaultKind = Literal["hang", "reset", "http500_after_accept", "none"]
+FaultKind = Literal["hang", "reset", "http500_after_accept", "error", "drip", "none"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,6 +21,13 @@ class Fault:
     #: Whether the platform took the message before things broke; then its echo comes, unless ``echo`` is false.
     accepted: bool = True
     echo: bool = True
+    #: Of an ``error``: its code (None: an answer without one) and subcode, the HTTP status, and the seconds to wait.
+    code: int | None = None
+    subcode: int | None = None
+    status: int = 400
+    retry_after: int | None = None
+    #: Of a ``drip``: real seconds until the whole answer is out.
+    seconds: float = 12.0
 
 
 class Faults:
@@ -47,15 +52,6 @@ class Faults:
                     self._waiting.remove(fault)
                 return fault
         return None
-
-
-class BreakableProtocol(HttpToolsProtocol):
-    """HTTP over a connection that a handler can reset: ``request.state.transport`` is its transport."""
-
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as the base class does
-        """Give every request of this connection its transport."""
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
 
 
 def reset(transport: Transport) -> None:

@@ -10,11 +10,11 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from workers.sandbox import events, graph_errors
 from workers.sandbox.faults import Fault, Faults, reset
@@ -112,18 +112,31 @@ class Graph:
         self, fault: Fault, request: Request, number: int, page: Page, psid: str, message: dict[str, Any]
     ) -> Response:
         failing = fault.kind == "http500_after_accept"
-        if fault.accepted or failing:
-            self._take(number, page, psid, message, status=500 if failing else 0, echo=fault.echo)
+        status = {"http500_after_accept": 500, "error": fault.status, "drip": 200}.get(fault.kind, 0)
+        message_id = None
+        if fault.accepted or failing or fault.kind == "drip":
+            message_id, _echoed = self._take(number, page, psid, message, status=status, echo=fault.echo)
         else:
-            self._answer(number, 0)
+            self._answer(number, status, **({"code": fault.code} if fault.code is not None else {}))
         await self._stage.log.safe()
         if failing:
             return self.refusal(graph_errors.FAILED_AFTER_ACCEPTING)
+        if fault.kind == "error":
+            return self._error(fault)
+        if fault.kind == "drip":
+            return StreamingResponse(_drip(psid, message_id, fault.seconds), media_type="application/json")
         if fault.kind == "hang":
             await _wait_for_end(request, _HANG)
         reset(request.state.transport)
         await _wait_for_end(request, 1.0)
         return Response()
+
+    def _error(self, fault: Fault) -> Response:
+        headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+        if fault.code is None:
+            return Response(b"Too much of it.", fault.status, headers)
+        error = GraphError(code=fault.code, subcode=fault.subcode, message=f"(#{fault.code}) Something went wrong")
+        return self._json(error.body("A" + secrets.token_urlsafe(16)), fault.status, headers)
 
     def _answer(self, number: int, status: int, **what: Any) -> None:
         """Log an answer; status 0 is none at all."""
@@ -252,6 +265,14 @@ def _token(request: Request, body: object) -> str | None:
     if given is None and isinstance(body, dict) and isinstance(body.get("access_token"), str):
         given = body["access_token"]
     return given or None
+
+
+async def _drip(psid: str, message_id: str | None, seconds: float) -> AsyncIterator[bytes]:
+    """An answer, byte by byte."""
+    body = json.dumps({"recipient_id": psid, "message_id": message_id}).encode()
+    for at in range(len(body)):
+        yield body[at : at + 1]
+        await asyncio.sleep(seconds / len(body))
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

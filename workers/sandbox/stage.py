@@ -12,7 +12,8 @@ from workers.sandbox.clock import Clock
 from workers.sandbox.log import Log, Record
 from workers.sandbox.people import Page
 from workers.sandbox.script import Act, write_script
-from workers.sandbox.webhooks import Webhooks
+from workers.sandbox.weather import Weather, journey
+from workers.sandbox.webhooks import OnAnswer, Webhooks
 from workers.sandbox.world import World
 
 #: One webhook in so many is delivered a second time, a little later.
@@ -33,6 +34,7 @@ class Stage:
         self._told = 0
         self.acts_total = 0
         self.evidence_delivered = 0
+        self.weather = Weather()
 
     def record(self, record: Record) -> None:
         """Something happened: the log first, then the state."""
@@ -102,14 +104,22 @@ class Stage:
         """What comes of an accepted message: its echo, then its delivery, then perhaps that it was read."""
         chance = hashlib.sha256(message_id.encode()).digest()
         await self.log.safe()
-        await self._evidence(psid, events.echo(page, psid, self.clock.read().at, message_id, content))
+        echo = events.echo(page, psid, self.clock.read().at, message_id, content)
+        travel = self._evidence("echo", psid, message_id, echo, may_vanish=True)
+        if self.weather == Weather():
+            await travel
+        else:
+            # Deliveries and reads may overtake it.
+            self.spawn(travel)
         echoed.set()
         await asyncio.sleep(0.05 + chance[0] / 500)
-        await self._evidence(psid, events.delivery(page, psid, self.clock.read().at, message_id))
+        await self._evidence(
+            "delivery", psid, message_id, events.delivery(page, psid, self.clock.read().at, message_id)
+        )
         if chance[1] % 10 < 6:
             seen = self.clock.read().at + 60 * (1 + chance[2] / 3)
             await asyncio.sleep(self.clock.real_seconds_until(seen))
-            await self._evidence(psid, events.read(page, psid, self.clock.read().at))
+            await self._evidence("read", psid, message_id, events.read(page, psid, self.clock.read().at))
 
     async def stop(self) -> None:
         """End everything that is under way."""
@@ -133,18 +143,31 @@ class Stage:
             kind = "acknowledged" if status == 200 else "not_acknowledged"
             self.record({"kind": kind, "id": event_id, "status": status, "real": real, "try": tried})
 
+        route = journey(self.weather, f"{self._seed}:{event_id}", may_vanish=False)
+        await asyncio.sleep(route.pauses[0])
         delivered = await self.webhooks.deliver(psid, body, answered)
         if not delivered:
             self.record({"kind": "given_up", "id": event_id, "real": self.clock.read().real})
         self._told += 1
         if self._told % _REPEAT_ONE_IN == 0:
-            self.spawn(self._repeat(psid, body, answered))
+            self.spawn(self._repeat(0.2 + self._told % 7 / 3, psid, body, answered))
+        for pause in route.pauses[1:]:
+            self.spawn(self._repeat(pause - route.pauses[0], psid, body, answered))
         return delivered
 
-    async def _repeat(self, psid: str, body: bytes, answered: Any) -> None:
-        await asyncio.sleep(0.2 + self._told % 7 / 3)
+    async def _repeat(self, pause: float, psid: str, body: bytes, answered: OnAnswer | None = None) -> None:
+        await asyncio.sleep(pause)
         await self.webhooks.deliver(psid, body, answered)
 
-    async def _evidence(self, psid: str, body: bytes) -> None:
-        if await self.webhooks.deliver(psid, body):
-            self.evidence_delivered += 1
+    async def _evidence(self, what: str, psid: str, message_id: str, body: bytes, *, may_vanish: bool = False) -> None:
+        route = journey(self.weather, f"{self._seed}:{what}:{message_id}", may_vanish=may_vanish)
+        delivered = False
+        if route.pauses:
+            await asyncio.sleep(route.pauses[0])
+            delivered = await self.webhooks.deliver(psid, body)
+            for pause in route.pauses[1:]:
+                self.spawn(self._repeat(pause - route.pauses[0], psid, body))
+        self.evidence_delivered += delivered
+        self.record(
+            {"kind": "told", "what": what, "mid": message_id, "known": delivered, "real": self.clock.read().real}
+        )

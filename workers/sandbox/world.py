@@ -49,6 +49,8 @@ class World:
     people: dict[str, Person] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     templates: list[Template] = field(default_factory=list)
+    #: Pages whose token was revoked.
+    revoked: set[str] = field(default_factory=set)
     #: When the script began on the platform's clock; None before ``play``.
     playing_since: float | None = None
     #: Ids of acts that have happened.
@@ -62,8 +64,9 @@ class World:
     refused: int = 0
 
     def page_of_token(self, token: str | None) -> Page | None:
-        """The page a token belongs to."""
-        return next((page for page in self.pages.values() if token and page.access_token == token), None)
+        """The page a token belongs to; none when it was revoked."""
+        found = next((page for page in self.pages.values() if token and page.access_token == token), None)
+        return None if found is None or found.id in self.revoked else found
 
     def standing(self, psid: str) -> Standing:
         """How a person stands to their page, made on first use."""
@@ -99,6 +102,9 @@ class World:
                 self.templates.append(
                     Template(*(record[name] for name in ("id", "page_id", "name", "language", "category")))
                 )
+            case "token":
+                change = self.revoked.add if record["revoked"] else self.revoked.discard
+                change(record["page_id"])
             case "request":
                 self.requests = max(self.requests, record["n"])
             case "answer":
