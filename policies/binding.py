@@ -132,7 +132,7 @@ def _paces(
             max((gap.between for gap in gaps if gap.applies_to == applies_to), default=0),
             tuple(dict.fromkeys((cap.limit, cap.period) for cap in caps if cap.applies_to == applies_to)),
         )
-        for applies_to in dict.fromkeys(each.applies_to for each in (*caps, *gaps))
+        for applies_to in dict.fromkeys([*(cap.applies_to for cap in caps), *(gap.applies_to for gap in gaps)])
     )
 
 

@@ -17,6 +17,7 @@ from policies.decision import Decision
 from policies.facts import Facts
 from policies.intervals import NEVER, Intervals, usable
 from policies.policy import Policy
+from policies.quick import decide_plain
 from policies.rules import handover, kill_switch, messaging_window, schedule, suppression, unknown_zone
 from policies.rules.holds import HOLDS
 from policies.rules.rule import Hold
@@ -36,7 +37,8 @@ def decide(policy: Policy, facts: Facts, now: int, *, min_remaining: int = 0) ->
     ``deny`` with the reason ``rule_error``.
     """
     try:
-        return judge(case_of(policy, facts, now, min_remaining))
+        plain = decide_plain(policy, facts, now, min_remaining)
+        return plain if plain is not None else judge(case_of(policy, facts, now, min_remaining))
     except Exception:  # whatever a rule raises, nothing may be sent on its account: fail closed
         return Decision(verdict="deny", because=(broken_rule(policy, facts, now, min_remaining),), reason="rule_error")
 
@@ -65,6 +67,11 @@ def judge(case: Case) -> Decision:
     if case.binding.uncertain and unknown_zone.impossible(case):
         return Decision(verdict="deny", because=(unknown_zone.NAME,), reason=unknown_zone.NAME)
     times = usable(_times(case), case.remaining)
+    if not times and handover.bounded(case):
+        # It times out too late, but the person may hand the conversation back before.
+        times = usable(_times(case, without=handover.NAME), case.remaining)
+        if times:
+            return _held(case, times)
     if not times:
         because = to_blame(case)
         return Decision(verdict="deny", because=because, reason=reason_of_deny(case, because))
@@ -73,7 +80,7 @@ def judge(case: Case) -> Decision:
         or facts.page_stopped
         or facts.campaign_paused
         or facts.held
-        or facts.handover
+        or (facts.handover and handover.hold(case))
         or case.binding.held
     ):
         return _held(case, times)
@@ -85,6 +92,7 @@ def judge(case: Case) -> Decision:
     return Decision(
         verdict="defer", at=start, ground=ground, closes_at=end, deadline=times[-1][1],
         because=because, reason=reason_of(case, because),
+        wakes_on=handover.WAKES_ON if handover.NAME in because else None,
     )  # fmt: skip
 
 
@@ -109,12 +117,13 @@ def broken_rule(policy: Policy, facts: Facts, now: int, min_remaining: int) -> s
     return unknown_zone.NAME
 
 
-def _times(case: Case) -> Intervals:
+def _times(case: Case, *, without: str = "") -> Intervals:
     times = messaging_window.grounded(case)
     for hold in HOLDS:
         if not times:
             break
-        times = hold.narrow(case, times)
+        if hold.name != without:
+            times = hold.narrow(case, times)
     return times
 
 
@@ -122,6 +131,8 @@ def _held(case: Case, times: Intervals) -> Decision:
     # Something would be left without the hold, so the message waits; nobody knows until when.
     holds = {name: found for name, hold in _OPEN_ENDED if (found := hold(case)) is not None}
     because = closed_now(case, also=tuple(holds))
+    if handover.NAME in because and (awaited := handover.bounded(case)):
+        holds.setdefault(handover.NAME, awaited)
     first = because[0]
     return Decision(
         verdict="defer",

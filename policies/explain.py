@@ -8,6 +8,7 @@ from policies.engine import broken_rule, decide
 from policies.facts import Facts
 from policies.policy import Policy
 from policies.rules import (
+    consent,
     frequency_cap,
     handover,
     kill_switch,
@@ -22,10 +23,11 @@ from policies.rules import (
 #: By precedence.
 _ASKED = (
     suppression.findings,
+    consent.RULE.findings,
     kill_switch.findings,
     messaging_window.RULE.findings,
     schedule.RULE.findings,
-    handover.findings,
+    handover.RULE.findings,
     minimum_gap.RULE.findings,
     frequency_cap.RULE.findings,
     quiet_hours.RULE.findings,

@@ -16,3 +16,6 @@ class Ground:
     name: str
     #: The times from ``case.now`` on, up to 30 days from then, at which the ground holds.
     times: Callable[[Case], Intervals]
+    #: What there is to say about it; None where the case has nothing to do with it.
+    words: Callable[[Case], str | None]
+    citation: Callable[[Case], str]

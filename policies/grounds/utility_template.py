@@ -12,4 +12,16 @@ def _times(case: Case) -> Intervals:
     return case.whole if approved else NEVER
 
 
-GROUND = Ground("utility_template", _times)
+def _words(case: Case) -> str | None:
+    if case.facts.category not in case.policy.utility_categories:
+        return None
+    if case.facts.template_approved:
+        return "the approved utility template may go at any time"
+    return "the message has no approved utility template"
+
+
+def _citation(case: Case) -> str:
+    return case.policy.utility_citation
+
+
+GROUND = Ground("utility_template", _times, _words, _citation)

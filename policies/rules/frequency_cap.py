@@ -13,7 +13,7 @@ from policies.decision import Finding
 from policies.facts import Send
 from policies.intervals import NEVER, Interval, Intervals, intersect, subtract, union
 from policies.local_time import CHUNK, DAY, Pieces, local_day, monday_of, pieces
-from policies.rules.rule import Rule, finding, standing
+from policies.rules.rule import Rule, clause_of, finding, standing
 from policies.terms import Cap, binds, duration
 
 NAME = "frequency_cap"
@@ -100,7 +100,8 @@ def _findings(case: Case) -> list[Finding]:
             finding(
                 case, NAME, subtract(case.whole, closed), reason=NAME,
                 words=f"{cap.id}: at most {cap.limit} in a {per}; {len(counted)} counted{span}{last}",
-                citation=cap.source.citation if cap.source else None,
+                citation=cap.source.citation if cap.source else None, clause=clause_of(NAME, cap),
+                binds=cap.source.basis if cap.source else "house",
                 id=cap.id, limit=cap.limit, period=cap.calendar or cap.period, counted=len(counted), sends=counted,
                 jurisdiction=cap.source.jurisdiction if cap.source else None,
             )

@@ -35,4 +35,4 @@ def findings(case: Case) -> list[Finding]:
     held = hold(case)
     if held is None:
         return [standing(NAME, reason=None, words="no switch holds the message")]
-    return [standing(NAME, reason=held.reason, words=_WORDS[held.reason], wakes_on=held.wakes_on)]
+    return [standing(NAME, reason=held.reason, words=_WORDS[held.reason], binds="house", wakes_on=held.wakes_on)]

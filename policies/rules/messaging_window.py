@@ -5,9 +5,8 @@ from __future__ import annotations
 from policies.case import Case
 from policies.decision import Finding
 from policies.grounds import GROUNDS, standard_window
-from policies.intervals import NEVER, Intervals, intersect, union
+from policies.intervals import NEVER, Intervals, intersect, union, usable
 from policies.rules.rule import Rule, finding
-from policies.terms import duration
 
 NAME = "messaging_window"
 
@@ -45,24 +44,23 @@ def _reason(case: Case) -> str:  # noqa: ARG001 - a rule's reason is asked of th
 
 def _findings(case: Case) -> list[Finding]:
     facts, policy = case.facts, case.policy
-    closes = standard_window.closes_at(case)
-    early = f" ({duration(policy.margin)} early, as the policy asks)" if policy.margin else ""
-    if closes is None:
-        words = "the person has never written, so no messaging window is open"
-    else:
-        words = f"the messaging window {'closes' if closes > case.now else 'closed'} at {case.shown(closes)}{early}"
-    citation = policy.window_citation
-    if facts.category in policy.utility_categories:
-        if facts.template_approved:
-            words += "; the approved utility template may go at any time"
-            citation = policy.utility_citation
-        else:
-            words += "; the message has no approved utility template"
+    times = grounded(case)
+    # The text that decides: of the ground that serves now, else of the one that serves next, else the window's.
+    later = usable(times, case.remaining)
+    serves = ground_at(case, case.now) or (ground_at(case, later[0][0]) if later else None)
+    cited = next((ground for ground in GROUNDS if ground.name == serves), standard_window.GROUND)
+    said = (ground.words(case) for ground in GROUNDS)
     return [
         finding(
-            case, NAME, grounded(case), reason="window_closed", words=words, citation=citation,
-            last_inbound=facts.last_inbound, closes_at=closes, window=policy.window, margin=policy.margin,
-            template_approved=facts.template_approved, ground=ground_at(case, case.now),
+            case, NAME, times, reason="window_closed", words="; ".join(words for words in said if words),
+            clause=f"platform.{cited.name}", binds="platform", citation=cited.citation(case),
+            last_inbound=facts.last_inbound, closes_at=standard_window.closes_at(case), window=policy.window,
+            margin=policy.margin, template_approved=facts.template_approved, ground=ground_at(case, case.now),
+            tokens=[
+                {"kind": token.kind, "topic": token.topic, "expires_at": token.expires_at,
+                 "last_used_at": token.last_used_at}
+                for token in facts.tokens
+            ],
         )
     ]  # fmt: skip
 

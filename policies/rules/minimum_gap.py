@@ -5,7 +5,7 @@ from __future__ import annotations
 from policies.case import Case
 from policies.decision import Finding
 from policies.intervals import Intervals, subtract, union
-from policies.rules.rule import Rule, finding, standing
+from policies.rules.rule import Rule, clause_of, finding, standing
 from policies.terms import Gap, binds, duration
 
 NAME = "minimum_gap"
@@ -36,6 +36,7 @@ def _findings(case: Case) -> list[Finding]:
         found.append(
             finding(
                 case, NAME, subtract(case.whole, _closed(case, gap)), reason=NAME, words=words,
+                clause=clause_of(NAME, gap), binds="house",
                 id=gap.id, between=gap.between, last_send=last,
             )
         )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from policies.case import Case
 from policies.decision import Finding
 from policies.intervals import Intervals, covers, usable
-from policies.terms import duration
+from policies.terms import Cap, Gap, Hours, duration
 
 
 class Hold(NamedTuple):
@@ -30,6 +30,12 @@ class Rule:
     reason: Callable[[Case], str]
     #: What it has to say on the case, permitting or not: at least one finding.
     findings: Callable[[Case], list[Finding]]
+
+
+def clause_of(key: str, entry: Hours | Cap | Gap) -> str:
+    """The name of an entry's text: "permitted_hours.house" in a policy, "KR.kr-night" in a jurisdiction's pack."""
+    source = None if isinstance(entry, Gap) else entry.source
+    return f"{source.jurisdiction}.{entry.id}" if source else f"{key}.{entry.id}"
 
 
 def finding(

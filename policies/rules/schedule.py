@@ -40,6 +40,7 @@ def _findings(case: Case) -> list[Finding]:
     return [
         finding(
             case, NAME, narrow(case, case.whole), reason=_reason(case), words=", ".join(parts) or "any time",
+            binds="message" if parts else None,
             not_before=facts.not_before, expires_at=facts.expires_at,
         )
     ]  # fmt: skip
