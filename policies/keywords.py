@@ -1,61 +1,124 @@
 """Words that opt out, opt in or ask for help: a message counts when the whole of it is one of them.
 
-Case, accents, punctuation, emoji and spacing do not matter. A word inside a sentence is left to people.
+Case, accents, punctuation, emoji and spacing do not matter. A word inside a sentence decides nothing: "please stop by"
+is no STOP. It may suggest to a person that somebody should look.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from datetime import date
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
-from typing import Literal
 
-from policies.toml_source import Table, read_toml
+from policies.folding import forms, is_unspaced, normalise
+from policies.keyword_packs import Meaning, keyword_packs
 
-Meaning = Literal["opt_out", "opt_in", "help"]
+__all__ = ["Meaning", "Suggestion", "match_keyword", "normalise", "suggest"]
 
-_MEANINGS: tuple[Meaning, ...] = ("opt_out", "opt_in", "help")
+#: Nobody types more into Messenger; what is longer is not looked at.
+_LONGEST = 20_000
 
-#: No keyword is longer; longer messages need no look.
-_LONGEST = 100
+
+@dataclass(slots=True, frozen=True)
+class Suggestion:
+    """What somebody may have meant, for a person to judge: nothing is done about it."""
+
+    meaning: Meaning
+    #: The keyword or phrase that was found, as its pack writes it.
+    word: str
+    #: The pack, by its language code; of several, the first by name.
+    language: str
+
+
+@dataclass(slots=True)
+class _Lexicon:
+    #: Folded message → what it means.
+    whole: dict[str, Meaning] = field(default_factory=dict)
+    #: Folded message → what somebody may have meant by it.
+    perhaps: dict[str, Suggestion] = field(default_factory=dict)
+    #: Folded words that stand between spaces → what they suggest.
+    spaced: dict[str, Suggestion] = field(default_factory=dict)
+    #: The same for scripts without spaces, to be found anywhere.
+    unspaced: dict[str, Suggestion] = field(default_factory=dict)
+    #: The most words that an entry of ``spaced`` has.
+    most_words: int = 0
 
 
 def match_keyword(text: str) -> Meaning | None:
-    """What the message means as a keyword of any language we know, or None."""
-    return _keywords().get(normalise(text)) if len(text) <= _LONGEST else None
+    """What the message means as a keyword of any language we know, or None.
+
+    A keyword said several times over ("STOP STOP") is still nothing but the keyword.
+    """
+    if len(text) > _LONGEST:
+        return None
+    whole = _lexicon().whole
+    found = {whole.get(_once(form)) for form in forms(text)}
+    return _strongest(meaning for meaning in found if meaning is not None)
 
 
-def normalise(text: str) -> str:
-    """The text as keywords are compared: NFKC, casefolded, without accents, punctuation, emoji and doubled spaces."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    letters = (
-        letter
-        for letter in unicodedata.normalize("NFD", folded)
-        if letter.isspace() or unicodedata.category(letter)[0] in "LN"
-    )
-    return " ".join("".join(letters).split())
+def suggest(text: str) -> Suggestion | None:
+    """What a message that is no keyword seems to ask for, by a phrase inside it; only for a person to look at.
+
+    An opt-out comes before anything else, then the longest phrase counts. None for a message that is a keyword as a
+    whole (it has been acted upon) and for one that says nothing we know.
+    """
+    if len(text) > _LONGEST or match_keyword(text) is not None:
+        return None
+    lexicon = _lexicon()
+    found = {each for form in forms(text) for each in _inside(form, lexicon)}
+    found |= {lexicon.perhaps[form] for form in forms(text) if form in lexicon.perhaps}
+    if not found:
+        return None
+    return min(found, key=lambda each: (_rank(each.meaning), -len(normalise(each.word)), each.language, each.word))
+
+
+def _inside(folded: str, lexicon: _Lexicon) -> Iterator[Suggestion]:
+    words = folded.split()
+    for start in range(len(words)):
+        for end in range(start + 1, min(start + lexicon.most_words, len(words)) + 1):
+            if suggestion := lexicon.spaced.get(" ".join(words[start:end])):
+                yield suggestion
+    if is_unspaced(folded):
+        yield from (suggestion for phrase, suggestion in lexicon.unspaced.items() if phrase in folded)
+
+
+def _once(folded: str) -> str:
+    words = folded.split()
+    # A single letter is no cry: "T T" are tears.
+    return words[0] if len(set(words)) == 1 and len(words[0]) > 1 else folded
+
+
+def _strongest(meanings: Iterable[Meaning]) -> Meaning | None:
+    return min(meanings, key=_rank, default=None)
+
+
+def _rank(meaning: Meaning) -> int:
+    # Where languages disagree about a word, an opt-out too many is better than one too few; and asking for help
+    # changes nothing, where opting in would.
+    return ("opt_out", "help", "opt_in").index(meaning)
 
 
 @cache
-def _keywords() -> dict[str, Meaning]:
-    folder = resources.files("policies").joinpath("packs", "keywords")
-    found: dict[str, Meaning] = {}
-    for file in sorted(folder.iterdir(), key=lambda each: each.name):
-        for word, meaning in _read(read_toml(file.read_text(encoding="utf-8"), where=f"packs/keywords/{file.name}")):
-            # The same word in two languages must mean the same; an opt-out wins, to be safe.
-            if found.get(word) != "opt_out":
-                found[word] = meaning
-    return found
+def _lexicon() -> _Lexicon:
+    lexicon = _Lexicon()
+    for pack in keyword_packs():
+        for each in pack.lists:
+            for word in each.words:
+                for form in forms(word):
+                    if each.decides:
+                        before = lexicon.whole.get(form, each.meaning)
+                        lexicon.whole[form] = min(before, each.meaning, key=_rank)
+                    if each.suggests:
+                        _add(lexicon, form, Suggestion(each.meaning, word, pack.language))
+        for ordinary in pack.ordinary:
+            if ordinary.may_mean is not None:
+                suggestion = Suggestion(ordinary.may_mean, ordinary.word, pack.language)
+                lexicon.perhaps |= dict.fromkeys(forms(ordinary.word), suggestion)
+    return lexicon
 
 
-def _read(document: Table) -> list[tuple[str, Meaning]]:
-    document.text("language")
-    document.texts("sources")
-    document.choice("confidence", ("high", "medium", "low"))
-    if not isinstance(document.raw("reviewed_on"), date):
-        raise document.error("reviewed_on", "must be a date, such as 2026-11-21")
-    document.text("note", "")
-    words = [(normalise(word), meaning) for meaning in _MEANINGS for word in document.texts(meaning, ())]
-    document.done()
-    return words
+def _add(lexicon: _Lexicon, form: str, suggestion: Suggestion) -> None:
+    shelf = lexicon.unspaced if is_unspaced(form) else lexicon.spaced
+    before = shelf.get(form, suggestion)
+    shelf[form] = min(before, suggestion, key=lambda each: (_rank(each.meaning), each.language))
+    lexicon.most_words = max(lexicon.most_words, form.count(" ") + 1)

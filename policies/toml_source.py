@@ -171,6 +171,9 @@ def _find_lines(text: str) -> dict[Path, int]:
         if depth == 0 and (header := _HEADER.match(plain)):
             table = _resolve(_split(whole.strip().strip("[]").split("]")[0]), counts, array=header[1] == "[[")
             lines.setdefault(table, number)
+            if header[1] == "[[":
+                # The list itself begins where its first table does.
+                lines.setdefault(table[:-1], number)
             continue
         if depth == 0 and (key := _KEY.match(whole)):
             path = table

@@ -1,0 +1,71 @@
+"""A phrase inside a sentence decides nothing: it suggests to a person, with the word that was found."""
+
+from __future__ import annotations
+
+import pytest
+
+from policies.keyword_packs import keyword_packs
+from policies.keywords import Suggestion, match_keyword, suggest
+
+
+@pytest.mark.parametrize(
+    ("text", "suggestion"),
+    [
+        ("please stop messaging me", Suggestion("opt_out", "stop messaging", "en")),
+        ("no quiero más mensajes, BAJA por favor", Suggestion("opt_out", "no quiero más mensajes", "es")),
+        ("BAJA por favor", Suggestion("opt_out", "BAJA", "es")),
+        ("Please don’t text me again!!", Suggestion("opt_out", "don't text me", "en")),
+        ("dont message me", Suggestion("opt_out", "don't message me", "en")),
+        ("I want to UNSUBSCRIBE", Suggestion("opt_out", "UNSUBSCRIBE", "en")),
+        ("Bitte keine Werbung mehr!", Suggestion("opt_out", "keine Werbung mehr", "de")),
+        ("arrêtez de m'écrire svp", Suggestion("opt_out", "arrêtez de m'écrire", "fr")),
+        ("não quero mais mensagens de vocês", Suggestion("opt_out", "não quero mais mensagens", "pt")),
+        ("artık mesaj istemiyorum", Suggestion("opt_out", "mesaj istemiyorum", "tr")),
+        ("请不要再发了", Suggestion("opt_out", "不要再发", "zh")),
+        ("我要退订", Suggestion("opt_out", "退订", "zh")),
+        ("もう送らないでください", Suggestion("opt_out", "送らないで", "ja")),
+        ("제발 보내지 마세요", Suggestion("opt_out", "보내지 마세요", "ko")),
+        ("กรุณาหยุดส่งข้อความ", Suggestion("opt_out", "หยุดส่ง", "th")),
+        ("कृपया मैसेज मत भेजो", Suggestion("opt_out", "मैसेज मत भेजो", "hi")),
+        ("пожалуйста, больше не пишите", Suggestion("opt_out", "больше не пишите", "ru")),
+        ("תפסיקו לשלוח לי", Suggestion("opt_out", "תפסיקו לשלוח", "he")),
+        ("من فضلك لا تَرسلوا شيئا", Suggestion("opt_out", "لا ترسلوا", "ar")),
+        # The word that may be about an appointment: no opt-out, but somebody should ask.
+        ("الغاء", Suggestion("opt_out", "الغاء", "ar")),
+        ("can you help me", Suggestion("help", "can you help", "en")),
+    ],
+)
+def test_a_phrase_inside_a_sentence_suggests(text: str, suggestion: Suggestion) -> None:
+    assert match_keyword(text) is None
+    assert suggest(text) == suggestion
+
+
+def test_an_opt_out_comes_before_what_else_is_said() -> None:
+    assert suggest("please help, I want to unsubscribe") == Suggestion("opt_out", "UNSUBSCRIBE", "en")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "👍", "hello", "Where is the bus stop?", "Bus stop 4, Main St", "Stop 4", "one-stop shop", "nonstop texting",
+        "I quit smoking", "in the end it fits", "the game will not quit", "cancel my appointment", "الغاء الموعد",
+        "quero sair daqui", "não dá para parar", "removed", "unsubscribed", "size T please", "yes", "start tomorrow",
+        "x" * 30_000,
+    ],
+)  # fmt: skip
+def test_ordinary_talk_suggests_nothing(text: str) -> None:
+    assert suggest(text) is None
+
+
+@pytest.mark.parametrize("text", ["STOP", "退订", "help"])
+def test_what_was_acted_upon_is_not_suggested_again(text: str) -> None:
+    assert suggest(text) is None
+
+
+def test_every_phrase_is_found_inside_a_sentence_and_decides_nothing() -> None:
+    for pack in keyword_packs():
+        for each in pack.lists:
+            for phrase in each.words if not each.decides else ():
+                assert match_keyword(phrase) is None, phrase
+                found = suggest(f"xx {phrase} xx")
+                assert found is not None and found.meaning == each.meaning, phrase
