@@ -61,7 +61,8 @@ def test_words_that_ask_for_help(text: str) -> None:
     [
         "", "  ", "🛑", "👍", "\u200b", "please stop", "stop by tomorrow", "nonstop", "STOP" * 1000,
         # An appointment or an order, not a subscription.
-        "cancel my order", "Cancel my appointment please", "الغاء", "إلغاء", "الغاء الموعد", "إلغاء موعدي", "annuler ma commande",
+        "cancel my order", "Cancel my appointment please", "الغاء", "إلغاء", "الغاء الموعد", "إلغاء موعدي",
+        "annuler ma commande",
         # Ordinary sentences.
         "quero sair daqui", "vou sair agora", "não dá para parar", "pode parar na esquina?", "para sair de casa",
         # Addresses and transit.
@@ -116,5 +117,6 @@ def test_a_long_message_is_judged_in_a_moment() -> None:
 def test_any_text_can_be_folded_and_folding_again_changes_nothing(text: str) -> None:
     match_keyword(text)
     for form in forms(text):
-        assert form == form.strip() and "  " not in form
+        assert form == form.strip()
+        assert "  " not in form
         assert normalise(form) == form

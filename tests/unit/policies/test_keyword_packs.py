@@ -13,8 +13,8 @@ from policies.keywords import match_keyword
 from policies.toml_source import PolicyError
 
 LANGUAGES = {
-    "ar", "da", "de", "en", "es", "fr", "he", "hi", "id", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "th", "tr", "uk",
-    "vi", "zh",
+    "ar", "da", "de", "en", "es", "fr", "he", "hi", "id", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "th", "tr",
+    "uk", "vi", "zh",
 }  # fmt: skip
 
 #: What people reply in these languages, by the research that the packs rest on (AWS, Braze, Telnyx, the FCC's rule, …).
@@ -151,7 +151,7 @@ def test_the_pack_of_this_test_can_be_read() -> None:
         ('source = "somebody"\n', "", "xx.toml:5: `opt_out`: `source` is missing"),
         ('"memory"', '"hearsay"', "xx.toml:8: `opt_out.checked`: `hearsay` is none of statute, carrier, vendor"),
         ('"low"', '"certain"', "xx.toml:9: `opt_out.confidence`: `certain` is none of high, medium, low"),
-        ('meaning = "opt_out"', 'meaning = "go"', "xx.toml:12: `suggest.meaning`: `go` is none of opt_out, opt_in, help"),
+        ('meaning = "opt_out"', 'meaning = "go"', "xx.toml:12: `suggest.meaning`: `go` is none of opt_out, opt_in"),
         ('confidence = "low"\n\n[[s', 'confidence = "low"\nalone = 1\n\n[[s', "`opt_out.alone`: must be true or false"),
         ('because = "It is not certain."', "", "xx.toml:18: `ordinary`: `because` is missing"),
         ('because = "It', 'may_mean = "x"\nbecause = "It', "xx.toml:20: `ordinary.may_mean`: `x` is none of"),
