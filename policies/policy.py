@@ -118,7 +118,7 @@ def _policy(document: Document) -> Policy:
     )
 
 
-def _extended(text: str, where: str, chain: tuple[str, ...]) -> Document:
+def _extended(text: str, where: str, chain: tuple[Path, ...]) -> Document:
     own = read_document(text, where=where)
     if own.extends is None:
         return own.completed(None)
@@ -127,7 +127,8 @@ def _extended(text: str, where: str, chain: tuple[str, ...]) -> Document:
     else:
         path = Path(where).parent / own.extends
         base_where = str(path)
-        if base_where in (*chain, where):
+        chain = (*chain, Path(where).resolve())
+        if path.resolve() in chain:
             raise own.error_at_extends(f"`{own.extends}` extends this file in turn")
         try:
             base_text = path.read_text(encoding="utf-8")
@@ -135,7 +136,7 @@ def _extended(text: str, where: str, chain: tuple[str, ...]) -> Document:
             raise own.error_at_extends(
                 f"`{own.extends}` is neither a built-in policy ({', '.join(BUILT_IN)}) nor a file beside this one"
             ) from error
-    return own.completed(_extended(base_text, base_where, (*chain, where)))
+    return own.completed(_extended(base_text, base_where, chain))
 
 
 def _built_in(name: str) -> str:
