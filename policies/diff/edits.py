@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from policies.law import binding_caps, binding_consent, binding_hours, jurisdictions_with_packs
 from policies.policy import Policy
-from policies.terms import WEEKDAYS, Cap, Gap, Hours, Row, clock_time, duration
+from policies.terms import Cap, Gap, Hours, duration
+from policies.wording import entry_words
 
 _Entry = TypeVar("_Entry", Hours, Cap, Gap)
 
@@ -49,11 +50,11 @@ def edits(old: Policy, new: Policy) -> tuple[Edit, ...]:
         before, after = (str(each.click_to_messenger).lower() for each in (old, new))
         add("messaging_window.click_to_messenger", before, after, click_to_messenger=new.click_to_messenger)
     for id_, hours in _differing(old.hours, new.hours):
-        add(f"permitted_hours.{id_}", *map(_words, hours), hours=_put(old.hours, id_, hours[1]))
+        add(f"permitted_hours.{id_}", *map(entry_words, hours), hours=_put(old.hours, id_, hours[1]))
     for id_, cap in _differing(old.caps, new.caps):
-        add(f"frequency_cap.{id_}", *map(_words, cap), caps=_put(old.caps, id_, cap[1]))
+        add(f"frequency_cap.{id_}", *map(entry_words, cap), caps=_put(old.caps, id_, cap[1]))
     for id_, gap in _differing(old.gaps, new.gaps):
-        add(f"minimum_gap.{id_}", *map(_words, gap), gaps=_put(old.gaps, id_, gap[1]))
+        add(f"minimum_gap.{id_}", *map(entry_words, gap), gaps=_put(old.gaps, id_, gap[1]))
     if old.unknown_zone != new.unknown_zone:
         before, after = (f"{each.unknown_zone.mode} {each.unknown_zone.zone}".strip() for each in (old, new))
         add("unknown_zone", before, after, unknown_zone=new.unknown_zone)
@@ -68,24 +69,6 @@ def edits(old: Policy, new: Policy) -> tuple[Edit, ...]:
         if each.name not in _ELSEWHERE and (value := getattr(new, each.name)) != getattr(old, each.name):
             add(f"policy.{each.name}", str(getattr(old, each.name)), str(value), **{each.name: value})
     return tuple(found)
-
-
-def hours_words(hours: Hours) -> str:
-    """An entry's hours, such as "08:00-21:00, sun closed (promotional)"."""
-    common = max(set(hours.rows), key=lambda row: (hours.rows.count(row), row is not None))
-    parts = [row_words(common)]
-    parts += [f"{day} {row_words(row)}" for day, row in zip(WEEKDAYS, hours.rows, strict=True) if row != common]
-    parts += [f"holiday {row_words(hours.holiday)}"] if hours.holiday is not None else []
-    parts += [f"before a holiday {row_words(hours.before_holiday)}"] if hours.before_holiday is not None else []
-    parts += [f"holidays {hours.holidays}"] if hours.holidays else []
-    return ", ".join(parts) + _applies(hours.applies_to)
-
-
-def row_words(row: Row | None) -> str:
-    """A day's hours, such as "08:00-12:00 14:00-20:00"."""
-    if row is None:
-        return "open"
-    return " ".join(f"{clock_time(start)}-{clock_time(end)}" for start, end in row) or "closed"
 
 
 def rows_that_differ(one: str, other: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -113,10 +96,9 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _differing(one: Sequence[_Entry], other: Sequence[_Entry]) -> list[tuple[str, tuple[_Entry | None, _Entry | None]]]:
-    old = {entry.id: entry for entry in one}
-    new = {entry.id: entry for entry in other}
-    pairs = ((id_, (old.get(id_), new.get(id_))) for id_ in sorted({*old, *new}))
-    return [(id_, pair) for id_, pair in pairs if pair[0] != pair[1]]
+    old: dict[str, _Entry] = {entry.id: entry for entry in one}
+    new: dict[str, _Entry] = {entry.id: entry for entry in other}
+    return [(id_, (old.get(id_), new.get(id_))) for id_ in sorted({*old, *new}) if old.get(id_) != new.get(id_)]
 
 
 def _put(entries: Sequence[_Entry], id_: str, entry: _Entry | None) -> tuple[_Entry, ...]:
@@ -124,17 +106,3 @@ def _put(entries: Sequence[_Entry], id_: str, entry: _Entry | None) -> tuple[_En
     if entry is not None:
         found.append(entry)
     return tuple(sorted(found, key=lambda each: each.id))
-
-
-def _words(entry: Hours | Cap | Gap | None) -> str | None:
-    if entry is None:
-        return None
-    if isinstance(entry, Hours):
-        return hours_words(entry)
-    if isinstance(entry, Cap):
-        return f"{entry.limit} per {entry.calendar or duration(entry.period)}" + _applies(entry.applies_to)
-    return duration(entry.between) + _applies(entry.applies_to)
-
-
-def _applies(applies_to: tuple[str, ...]) -> str:
-    return f" ({', '.join(applies_to)})" if applies_to else " (all categories)"
