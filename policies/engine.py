@@ -139,5 +139,5 @@ def _held(case: Case, times: Intervals) -> Decision:
         deadline=times[-1][1],
         because=because,
         reason=holds[first].reason if first in holds else reason_of(case, because),
-        wakes_on=next(iter(holds.values())).wakes_on,
+        wakes_on=next(holds[name].wakes_on for name in because if name in holds),
     )
