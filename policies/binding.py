@@ -59,6 +59,8 @@ class Binding:
     paces: tuple[tuple[tuple[str, ...], int, tuple[tuple[int, int], ...]], ...]
     #: A consent may lift some of the hours.
     lifted: bool
+    #: Some of the hours may close a whole day.
+    closing: bool
     #: Neither consent nor a hold of the place has a say: see ``policies.quick``.
     plain: bool
     _timelines: dict[int, Timeline] = field(default_factory=dict, repr=False)
@@ -118,6 +120,7 @@ def _bind(policy: Policy, facts: Facts) -> Binding:
         uncertain=uncertain,
         held=held,
         paces=_paces(rolling, gaps),
+        closing=any(() in each.rows or each.holiday == () or each.before_holiday is not None for each in bound_hours),
         lifted=any(each.lifted_by for each in bound_hours),
         plain=not held and not consents,
     )

@@ -96,6 +96,11 @@ def judge(case: Case) -> Decision:
     )  # fmt: skip
 
 
+def open_ended(case: Case) -> dict[str, Hold]:
+    """The open-ended holds that stand now, by precedence: rule name to hold."""
+    return {name: found for name, hold in _OPEN_ENDED if (found := hold(case)) is not None}
+
+
 def broken_rule(policy: Policy, facts: Facts, now: int, min_remaining: int) -> str:
     """The name of the rule that raises on this case, for the record."""
     try:
@@ -129,7 +134,7 @@ def _times(case: Case, *, without: str = "") -> Intervals:
 
 def _held(case: Case, times: Intervals) -> Decision:
     # Something would be left without the hold, so the message waits; nobody knows until when.
-    holds = {name: found for name, hold in _OPEN_ENDED if (found := hold(case)) is not None}
+    holds = open_ended(case)
     because = closed_now(case, also=tuple(holds))
     if handover.NAME in because and (awaited := handover.bounded(case)):
         holds.setdefault(handover.NAME, awaited)

@@ -220,6 +220,8 @@ def _reason(policy: Policy, facts: Facts, binding: Binding, now: int, remaining:
     """The code of the first of the blamed rules."""
     first = because[0]
     if first == "quiet_hours":
+        if not binding.closing:
+            return first
         # It may be a closed day; the rule knows.
         return quiet_hours.RULE.reason(Case(policy, facts, binding, now, remaining))
     if first == "schedule":

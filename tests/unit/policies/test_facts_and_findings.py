@@ -50,7 +50,7 @@ def test_a_decision_is_explained_rule_by_rule() -> None:
     decision, findings = explain(DEFAULT, facts, now)
     assert decision == decide(DEFAULT, facts, now)
     assert [finding.rule for finding in findings] == [
-        "suppression", "kill_switch", "messaging_window", "schedule", "handover", "minimum_gap",
+        "suppression", "consent", "kill_switch", "messaging_window", "schedule", "handover", "minimum_gap",
         "frequency_cap", "frequency_cap", "frequency_cap", "quiet_hours", "quiet_hours", "quiet_hours", "unknown_zone",
     ]  # fmt: skip
     by_id = {finding.numbers.get("id"): finding for finding in findings}
@@ -80,7 +80,7 @@ def test_findings_name_what_stands_in_the_way() -> None:
     _, findings = explain(DEFAULT, facts, now)
     reasons = {finding.rule: finding.reason for finding in findings}
     assert reasons == {
-        "suppression": "blocked", "kill_switch": "kill_switch", "messaging_window": "window_closed",
+        "suppression": "blocked", "consent": None, "kill_switch": "kill_switch", "messaging_window": "window_closed",
         "schedule": "not_before", "handover": "handover", "minimum_gap": None, "frequency_cap": None,
         "quiet_hours": "quiet_hours", "unknown_zone": "unknown_zone",
     }  # fmt: skip

@@ -1,0 +1,150 @@
+"""The short way to a decision takes the same decisions as the general path, on random facts of every sort."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import UTC, datetime
+
+from policies.case import case_of
+from policies.engine import decide, judge
+from policies.facts import CATEGORIES, Consent, Facts, Send, Token
+from policies.local_time import zone_names
+from policies.policy import Policy, load_policy, parse_policy
+from policies.quick import decide_plain
+
+HOUR, DAY = 3600, 86_400
+CASES = 12_000
+
+HOUSE = """
+[policy]
+name = "house"
+jurisdictions = "legal"
+[messaging_window]
+margin = "10m"
+click_to_messenger = true
+[[permitted_hours]]
+id = "doors"
+daily = [["09:07", "12:30"], ["13:30", "24:00"]]
+sat = [["00:00", "01:45"], ["02:15", "23:00"]]
+sun = []
+holiday = []
+holidays = "contact"
+[[frequency_cap]]
+id = "each"
+limit = 2
+per = "30h"
+[[frequency_cap]]
+id = "promotions"
+limit = 1
+per = "9h"
+applies_to = ["promotional", "service"]
+[[minimum_gap]]
+id = "breath"
+between = "45m"
+[[minimum_gap]]
+id = "pause"
+between = "3h"
+applies_to = ["promotional"]
+[handover]
+timeout = "2d"
+"""
+CALENDAR = """
+[policy]
+name = "calendar"
+extends = "default"
+[[frequency_cap]]
+id = "daily"
+limit = 1
+per = "day"
+[consent]
+require = "packs"
+"""
+HELD = '[policy]\nname = "held"\nextends = "default"\n[unknown_zone]\nmode = "hold"\n'
+GAPS = '[policy]\nname = "gaps"\n[[minimum_gap]]\nid = "a"\nbetween = "26h"\n[[permitted_hours]]\nid = "h"\nmon = []\n'
+POLICIES: tuple[Policy, ...] = (
+    load_policy("default"),
+    load_policy("platform-only"),
+    *(parse_policy(text, where="t") for text in (HOUSE, CALENDAR, HELD, GAPS)),
+)
+PLACES: tuple[dict[str, object], ...] = (
+    {"timezones": ("America/New_York",)},
+    {"timezones": ("Europe/Berlin",), "country": "DE"},
+    {"timezones": ("Asia/Kolkata", "Asia/Bangkok")},
+    {"timezones": ("Asia/Seoul",)},
+    {"region": "US-FL"},
+    {"region": "US-LA"},
+    {"country": "US"},
+    {"country": "AU"},
+    {"utc_offset": 120},
+    {},
+)
+INSTANTS = tuple(
+    int(datetime(2026, month, day, hour, tzinfo=UTC).timestamp())
+    for month, day, hour in ((3, 8, 5), (3, 29, 0), (7, 4, 15), (10, 25, 0), (11, 21, 12), (12, 24, 20))
+)
+
+
+def near(chance: random.Random, now: int, *spans: int) -> int:
+    return now + chance.choice(spans) + chance.choice((0, -1, 1, chance.randint(-2 * HOUR, 2 * HOUR)))
+
+
+def someone(chance: random.Random, now: int) -> Facts:
+    place = chance.choice(PLACES) if chance.random() < 0.5 else {"timezones": (chance.choice(zone_names()),)}
+    facts = Facts(**place)  # type: ignore[arg-type]  # the names are those of Facts
+    facts.category = chance.choices(CATEGORIES, (6, 2, 1))[0]
+    facts.topic = chance.choice((None, None, None, "news"))
+    facts.template_approved = chance.random() < 0.4
+    if chance.random() < 0.92:
+        facts.last_inbound = near(chance, now, 0, -6 * HOUR, -12 * HOUR, -20 * HOUR, 600 - DAY, 300 - DAY, -DAY)
+    if chance.random() < 0.55:
+        facts.sends = tuple(
+            Send(
+                at=near(chance, now, -HOUR, -3 * HOUR, -9 * HOUR, -DAY, -26 * HOUR, -30 * HOUR, -3 * DAY, -7 * DAY, -29 * DAY),
+                category=chance.choices(CATEGORIES, (6, 2, 1))[0],
+                ground=chance.choice(("standard_window", "marketing_token")),
+            )
+            for _ in range(chance.randint(1, 5))
+        )  # fmt: skip
+    if chance.random() < 0.25:
+        facts.not_before = near(chance, now, -HOUR, 0, HOUR, 12 * HOUR, DAY, 3 * DAY, 31 * DAY)
+    if chance.random() < 0.25:
+        facts.expires_at = near(chance, now, 0, HOUR, 9 * HOUR, DAY, 10 * DAY, 40 * DAY)
+    if chance.random() < 0.05:
+        facts.ad_inbound = near(chance, now, -DAY, -6 * DAY, -8 * DAY)
+    if chance.random() < 0.1:
+        facts.consents = (Consent(kind=chance.choice(("express", "implied", "night")), granted_at=now - DAY),)
+    if chance.random() < 0.05:
+        facts.tokens = (Token(kind=chance.choice(("marketing", "recurring", "one_time")), last_used_at=now - DAY),)
+    if chance.random() < 0.05:
+        facts.opted_out_topics = ("news",)
+    for flag in (
+        "opted_out", "blocked", "unreachable", "erased", "not_allowed", "handover", "held", "kill_switch",
+        "campaign_paused", "page_stopped",
+    ):  # fmt: skip
+        if chance.random() < 0.01:
+            setattr(facts, flag, True)
+    return facts
+
+
+def test_the_short_way_is_the_general_way() -> None:
+    chance, seen = random.Random(7), Counter[str]()
+    for number in range(CASES):
+        policy = chance.choice(POLICIES)
+        now = chance.choice(INSTANTS) + chance.randint(-3 * 96, 3 * 96) * 900 + chance.choice((0, -1, 1))
+        facts, remaining = someone(chance, now), chance.choice((0, 2, 2000))
+        general = judge(case_of(policy, facts, now, remaining))
+        assert decide(policy, facts, now, min_remaining=remaining) == general, (number, policy.name, now, facts)
+        plain = decide_plain(policy, facts, now, remaining)
+        if plain is None:
+            seen["not plain"] += 1
+            continue
+        assert plain == general, (number, policy.name, now, remaining, facts)
+        seen[f"{plain.verdict} {plain.reason}"] += 1
+    # It is worth its while, and every shape of a plain decision came up.
+    assert seen["not plain"] < CASES / 2
+    assert set(seen) >= {
+        "send None", "defer quiet_hours", "defer closed_day", "defer frequency_cap", "defer minimum_gap",
+        "defer not_before", "deny window_closed", "deny window_closes_in_quiet_hours", "deny window_closes_before_cap",
+        "deny not_before", "deny expired", "deny quiet_hours", "deny frequency_cap",
+    }, sorted(seen)  # fmt: skip
