@@ -11,7 +11,7 @@ from policies.binding import Asked
 from policies.case import Case
 from policies.decision import Finding
 from policies.facts import Consent
-from policies.intervals import Intervals, intersect, union
+from policies.intervals import Intervals, covers, intersect, union
 from policies.rules.rule import Rule, finding, standing
 
 NAME = "consent"
@@ -52,7 +52,9 @@ def _ended(case: Case, asked: Asked) -> bool:
 
 
 def _reason(case: Case) -> str:
-    return "consent_expired" if any(_ended(case, asked) for asked in case.binding.consents) else "no_consent"
+    # A jurisdiction that has its consent is no reason, whatever else ended there.
+    lacking = (each for each in case.binding.consents if not covers(_satisfied(case, each), case.now, case.remaining))
+    return "consent_expired" if any(_ended(case, each) for each in lacking) else "no_consent"
 
 
 def _findings(case: Case) -> list[Finding]:
