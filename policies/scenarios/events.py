@@ -51,7 +51,10 @@ def _send(policy: Policy, facts: Facts, at: int) -> None:
 
 def _ground(policy: Policy, facts: Facts, at: int) -> str | None:
     # In force whatever else holds the message: somebody sent it all the same.
-    return ground_at(case_of(policy, facts, at, 0), at)
+    try:
+        return ground_at(case_of(policy, facts, at, 0), at)
+    except Exception:  # a ground that cannot be made out is none, as for a decision
+        return None
 
 
 def _token(policy: Policy, facts: Facts, at: int, ground: str | None) -> Token | None:

@@ -81,5 +81,8 @@ def run_scenario(scenario: Scenario, observe: Observer | None = None) -> Result:
 
 
 def _zone(policy: Policy, facts: Facts) -> str:
-    zones = binding_of(policy, facts).zones
+    try:
+        zones = binding_of(policy, facts).zones
+    except LookupError:  # it was decided as an error of a rule: that is what there is to tell
+        return "UTC"
     return zones[0] if len(zones) == 1 else "UTC"

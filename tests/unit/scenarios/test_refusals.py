@@ -118,7 +118,7 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     "history is a table": (scenario("history = { at = '1d ago' }"), 6, "must be a list of tables"),
     "send without its category": (scenario("history = [{ at = '1d ago' }]"), 6, "`category` is missing"),
     "send without its instant": (scenario("history = [{ category = 'service' }]"), 6, "`at` is missing"),
-    "send of an unknown ground": (scenario("history = [{ ground = 'x', at = '1d ago', category = 'service' }]"), 6, "`x`"),
+    "send of unknown ground": (scenario("history = [{ at = '1d ago', category = 'service', ground = 'x' }]"), 6, "`x`"),
     "send in the future": (scenario("history = [{ at = 'in 1d', category = 'service' }]"), 6, "later than"),
     "unknown switch": (scenario("switches = ['lights']"), 6, "`lights` is none of"),
     # -- steps
