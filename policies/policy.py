@@ -76,7 +76,7 @@ def load_policy(name_or_path: str | Path) -> Policy:
     Raises PolicyError naming file, line and key where the document is wrong or missing.
     """
     if isinstance(name_or_path, str) and name_or_path in BUILT_IN:
-        return parse_policy(_built_in(name_or_path), where=f"{name_or_path}.policy.toml")
+        return parse_policy(built_in_text(name_or_path), where=f"{name_or_path}.policy.toml")
     path = Path(name_or_path)
     return parse_policy(
         _read(path, missing=f"there is no such file, nor a built-in policy: {', '.join(BUILT_IN)}"), where=str(path)
@@ -123,7 +123,7 @@ def _extended(text: str, where: str, chain: tuple[Path, ...]) -> Document:
     if own.extends is None:
         return own.completed(None)
     if own.extends in BUILT_IN:
-        base_text, base_where = _built_in(own.extends), f"{own.extends}.policy.toml"
+        base_text, base_where = built_in_text(own.extends), f"{own.extends}.policy.toml"
     else:
         path = Path(where).parent / own.extends
         base_where = str(path)
@@ -139,7 +139,8 @@ def _extended(text: str, where: str, chain: tuple[Path, ...]) -> Document:
     return own.completed(_extended(base_text, base_where, chain))
 
 
-def _built_in(name: str) -> str:
+def built_in_text(name: str) -> str:
+    """The document of the built-in policy of this name, as it is written."""
     return resources.files("policies").joinpath("builtin", f"{name}.policy.toml").read_text(encoding="utf-8")
 
 

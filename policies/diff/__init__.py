@@ -90,6 +90,13 @@ def _searched(
             seen.append(trial)
     said = shrunk(otherwise, old, new, reason) if reason and not stricter and not looser else None
     change = Change(
-        clause=clause, before=before, after=after, stricter=stricter, looser=looser, reason=said, trials=made
+        clause=clause,
+        before=before,
+        after=after,
+        stricter=stricter,
+        looser=looser,
+        reason=said,
+        trials=made,
+        against=new,
     )
     return change, seen

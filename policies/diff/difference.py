@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from policies.decision import Decision
 from policies.facts import Facts
+from policies.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Change:
     reason: Counterexample | None
     #: How many people, messages and instants were compared.
     trials: int
+    #: What decided as the new one: the old policy with this clause changed, or the new policy.
+    against: Policy = field(repr=False)
 
     @property
     def direction(self) -> str:

@@ -22,14 +22,14 @@ def check(subject: Subject) -> Iterator[Remark]:
                 days = (on - subject.today).days
                 yield subject.at_key(
                     "takes_effect", "notice", "policy", key,
-                    f"{name}: on {on}, in {days} day{'s' if days > 1 else ''}: {what.rstrip('.')}; see what it means for "
-                    "you before then",
+                    f"{name}: on {on}, in {days} day{'s' if days > 1 else ''}: {what.rstrip('.')}; see before then "
+                    "what it means for you",
                 )  # fmt: skip
             elif reviewed_on < on <= subject.today:
                 yield subject.at_key(
                     "took_effect", "warning", "policy", key,
-                    f"{name}: {what.rstrip('.')} took effect on {on}, after the pack was reviewed ({reviewed_on}): update Duly, or "
-                    "check the source and state the stricter reading in the policy",
+                    f"{name}: {what.rstrip('.')} took effect on {on}, after the review of the pack ({reviewed_on}): "
+                    "update Duly, or check the source and state the stricter reading in the policy",
                 )  # fmt: skip
         if (subject.today - reviewed_on).days > _STALE:
             old.setdefault(reviewed_on, []).append(name)

@@ -144,7 +144,7 @@ def _contradictory(subject: Subject, hours: Sequence[Hours]) -> Iterator[Remark]
             last = next((id_ for id_ in reversed(ids) if subject.own(_SECTION, id_)), ids[-1])
             yield subject.at_entry(
                 "contradictory_hours", "error" if len(days) == 7 else "warning", _SECTION, last,
-                f"{_named(ids)} have no hour in common {_on(days)}, so no {category} message may go then: widen one, "
+                f"{_named(ids)}: no hour in common {_on(days)}, so no {category} message may go then: widen one, "
                 "or close the day in one of them to say that it is meant",
             )  # fmt: skip
 
@@ -184,13 +184,13 @@ def _against_packs(subject: Subject, hours: Sequence[Hours]) -> Iterator[Remark]
     if never:
         yield subject.at_entry(
             "contradictory_hours", "error", _SECTION, last,
-            f"{_named(ids)} have no hour in common with the hours that bind in {_spelt(never)}, so nobody there "
+            f"{_named(ids)}: no hour in common with the hours that bind in {_spelt(never)}, so nobody there "
             "ever gets a promotional message: widen them, or keep those places out of the audience",
         )  # fmt: skip
     if some:
         yield subject.at_entry(
             "contradictory_hours", "warning", _SECTION, last,
-            f"{_named(ids)} have no hour in common with the hours that bind in {_spelt(some)}: widen them, or close "
+            f"{_named(ids)}: no hour in common with the hours that bind in {_spelt(some)}: widen them, or close "
             "the day to say that it is meant",
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from policies.facts import CATEGORIES, Consent, Facts, Send, Token
 from policies.policy import Policy, PolicyError, load_policy
+from policies.terms import duration
 from scheduler import clock
 from scheduler.api.instants import parse_instant
 from scheduler.contacts.places import check_country, check_region, check_zone
@@ -27,10 +28,9 @@ from scheduler.pages.registry import get_page
 from scheduler.store import database
 
 #: How long before ``--at``, or after it.
-_SPAN = re.compile(r"(\+?)(\d{1,6})([smhd])( ago)?")
+_SPAN = re.compile(r"(\+?)(?=\d)(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?( ago)?")
 #: An instant as people write it, without its seconds.
 _NO_SECONDS = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _WHEN = "an instant like 2026-03-28T08:00Z, or how long before --at: 90m, 2h, 3d (+2h: after it)"
 _CONSENTS = ("express", "implied", "night")
 _TOKENS = ("marketing", "recurring", "one_time")
@@ -66,9 +66,7 @@ class Told:
     ] = None
     consent: Annotated[
         list[str],
-        _option(
-            f"KIND, and perhaps ,granted=WHEN ,expires=WHEN ,topic=TOPIC; KIND is {', '.join(_CONSENTS)}. May be repeated."
-        ),
+        _option(f"KIND, and perhaps ,granted=WHEN ,expires=WHEN ,topic=TOPIC; KIND is {', '.join(_CONSENTS)}."),
     ] = field(default_factory=list)
     token: Annotated[
         list[str],
@@ -177,8 +175,7 @@ def read_instant(option: str, given: str, at: int) -> int:
     """Epoch seconds of an instant told on the command line; ``90m`` is so long before ``at``, ``+90m`` after it."""
     span = _SPAN.fullmatch(given.strip())
     if span is not None:
-        seconds = int(span[2]) * _UNITS[span[3]]
-        return at + seconds if span[1] else at - seconds
+        return at + _seconds(span) if span[1] else at - _seconds(span)
     try:
         found = parse_instant(_NO_SECONDS.sub(r"\1:00\2", given.strip()))
     except ValueError as error:
@@ -186,6 +183,25 @@ def read_instant(option: str, given: str, at: int) -> int:
         raise Invalid(f"`{given}` {error}", field=option, way_out=way_out) from error
     assert isinstance(found, int)
     return found
+
+
+def read_span(option: str, given: str, *, longest: int) -> int:
+    """Seconds of a span such as 48h or 90d, at most ``longest``. Raises Invalid."""
+    found = _SPAN.fullmatch(given.strip())
+    seconds = _seconds(found) if found else 0
+    if not found or found[1] or found[6] or not 0 < seconds <= longest:
+        raise Invalid(
+            f"`{given}` is no span of time",
+            field=option,
+            way_out=f"write it like 48h or 7d, at most {duration(longest)}",
+        )
+    return seconds
+
+
+def _seconds(span: re.Match[str]) -> int:
+    return sum(
+        int(count) * size for count, size in zip(span.groups()[1:5], (86_400, 3600, 60, 1), strict=True) if count
+    )
 
 
 def _given(told: Told, at: int) -> dict[str, object]:
