@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 import pytest
 
@@ -37,14 +37,13 @@ def day(written: str) -> int:
         (None, "IT-BZ", "IT-BZ"),
         # The library has calendars of cities beside; no region has such a code.
         ("DE", "DE-Augsburg", "DE"),
-        ("AQ", None, "AQ"),
         ("XX", None, None),
         ("XX", "XX-1", None),
         (None, None, None),
     ],
 )
 def test_whose_calendar(country: str | None, region: str | None, calendar: str | None) -> None:
-    assert calendar_of(country, region) == (calendar if calendar is None or known_calendar(calendar) else None)
+    assert calendar_of(country, region) == calendar
 
 
 def test_louisiana_has_mardi_gras_and_its_country_has_not() -> None:
@@ -114,8 +113,7 @@ def test_a_packs_entry_looks_at_its_own_country() -> None:
     assert located(louisiana, ("US",), None).holidays == "US-LA"
 
 
-def test_all_the_librarys_calendars_can_be_read() -> None:
-    year = datetime(2026, 1, 1, tzinfo=UTC).timetuple().tm_year
+def test_calendars_of_many_places_can_be_read() -> None:
     for code in ("WS", "SA", "US-PR", "ES-CT", "IT-BZ", "CH-GE", "IN-MH"):
         assert known_calendar(code)
-        assert holidays_between(code, day(f"{year}-01-01"), day(f"{year}-12-31"))
+        assert holidays_between(code, day("2026-01-01"), day("2026-12-31"))
