@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from policies.law import jurisdictions_with_packs
+from policies.scenarios.coverage import Coverage, coverage_as_json, coverage_lines
 from policies.scenarios.find import find_files
 from policies.scenarios.model import Scenario
 from policies.scenarios.parse import load_scenarios
@@ -36,6 +38,15 @@ def command(
         None, "-k", metavar="EXPR", help='Only names that hold these words: "window and not (night or cap)".'
     ),
     junit: Path | None = typer.Option(None, metavar="FILE", help="Write a JUnit XML report for a CI service."),
+    covered: bool = typer.Option(False, "--coverage", help="Say which rules, entries and pack rows never decided."),
+    fail_under: float | None = typer.Option(
+        None, metavar="PCT", min=0, max=100, help="Fail where fewer of a hundred decided something."
+    ),
+    coverage_of: str = typer.Option(
+        "met",
+        metavar="CODES",
+        help="Whose pack rows count: `met` (where the scenarios' contacts live), `all`, or codes such as US,FR.",
+    ),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="A line for every scenario."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing but failures."),
     json_: bool = typer.Option(False, "--json", help="As JSON."),
@@ -43,19 +54,28 @@ def command(
     """Test policies: run scenarios, each at the instants that it states itself.
 
     Every file is checked as a whole before anything runs. Ends with 0 if all is as expected, 1 if a scenario failed, 2
-    if a file or an option cannot be used.
+    if a file or an option cannot be used. --fail-under fails like a scenario.
     """
     started = time.monotonic()
+    places = _places(coverage_of)
     scenarios, count = _read(files)
     chosen = _choose(scenarios, select)
-    results = list(_told("ran", run_all(chosen), len(chosen)))
+    coverage = Coverage() if covered or fail_under is not None else None
+    observe = coverage.observe if coverage is not None else None
+    results = list(_told("ran", run_all(chosen, observe), len(chosen)))
+    report = coverage.report(places) if coverage is not None else None
     if junit is not None:
         _write_junit(results, junit)
     if json_:
-        echo_json(as_json(results))
+        echo_json(as_json(results) | ({} if report is None else {"coverage": coverage_as_json(report)}))
     else:
         _print(results, count, time.monotonic() - started, verbose=verbose, quiet=quiet)
-    if not all(result.passed for result in results):
+        if report is not None and not quiet:
+            typer.echo("\n".join(coverage_lines(report)))
+    short = report is not None and fail_under is not None and report.percent < fail_under
+    if report is not None and short:
+        typer.echo(f"clause coverage of {report.percent:.1f} % is below the {fail_under:g} % asked for", err=True)
+    if short or not all(result.passed for result in results):
         raise typer.Exit(1)
 
 
@@ -66,6 +86,21 @@ def _read(named: Sequence[Path]) -> tuple[list[Scenario], int]:
     except PolicyError as error:
         raise Invalid(str(error)) from error
     return [scenario for file in files for scenario in file.scenarios], len(files)
+
+
+def _places(written: str) -> tuple[str, ...] | None:
+    if written == "met":
+        return None
+    known = jurisdictions_with_packs()
+    if written == "all":
+        return tuple(known)
+    codes = tuple(code.strip() for code in written.split(","))
+    for code in codes:
+        if code not in known:
+            raise Invalid(
+                f"`{code}` has no pack", field="--coverage-of", way_out=f"use met, all or of {', '.join(sorted(known))}"
+            )
+    return codes
 
 
 def _choose(scenarios: list[Scenario], select: str | None) -> list[Scenario]:
