@@ -1,4 +1,4 @@
-"""Packs are read strictly: what they say that is not understood, or not possible, is refused with file, line and key."""
+"""Packs are read strictly: what is not understood, or not possible, is refused with file, line and key."""
 
 from __future__ import annotations
 

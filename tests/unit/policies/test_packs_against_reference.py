@@ -29,7 +29,7 @@ DEVIATIONS: dict[tuple[str, str], tuple[object, str]] = {
     ("VN", "consent.citation"): ("Decree 91/2020/ND-CP", "not cited; the decree of its hours"),
     ("AE", "consent.citation"): ("Cabinet Resolution 56/2024", "not cited; the resolution of its hours"),
     ("MX", "consent"): (None, "a register to opt out of and a privacy notice: nothing is asked for beforehand"),
-    ("AE", "hours.ae-sms-carrier.app_messages"): ("no", "a carrier's rule for SMS; the notes' word is the resolution's"),
+    ("AE", "hours.ae-sms-carrier.app_messages"): ("no", "a carrier's rule for SMS; that is the resolution's"),
     ("AE", "caps.0.app_messages"): ("no", "counts calls after no answer"),
     ("AE", "caps.1.app_messages"): ("no", "counts calls after no answer"),
     ("VN", "hours.vn-voice.app_messages"): ("no", "binds calls alone"),
@@ -49,7 +49,7 @@ DEVIATIONS: dict[tuple[str, str], tuple[object, str]] = {
     ("CA", "consent.implied_at_most"): ("24 months", "the longest of the two"),
     ("KR", "consent.implied_at_most"): ("6 months", "the one span there is"),
     # Holidays.
-    ("IT", "hours.it-code.before_holiday"): ([["10:00", "19:00"]], "a day before a holiday follows the Saturday window"),
+    ("IT", "hours.it-code.before_holiday"): ([["10:00", "19:00"]], "the Saturday window on the day before"),
     ("KR", "hours.kr-night.lifted_by"): ("night", "the one separate consent for the night"),
 }  # fmt: skip
 
