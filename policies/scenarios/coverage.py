@@ -71,7 +71,8 @@ class Coverage:
         for version, policy in self._policies.items():
             places = self._places.get(version, set()) if jurisdictions is None else jurisdictions
             for clause in clauses(policy, [code for code in places if code in jurisdictions_with_packs()]):
-                key, count, names = (clause.id, clause.words), self._counts[version, clause.id], (policy.name,)
+                key, count = (clause.id, clause.words), self._counts[version, clause.id]
+                names: tuple[str, ...] = (policy.name,)
                 if (before := found.get(key)) is not None:
                     count += before.decided
                     names = (*before.policies, *names)

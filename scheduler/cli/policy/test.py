@@ -32,7 +32,7 @@ _Each = TypeVar("_Each")
 
 def command(
     files: list[Path] = typer.Argument(
-        metavar="FILE|DIR…", help="Scenario files, or folders that hold *.scenarios.toml.", show_default=False
+        metavar="FILE|DIR", help="Scenario files, or folders that hold *.scenarios.toml.", show_default=False
     ),
     select: str | None = typer.Option(
         None, "-k", metavar="EXPR", help='Only names that hold these words: "window and not (night or cap)".'

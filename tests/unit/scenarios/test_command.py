@@ -1,0 +1,175 @@
+"""``duly policy test`` as a CI job meets it: another process, its output, its exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from junitparser import JUnitXml
+
+GOOD = """policy = "default"
+[defaults.contact]
+timezone = "America/New_York"
+country = "US"
+[[scenario]]
+name = "a promotion at 21:30 waits for the morning"
+at = 2026-03-07T21:30:00-05:00
+contact = { last_inbound = "2h ago" }
+expect  = { verdict = "defer", until = 2026-03-08T08:00:00-04:00, because = ["quiet_hours"] }
+"""
+BAD = """policy = "default"
+[[scenario]]
+name = "a promotion in the <night> goes"
+at = 2026-03-07T21:30:00-05:00
+contact = { timezone = "America/New_York", country = "US", last_inbound = "2h ago" }
+expect  = { verdict = "send", ground = "standard_window", until = "none", because = [] }
+[[scenario]]
+name = "a promotion by day goes"
+at = 2026-03-07T12:30:00-05:00
+contact = { timezone = "America/New_York", country = "US", last_inbound = "2h ago" }
+expect  = { verdict = "send" }
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "good.scenarios.toml").write_text(GOOD)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "bad.scenarios.toml").write_text(BAD)
+    (tmp_path / "deep" / "ignored.toml").write_text("x = ")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "hidden.scenarios.toml").write_text("x = ")
+    return tmp_path
+
+
+def duly(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "scheduler.cli.main", "policy", "test", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_all_as_expected_ends_with_0(files: Path) -> None:
+    done = duly(files, "good.scenarios.toml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("1 passed in 1 file, ")
+    assert duly(files, "-q", "good.scenarios.toml").stdout == ""
+    told = duly(files, "-v", "good.scenarios.toml").stdout
+    assert told.startswith("ok   good.scenarios.toml:5  a promotion at 21:30 waits for the morning\n1 passed")
+
+
+def test_a_failure_ends_with_1_and_shows_expected_against_got_with_the_findings(files: Path) -> None:
+    done = duly(files, ".", "deep/bad.scenarios.toml")
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[0] == "FAIL deep/bad.scenarios.toml:2  a promotion in the <night> goes"
+    assert lines[1] == "  at 2026-03-07 21:30 EST = 2026-03-08T02:30:00Z (line 2)"
+    assert "    verdict    expected send, got defer" in lines
+    assert "    until      expected none, got 2026-03-08 08:00 EDT = 2026-03-08T12:00:00Z" in lines
+    assert "    because    expected nothing, got quiet_hours" in lines
+    assert any(line.startswith("    forbids    quiet_hours: house: ") for line in lines)
+    assert not any("  ground  " in line and "expected" in line for line in lines)
+    # The folder and the file in it are one; hidden folders are left alone.
+    assert lines[-1].startswith("1 failed, 2 passed in 2 files, ")
+
+
+def test_a_file_that_is_wrong_ends_with_2_and_nothing_runs(files: Path) -> None:
+    (files / "wrong.scenarios.toml").write_text(GOOD.replace("last_inbound", "last_inbond"))
+    done = duly(files, ".", "--json", "--junit", "report.xml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "error: wrong.scenarios.toml:8: `scenario.contact.last_inbond`: is not known here; known are "
+    )
+    assert done.stderr.count("\n") == 1
+    assert not (files / "report.xml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["none.scenarios.toml"], "none.scenarios.toml: there is no such file"),
+        (["empty"], "empty: holds no scenario files: their names end in .scenarios.toml"),
+        (["good.scenarios.toml", "-k", "and"], "-k: `and`: a word is missing before `and`"),
+        (["good.scenarios.toml", "-k", "utility"], "-k: `utility` chooses none of 1 scenarios"),
+        (["good.scenarios.toml", "--coverage-of", "US,XX"], "--coverage-of: `XX` has no pack"),
+        (["good.scenarios.toml", "--junit", "deep"], "--junit: `deep` cannot be written"),
+        (["good.scenarios.toml", "--fail-under", "101"], "101"),
+        ([], "Missing argument"),
+    ],
+)
+def test_what_cannot_be_used_ends_with_2(files: Path, arguments: list[str], words: str) -> None:
+    (files / "empty").mkdir()
+    done = duly(files, *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_the_report_for_programs_has_everything(files: Path) -> None:
+    done = duly(files, "--json", "--coverage", ".")
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert (told["passed"], told["failed"]) == (2, 1)
+    failed, _, passed = told["results"]
+    assert (failed["file"], failed["line"], failed["passed"]) == ("deep/bad.scenarios.toml", 2, False)
+    (check,) = failed["checks"]
+    assert check["differs"] == ["verdict", "until", "because"]
+    assert check["expected"] == {"verdict": "send", "until": None, "ground": "standard_window", "because": []}
+    assert check["got"]["until"] == "2026-03-08T12:00:00Z"
+    assert check["got"]["because"] == ["quiet_hours"]
+    assert {finding["rule"] for finding in check["findings"]} >= {"quiet_hours", "messaging_window"}
+    assert passed["name"] == "a promotion at 21:30 waits for the morning"
+    assert passed["checks"][0]["findings"] == []
+    assert len(passed["policy_version"]) == 64
+    coverage = told["coverage"]
+    house = next(each for each in coverage["clauses"] if each["id"] == "permitted_hours.house")
+    assert house["decided"] == 2
+    assert coverage["percent"] == pytest.approx(100 * coverage["decided"] / coverage["of"], abs=0.01)
+
+
+def test_the_junit_report_is_one_that_a_ci_service_reads(files: Path) -> None:
+    strange = (
+        GOOD.replace("a promotion at", "caf\u00e9 & \U0001f600 \ufffe at".replace("\ufffe", ""))
+        + 'message = { topic = "a\\u0001b" }\n'
+    )
+    strange = strange.replace('verdict = "defer"', 'verdict = "deny"').replace(
+        "contact = {", "contact = { opted_out = ['a\u00a0b'],"
+    )
+    (files / "strange.scenarios.toml").write_text(strange)
+    done = duly(files, ".", "--junit", "reports/duly.xml")
+    assert done.returncode == 1
+    report = JUnitXml.fromfile(str(files / "reports" / "duly.xml"))
+    assert [(suite.name, suite.tests, suite.failures) for suite in report] == [
+        ("deep/bad.scenarios.toml", 2, 1), ("good.scenarios.toml", 1, 0), ("strange.scenarios.toml", 1, 1),
+    ]  # fmt: skip
+    failed, passed = next(iter(report))
+    assert (failed.name, failed.classname) == ("a promotion in the <night> goes", "deep/bad.scenarios.toml")
+    assert failed._elem.attrib["line"] == "2"
+    assert failed.result[0].message == "not as expected: verdict, until, because"
+    assert "expected send, got defer" in failed.result[0].text
+    assert passed.is_passed
+
+
+def test_words_choose_which_scenarios_run(files: Path) -> None:
+    done = duly(files, ".", "-v", "-k", "promotion and not (night or 21:30)")
+    assert done.returncode == 0
+    assert done.stdout.startswith("ok   deep/bad.scenarios.toml:7  a promotion by day goes\n1 passed in 2 files")
+
+
+def test_a_threshold_of_coverage_fails_like_a_scenario(files: Path) -> None:
+    done = duly(files, "good.scenarios.toml", "--fail-under", "100")
+    assert done.returncode == 1
+    assert "never decided:" in done.stdout
+    assert "  frequency_cap.daily " in done.stdout
+    assert "is below the 100 % asked for" in done.stderr
+    assert duly(files, "good.scenarios.toml", "--fail-under", "1").returncode == 0
+
+
+def test_pack_rows_count_where_one_says(files: Path) -> None:
+    def ids(*arguments: str) -> set[str]:
+        told = json.loads(duly(files, "good.scenarios.toml", "--json", "--coverage", *arguments).stdout)
+        return {each["jurisdiction"] for each in told["coverage"]["clauses"]}
+
+    assert ids() == {None, "US"}
+    assert ids("--coverage-of", "US, FR") == {None, "US", "FR"}
+    assert len(ids("--coverage-of", "all")) > 20
