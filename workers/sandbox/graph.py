@@ -98,11 +98,19 @@ class Graph:
         return self._json({"recipient_id": psid, "message_id": message_id})
 
     def _take(
-        self, number: int, page: Page, psid: str, message: dict[str, Any], *, status: int = 200, echo: bool = True
+        self,
+        number: int,
+        page: Page,
+        psid: str,
+        message: dict[str, Any],
+        *,
+        status: int = 200,
+        echo: bool = True,
+        **what: Any,
     ) -> tuple[str, asyncio.Event]:
         """The platform has the message now, whatever becomes of the answer."""
         message_id = events.mid(f"{page.access_token}:{number}")
-        self._answer(number, status, mid=message_id)
+        self._answer(number, status, mid=message_id, **what)
         echoed = asyncio.Event()
         if echo:
             self._stage.spawn(self._stage.follow(page, psid, message_id, message, echoed))
@@ -115,9 +123,12 @@ class Graph:
         status = {"http500_after_accept": 500, "error": fault.status, "drip": 200}.get(fault.kind, 0)
         message_id = None
         if fault.accepted or failing or fault.kind == "drip":
-            message_id, _echoed = self._take(number, page, psid, message, status=status, echo=fault.echo)
+            message_id, _echoed = self._take(
+                number, page, psid, message, status=status, echo=fault.echo, fault=fault.kind
+            )
         else:
-            self._answer(number, status, **({"code": fault.code} if fault.code is not None else {}))
+            code = {} if fault.code is None else {"code": fault.code}
+            self._answer(number, status, fault=fault.kind, **code)
         await self._stage.log.safe()
         if failing:
             return self.refusal(graph_errors.FAILED_AFTER_ACCEPTING)
