@@ -40,7 +40,7 @@ def test_a_wheel_ships_every_pack(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("pack", "old", "new", "says"),
     [
-        ("law/KR.toml", '"21:00"', '"25:00"', "policies/packs/law/KR.toml:11: `permitted_hours.daily`: `25:00` is no"),
+        ("law/KR.toml", '"21:00"', '"25:00"', "policies/packs/law/KR.toml:12: `permitted_hours.daily`: `25:00` is no"),
         ("platform/messenger.toml", '"7d"', '"7 days"', "policies/packs/platform/messenger.toml:"),
         ("keywords/en.toml", "[", "[[", "policies/packs/keywords/en.toml:"),
     ],
