@@ -44,8 +44,8 @@ def clauses(policy: Policy, jurisdictions: Collection[str] | None = None) -> tup
 def deciding(policy: Policy, facts: Facts, now: int, *, min_remaining: int = 0) -> tuple[str, ...]:
     """The ids of the clauses behind the decision at ``now``, epoch seconds UTC.
 
-    ``send``: the text of the ground it goes on. Otherwise of what each blamed rule read, that which does not permit now;
-    all of it, where the rule permits now and closes too early.
+    ``send``: the text of the ground it goes on. Otherwise, of what each blamed rule read, what does not permit;
+    all of it, where the rule permits now but closes too early.
     """
     decision, findings = explain(policy, facts, now, min_remaining=min_remaining)
     if decision.verdict == "send":

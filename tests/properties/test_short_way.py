@@ -91,7 +91,7 @@ def near(chance: random.Random, now: int, *spans: int) -> int:
 
 def someone(chance: random.Random, now: int) -> Facts:
     place = chance.choice(PLACES) if chance.random() < 0.5 else {"timezones": (chance.choice(zone_names()),)}
-    facts = Facts(**place)  # type: ignore[arg-type]  # the names are those of Facts
+    facts = Facts(**place)
     facts.category = chance.choices(CATEGORIES, (6, 2, 1))[0]
     facts.topic = chance.choice((None, None, None, "news"))
     facts.template_approved = chance.random() < 0.4

@@ -149,3 +149,53 @@ def test_lines_are_found_behind_strings_comments_and_lists_over_lines() -> None:
 def test_a_missing_file_says_so() -> None:
     with pytest.raises(PolicyError, match="no such file"):
         load_policy("nowhere.policy.toml")
+
+
+def test_consent_handover_and_advertisements_are_read_and_written_back() -> None:
+    text = (
+        BASE + '[messaging_window]\nclick_to_messenger = true\n[consent]\nrequire = "packs"\n'
+        '[handover]\ntimeout = "36h"\n[[permitted_hours]]\nid = "h"\ndaily = [["08:00", "21:00"]]\n'
+        'holiday = []\nbefore_holiday = [["08:00", "14:00"]]\nholidays = "contact"\n'
+    )
+    policy = parse_policy(text, where="t")
+    assert (policy.click_to_messenger, policy.consent, policy.handover_timeout) == (True, "packs", 36 * 3600)
+    assert (policy.hours[0].holiday, policy.hours[0].before_holiday) == ((), ((8 * 3600, 14 * 3600),))
+    again = parse_policy(policy_to_document(policy), where="stored")
+    assert (again, again.version) == (policy, policy.version)
+
+
+def test_what_came_later_is_written_only_where_it_says_something() -> None:
+    # Versions are stored: a document without these keys keeps the version that it always had.
+    plain = parse_policy(BASE, where="t")
+    assert policy_to_document(plain) == (
+        '[policy]\nname = "acme"\npacks = ["platform/messenger"]\njurisdictions = "off"\n\n[messaging_window]\n'
+        'margin = "0s"\n\n[unknown_zone]\nmode = "all_candidates"\n\n[consent]\nrequire = "inbound"\n'
+    )
+    spelt = BASE + '[messaging_window]\nclick_to_messenger = false\n[consent]\nrequire = "inbound"\n[handover]\n'
+    assert parse_policy(spelt, where="t").version == plain.version
+
+
+def test_a_base_keeps_what_is_not_said_again() -> None:
+    extends = '[policy]\nname = "acme"\nextends = "default"\n'
+    assert parse_policy(extends, where="t").handover_timeout == 7 * 86_400
+    assert parse_policy(extends + '[handover]\ntimeout = "2h"', where="t").handover_timeout == 7200
+    assert parse_policy(extends + '[handover]\ntimeout = "never"', where="t").handover_timeout is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ('[consent]\nrequire = "sometimes"', 4, "consent.require"),
+        ('[consent]\nrequires = "packs"', 4, "consent.requires"),
+        ('[handover]\ntimeout = "soon"', 4, "handover.timeout"),
+        ('[handover]\ntimeout = "31d"', 4, "handover.timeout"),
+        ('[handover]\ntime = "2h"', 4, "handover.time"),
+        ('[messaging_window]\nclick_to_messenger = "yes"', 4, "messaging_window.click_to_messenger"),
+        ('[[permitted_hours]]\nid = "h"\nholiday = [["22:00", "08:00"]]', 5, "permitted_hours.holiday"),
+        ('[[permitted_hours]]\nid = "h"\nholidays = "Atlantis"', 5, "permitted_hours.holidays"),
+    ],
+)
+def test_new_keys_say_where_they_are_wrong(text: str, line: int, key: str) -> None:
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(BASE + text, where="acme.policy.toml")
+    assert (raised.value.where, raised.value.line, raised.value.key) == ("acme.policy.toml", line, key)
