@@ -8,6 +8,7 @@ into a gap takes effect at the change of clocks.
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import lru_cache
 
 from policies.calendars import days_off, holiday_on
 from policies.intervals import NEVER, Interval, Intervals, intersect, union
@@ -98,10 +99,13 @@ def row_on(days: Days, day: int) -> Row | None:
     calendars = days[3]
     if not calendars:
         return days[0][(day + 3) % 7]
-    return _row(
-        days, day,
-        holiday=holiday_on(calendars, day) is not None, tomorrow=holiday_on(calendars, day + 1) is not None,
-    )  # fmt: skip
+    holiday, tomorrow = _holidays_around(calendars, day)
+    return _row(days, day, holiday=holiday, tomorrow=tomorrow)
+
+
+@lru_cache(maxsize=_MEMORY)
+def _holidays_around(calendars: str, day: int) -> tuple[bool, bool]:
+    return holiday_on(calendars, day) is not None, holiday_on(calendars, day + 1) is not None
 
 
 def _row(days: Days, day: int, *, holiday: bool, tomorrow: bool) -> Row | None:

@@ -34,9 +34,11 @@ def narrow(case: Case, times: Intervals) -> Intervals:
 
 
 def _reason(case: Case) -> str:
-    zones, now = case.binding.zones, case.now
-    shut = (each for each in case.binding.hours if not covers(lifted(case, each), now, 0))
-    return "closed_day" if any(_closed_day(each, zones, now) for each in shut) else NAME
+    binding, now = case.binding, case.now
+    shut = binding.hours
+    if case.facts.consents:
+        shut = tuple(each for each in shut if not covers(lifted(case, each), now, 0))
+    return "closed_day" if any(_closed_day(each, binding.zones, now) for each in shut) else NAME
 
 
 def _day(zone: str, instant: int) -> int:
