@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench lock migration clean
+.PHONY: help setup demo up test check format agree bench lock migration clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ check: $(SET_UP) ## Format, lint, types, import contracts, unit tests: in second
 format: $(SET_UP) ## Format the code and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+agree: $(SET_UP) ## The engine against a second, slow reading of the rules, on 20,000 random facts
+	@$(BIN)/python -m tests.properties.agreement --facts $(or $(FACTS),20000) --seed $(or $(SEED),20261121)
 
 bench: $(SET_UP) ## Measure decisions a second
 	@$(BIN)/python -m benchmarks
