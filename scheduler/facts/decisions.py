@@ -36,7 +36,7 @@ _CONTACTS = """
         GROUP BY contact_id
     )
     SELECT c.id, c.timezones, c.utc_offset, c.country, c.region, c.locale, c.last_inbound_at,
-        c.handover_at IS NOT NULL, c.held_at IS NOT NULL, p.stopped_at IS NOT NULL,
+        c.handover_at, c.held_at IS NOT NULL, p.stopped_at IS NOT NULL,
         p.mode = 'test' AND NOT EXISTS (SELECT 1 FROM page_allowed a WHERE a.page_id = c.page_id AND a.psid = c.psid),
         s.opted_out, s.topics, s.blocked, s.unreachable, s.erased,
         t.instants, t.categories, t.grounds
@@ -142,7 +142,7 @@ def for_message(facts: Facts, message: MessageLike, thrown: Switches) -> Facts:
 
 def _facts(row: tuple[Any, ...]) -> Facts:
     (
-        _, timezones, utc_offset, country, region, locale, last_inbound, handover, held, page_stopped, not_allowed,
+        _, timezones, utc_offset, country, region, locale, last_inbound, handover_at, held, page_stopped, not_allowed,
         opted_out, topics, blocked, unreachable, erased, instants, categories, grounds,
     ) = row  # fmt: skip
     return Facts(
@@ -157,7 +157,8 @@ def _facts(row: tuple[Any, ...]) -> Facts:
         blocked=bool(blocked),
         unreachable=bool(unreachable),
         erased=bool(erased),
-        handover=handover,
+        handover=handover_at is not None,
+        handover_at=handover_at,
         held=held,
         page_stopped=page_stopped,
         not_allowed=not_allowed,

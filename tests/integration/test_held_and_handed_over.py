@@ -7,13 +7,20 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
+from policies.policy import parse_policy
 from scheduler.contacts.holds import OPERATOR, hand_back, hand_over, release_contact
+from scheduler.governance.policies import activate_policy
 from scheduler.inbox.intake import receive
 from scheduler.outbox.begin import Begun, begin
 from scheduler.outbox.settle import Outcome, settle
+from scheduler.outbox.tick import tick
 from scheduler.pages.registry import app_of_page
 from tests.unit.delivery.stage import NOON, Stage
 
+HOUR = 3600
+WEEK = 7 * 24 * HOUR
+#: A person may keep the thread for a week.
+PATIENT = parse_policy('[policy]\nname = "patient"\n[handover]\ntimeout = "7d"\n', where="patient.policy.toml")
 OURS, PAGE_INBOX = "77", "263902037430900"
 
 
@@ -124,3 +131,29 @@ def test_what_a_person_of_the_team_took_only_they_or_the_platform_in_so_many_wor
     assert hand_back(stage.session, contact, NOON + 20)
     assert not hand_back(stage.session, contact, NOON + 20)
     assert [begun.message_id for begun in _begin(stage, NOON + 20)] == [message]
+
+
+def test_a_thread_that_nobody_hands_back_is_ours_again_when_its_time_is_over(stage: Stage) -> None:
+    activate_policy(stage.session, stage.page, PATIENT, actor="test", why="test", now=NOON)
+    contact = stage.contact()
+    message = stage.message(contact)
+    over = NOON + HOUR
+    assert hand_over(stage.session, contact, by=OPERATOR, at=over - WEEK, now=over - WEEK)
+    assert _begin(stage, NOON) == []
+    # It goes by itself then, or as soon as the conversation is handed back.
+    assert _parked(stage, message) == ("scheduled", over, "handover", "handback")
+    assert tick(stage.session, over - 1) == {}
+    assert tick(stage.session, over) == {"promotional": 1}
+    assert [begun.message_id for begun in _begin(stage, over)] == [message]
+    assert _parked(stage, message) == ("sending", over, None, None)
+
+
+def test_handing_back_wakes_what_would_have_waited_for_its_time(stage: Stage) -> None:
+    activate_policy(stage.session, stage.page, PATIENT, actor="test", why="test", now=NOON)
+    contact = stage.contact()
+    message = stage.message(contact)
+    assert hand_over(stage.session, contact, by=OPERATOR, at=NOON + HOUR - WEEK, now=NOON)
+    assert _begin(stage, NOON) == []
+    assert _parked(stage, message) == ("scheduled", NOON + HOUR, "handover", "handback")
+    assert hand_back(stage.session, contact, NOON + 60)
+    assert [begun.message_id for begun in _begin(stage, NOON + 60)] == [message]

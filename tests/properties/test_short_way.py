@@ -98,14 +98,15 @@ def someone(chance: random.Random, now: int) -> Facts:
     if chance.random() < 0.92:
         facts.last_inbound = near(chance, now, 0, -6 * HOUR, -12 * HOUR, -20 * HOUR, 600 - DAY, 300 - DAY, -DAY)
     if chance.random() < 0.55:
+        spans = (-HOUR, -3 * HOUR, -9 * HOUR, -DAY, -26 * HOUR, -30 * HOUR, -3 * DAY, -7 * DAY, -29 * DAY)
         facts.sends = tuple(
             Send(
-                at=near(chance, now, -HOUR, -3 * HOUR, -9 * HOUR, -DAY, -26 * HOUR, -30 * HOUR, -3 * DAY, -7 * DAY, -29 * DAY),
+                at=near(chance, now, *spans),
                 category=chance.choices(CATEGORIES, (6, 2, 1))[0],
                 ground=chance.choice(("standard_window", "marketing_token")),
             )
             for _ in range(chance.randint(1, 5))
-        )  # fmt: skip
+        )
     if chance.random() < 0.25:
         facts.not_before = near(chance, now, -HOUR, 0, HOUR, 12 * HOUR, DAY, 3 * DAY, 31 * DAY)
     if chance.random() < 0.25:

@@ -119,6 +119,11 @@ def test_holds_are_facts(session: Session, people: Callable[..., dict[str, int]]
     assert (getattr(before, fact), getattr(after, fact)) == (False, True)
 
 
+def test_when_a_person_took_the_thread_is_a_fact(session: Session, people: Callable[..., dict[str, int]]) -> None:
+    ada = people("ada", handover_at=NOON - 60)["ada"]
+    assert contact_facts(session, [ada], NOON)[ada].handover_at == NOON - 60
+
+
 def test_switches_reach_the_messages_in_their_scope(
     session: Session, page: Page, people: Callable[..., dict[str, int]], template: Callable[..., Any]
 ) -> None:
