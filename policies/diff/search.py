@@ -60,7 +60,7 @@ def shrunk(
     while smaller:
         smaller = False
         for candidate in _smaller(facts):
-            if not _as_certain(old, facts, candidate):
+            if not all(_as_certain(policy, facts, candidate) for policy in (old, new)):
                 continue
             found = find(old, new, Trial(candidate, trial.now))
             if found is not None:
