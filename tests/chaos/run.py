@@ -301,7 +301,14 @@ class _timed:  # noqa: N801 - used as a statement
 
 
 def _complaints(city: City) -> dict[str, int]:
-    words = ("Unrecoverable error", "settle_failed", "outcome_lost", "post_failed", "event_crashed", "process_not_restarted")
+    words = (
+        "Unrecoverable error",
+        "settle_failed",
+        "outcome_lost",
+        "post_failed",
+        "event_crashed",
+        "process_not_restarted",
+    )
     found = {
         f"{part}: {each}": city.log_has(part, each) for part in ("web", "worker", "spare", "beat") for each in words
     }
