@@ -19,6 +19,7 @@ from scheduler.api import (
     health,
     messages,
     pages,
+    policies,
     problems,
     templates,
     webhook,
@@ -30,7 +31,7 @@ from scheduler.settings import get_settings
 from scheduler.store import database
 
 #: What is under /api/v1, and needs a key.
-_VERSIONED = (pages, contacts, failed_events, templates, campaigns, events, messages, governance)
+_VERSIONED = (pages, policies, contacts, failed_events, templates, campaigns, events, messages, governance)
 
 
 def create_app() -> FastAPI:

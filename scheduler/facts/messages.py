@@ -43,6 +43,7 @@ _SENT = text("""
     SELECT count(*) FILTER (WHERE begun_at > :minute) AS minute, count(*) FILTER (WHERE begun_at > :recent) AS recent
     FROM (SELECT begun_at, outcome FROM attempt ORDER BY id DESC LIMIT 20000) newest WHERE outcome = 'sent'
 """)
+_WAITING = text("SELECT count(*) FROM message WHERE page_id = :page AND state IN ('scheduled', 'due')")
 
 
 @dataclass(slots=True)
@@ -67,6 +68,12 @@ def list_messages(session: Session, *, limit: int, **filters: object) -> list[di
     statement = text(f"SELECT {_COLUMNS} {_FROM} WHERE {where} ORDER BY m.id DESC LIMIT :limit")
     rows = session.connection().execute(statement, {**given, "limit": limit})
     return [dict(row) for row in rows.mappings()]
+
+
+def count_waiting(session: Session, page_id: int) -> int:
+    """How many of the page's messages are still to be decided: they wait for their time, or are due."""
+    session.flush()
+    return int(session.connection().execute(_WAITING, {"page": page_id}).scalar_one())
 
 
 def summarise(

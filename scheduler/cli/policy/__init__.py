@@ -11,7 +11,7 @@ class _Policy(LoadingGroup):
     """The commands beside this file."""
 
     package = "scheduler.cli.policy"
-    modules = ("test", "lint", "explain", "forecast", "diff", "show", "activate")
+    modules = ("test", "lint", "explain", "forecast", "diff", "show", "activate", "history")
 
 
 app = typer.Typer(cls=_Policy, help="Ask the policy engine, and test policies.", no_args_is_help=True)

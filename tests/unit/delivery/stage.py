@@ -44,7 +44,8 @@ class Stage:
             now=self.now,
         )  # fmt: skip
         assert page.id is not None
-        activate_policy(self.session, page.id, load_policy(policy), actor="test", why="test", now=self.now)
+        if policy != "default":  # which a new page has
+            activate_policy(self.session, page.id, load_policy(policy), actor="test", why="test", now=self.now)
         for category in ("promotional", "utility"):
             template = save_template(
                 self.session, page.id, name=category, category=category, default_locale="en",

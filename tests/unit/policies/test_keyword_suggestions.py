@@ -48,7 +48,8 @@ def test_an_opt_out_comes_before_what_else_is_said() -> None:
     "text",
     [
         "", "👍", "hello", "Where is the bus stop?", "Bus stop 4, Main St", "Stop 4", "one-stop shop",
-        "nonstop texting", "I quit smoking", "in the end it fits", "the game will not quit", "cancel my appointment", "الغاء الموعد",
+        "nonstop texting", "I quit smoking", "in the end it fits", "the game will not quit",
+        "cancel my appointment", "الغاء الموعد",
         "quero sair daqui", "não dá para parar", "removed", "unsubscribed", "size T please", "yes", "start tomorrow",
         "x" * 30_000,
     ],
