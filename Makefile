@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format agree bench lock migration clean
+.PHONY: help setup demo up test chaos chaos-ci check format agree bench lock migration clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,12 @@ up: $(SET_UP) ## The same stack on the real clock, until Ctrl-C
 
 test: $(SET_UP) ## Every test, on real servers
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+chaos: $(SET_UP) ## Everything goes wrong at once, on three seeds, judged by the witness: about twenty minutes
+	@$(BIN)/python -m tests.chaos --report .duly/chaos.json $(CHAOS)
+
+chaos-ci: $(SET_UP) ## The same, small, and mutants that it must catch: under four minutes
+	@$(BIN)/python -m pytest -m chaos tests/chaos
 
 check: $(SET_UP) ## Format, lint, types, import contracts, unit tests: in seconds, before every commit
 	@$(BIN)/ruff format --check .

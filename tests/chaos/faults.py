@@ -104,9 +104,11 @@ def script(seed: int, seconds: float, kills: int, pages: list[str], *, stop: flo
     some(1, lambda: _postgres_restart(signal.SIGQUIT), last=12)
     some(scale, _backends_terminated)
     some(scale, lambda: _line("refuse", seconds=round(chance.uniform(1, 4), 1)), last=8)
-    some(1, lambda: _line("slam", count=2))
-    some(1, lambda: _line("swallow", count=2), last=15)
-    some(1, lambda: _fault("reset", count=2, accepted=False))
+    # Nothing ever tells of these: they end unconfirmed, so they are few.
+    few = 1 if seconds < 60 else 2
+    some(1, lambda: _line("slam", count=few))
+    some(1, lambda: _line("swallow", count=few), last=15)
+    some(1, lambda: _fault("reset", count=few, accepted=False))
     some(scale, lambda: _fault("reset", count=3, accepted=True))
     some(scale, lambda: _fault("hang", count=2, accepted=True), last=15)
     some(scale, lambda: _fault("drip", count=2, seconds=round(chance.uniform(3, 9), 1)), last=15)
@@ -138,6 +140,18 @@ def script(seed: int, seconds: float, kills: int, pages: list[str], *, stop: flo
         last=16,
     )
     return sorted(steps, key=lambda step: step[0])
+
+
+def squall() -> list[tuple[float, Step]]:
+    """The directed storm: answers are lost after the platform took the message, then a worker dies waiting for some."""
+    return [
+        (1.0, _fault("reset", count=4, accepted=True)),
+        (1.2, _fault("error", count=2, accepted=True, code=1, status=200)),
+        (2.5, _fault("hang", count=6, accepted=True, echo=False)),
+        (4.5, _kill("worker")),
+        (4.6, _kill("spare")),
+        (9.0, _fault("reset", count=2, accepted=True)),
+    ]
 
 
 def _dealt(chance: random.Random, kills: int) -> list[str]:

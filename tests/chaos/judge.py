@@ -27,6 +27,8 @@ class Doubts:
     at_kills: Collection[int] = ()
     #: Whether there were faults at all: without them nothing may be unconfirmed.
     faults: bool = True
+    #: How many of the messages that were begun may end unconfirmed.
+    share: float = UNCONFIRMED_SHARE
 
 
 @dataclass(slots=True)
@@ -254,5 +256,5 @@ def _unconfirmed(found: Judgement, seen: _Seen, ledger: Ledger, doubts: Doubts) 
     # A slammed connection never tells whose it was.
     if len(unexplained) > seen.slams:
         found.doubts.append(f"nothing explains why {len(unexplained)} messages are unconfirmed: {unexplained[:10]}")
-    if begun and total > UNCONFIRMED_SHARE * begun:
-        found.doubts.append(f"{total} of {begun} messages are unconfirmed: over {UNCONFIRMED_SHARE:.0%}")
+    if begun and total > doubts.share * begun:
+        found.doubts.append(f"{total} of {begun} messages are unconfirmed: over {doubts.share:.0%}")

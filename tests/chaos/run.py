@@ -19,8 +19,8 @@ from scheduler import clock
 from scheduler.supervise.stack import SandboxOptions
 from tests.chaos import recovery
 from tests.chaos.city import City, wait
-from tests.chaos.faults import Hands, script
-from tests.chaos.judge import Doubts, Judgement, judge
+from tests.chaos.faults import Hands, Step, script, squall
+from tests.chaos.judge import UNCONFIRMED_SHARE, Doubts, Judgement, judge
 from tests.chaos.ledger import Ledger, read_ledger
 from tests.chaos.load import CAP, RATE, START, Load
 
@@ -49,6 +49,11 @@ class Options:
     #: How often each part is lost when recovery is measured; 0 leaves that out.
     recoveries: int = 0
     faults: bool = True
+    #: The directed storm instead of the seeded one.
+    squall: bool = False
+    doubt_wait: int = DOUBT_WAIT
+    #: How many of the messages that were begun may end unconfirmed.
+    unconfirmed_share: float = UNCONFIRMED_SHARE
 
 
 @dataclass(slots=True)
@@ -96,7 +101,7 @@ def run(options: Options, say: Say, *, keep: Path | None = None) -> Outcome:
             "DULY_CLOCK_START": datetime.fromtimestamp(START, UTC).isoformat(),
             "DULY_CLOCK_RATE": repr(RATE),
             "DULY_CLOCK_ORIGIN": repr(clock.now_exact() + 10),
-            "DULY_DOUBT_WAIT": str(DOUBT_WAIT),
+            "DULY_DOUBT_WAIT": str(options.doubt_wait),
         }
         sandbox = SandboxOptions(seed=options.seed, people=0, script="none", fsync=False)
         with City(data_dir, environment, sandbox=sandbox) as city:
@@ -137,7 +142,9 @@ class _Run:
                 )
                 self._rest()
         ledger = read_ledger(city.stack.database_url)
-        doubts = Doubts(at_kills=self._hands.sending, faults=options.faults or bool(recoveries))
+        doubts = Doubts(
+            at_kills=self._hands.sending, faults=options.faults or bool(recoveries), share=options.unconfirmed_share
+        )
         found = judge(city.stack.sandbox_log, ledger, doubts, cap=CAP, wanted=self._load.told)
         restarts = city.restarts
         kills = dict(self._hands.kills)
@@ -156,24 +163,14 @@ class _Run:
         begin = clock.now()
         end = begin + int((options.seconds + 15) * RATE)
         campaigns = [self._load.draft(name, end) for name in ("first", "second", "third")]
-        if options.faults:
+        if options.faults and not options.squall:
             city.sandbox.call("PUT", "/weather", _WEATHER)
         over = threading.Event()
         waves = threading.Thread(target=self._guarded, args=(lambda: self._waves(campaigns, over),))
         orders = threading.Thread(target=self._guarded, args=(lambda: self._orders(over),))
         stops = threading.Thread(target=self._guarded, args=(lambda: self._stops(over),))
         threads = [waves, orders, stops]
-        steps = (
-            script(
-                options.seed,
-                options.seconds,
-                options.kills,
-                [page["id"] for page in self._load.pages],
-                stop=options.stop,
-            )
-            if options.faults
-            else []
-        )
+        steps = self._script()
         order = itertools.count()
         waiting = [(at, next(order), step) for at, step in steps]
         heapq.heapify(waiting)
@@ -202,6 +199,13 @@ class _Run:
                 thread.join(90)
         if self._trouble:
             raise self._trouble[0]
+
+    def _script(self) -> list[tuple[float, Step]]:
+        options = self._options
+        if options.squall:
+            return squall()
+        pages = [page["id"] for page in self._load.pages]
+        return script(options.seed, options.seconds, options.kills, pages, stop=options.stop) if options.faults else []
 
     def _guarded(self, act: Callable[[], None]) -> None:
         try:
