@@ -8,15 +8,15 @@ from policies.calendars import located
 from policies.facts import Facts
 from policies.law import binding_caps, binding_consent, binding_hours
 from policies.law_terms import ConsentLaw
-from policies.local_time import CHUNK, distinct_zones
+from policies.local_time import CHUNK, Pieces, distinct_zones, pieces
 from policies.places import Place, place_of
 from policies.policy import BindingKey, Policy
-from policies.terms import Cap, Gap, Hours, binds
+from policies.terms import Cap, Days, Gap, Hours, binds
 from policies.timeline import Timeline, build_timeline
 
 _MEMORY = 20_000
 
-_timelines: dict[tuple[tuple[str, ...], tuple[Hours, ...], int, bool], Timeline] = {}
+_timelines: dict[tuple[tuple[Pieces, ...], tuple[Days, ...], int, bool], Timeline] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +150,12 @@ def _consents(policy: Policy, place: Place) -> tuple[Asked, ...]:
 
 
 def shared_timeline(zones: tuple[str, ...], hours: tuple[Hours, ...], chunk: int, anywhere: bool) -> Timeline:
-    """``build_timeline``, remembered: many places have the same zones and hours, and share the object."""
-    key = (zones, hours, chunk, anywhere)
+    """``build_timeline``, remembered: places whose clocks and hours agree for the time being share the object.
+
+    The whole world is some sixty clocks: what is looked up again and again stays near the processor.
+    """
+    clocks, days = dict.fromkeys(pieces(name, chunk) for name in zones), dict.fromkeys(each.days for each in hours)
+    key = (tuple(clocks), tuple(days), chunk, anywhere)
     found = _timelines.get(key)
     if found is None:
         if len(_timelines) >= _MEMORY:
