@@ -13,7 +13,7 @@ WORKDIR /opt/duly
 COPY requirements.lock ./
 RUN pip install --require-hashes -r requirements.lock
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY policies ./policies
 COPY scheduler ./scheduler
 COPY workers ./workers
