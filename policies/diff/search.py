@@ -29,12 +29,11 @@ def compared(old: Policy, new: Policy, trial: Trial) -> tuple[Intervals, Interva
 def no_longer(old: Policy, new: Policy, trial: Trial) -> Counterexample | None:
     """Something that the old policy sends and the new one does not, at the first such instant; None: there is none."""
     lost, _ = compared(old, new, trial)
-    for at, _ in lost[:3]:
-        found = _judged(old, new, trial.facts, at)
-        # Intervals found it; the decisions themselves must say so too.
-        if found.old.verdict == "send" and found.new.verdict != "send":
-            return found
-    return None
+    if not lost:
+        return None
+    found = _judged(old, new, trial.facts, lost[0][0])
+    # The sets of times found it; the decisions themselves must say so too.
+    return found if found.old.verdict == "send" != found.new.verdict else None
 
 
 def newly(old: Policy, new: Policy, trial: Trial) -> Counterexample | None:

@@ -114,21 +114,20 @@ def _about_hours(id_: str, old: Policy, new: Policy, at: int) -> Iterator[Trial]
             place = Facts(country=country, timezones=(name,))
             for start, category in product(_days(name, at, days), CATEGORIES):
                 yield from _opened(place, category, start)
-    if any(entry.lifted_by for entry in entries):
-        for start in _days("UTC", at, range(8)):
-            for trial in _opened(Facts(timezones=("UTC",)), "promotional", start):
-                night = Consent(kind="night", granted_at=trial.now - DAY)
-                yield Trial(replace(trial.facts, consents=(*trial.facts.consents, night)), trial.now)
 
 
 def _about_history(old: Policy, new: Policy, at: int) -> Iterator[Trial]:
-    for name in ("UTC", "America/New_York"):
-        noon = next(iter(_days(name, at, (2,)))) + 12 * HOUR
-        for category, counted in product(CATEGORIES, CATEGORIES):
-            for ages in _histories(old, new):
-                sends = tuple(Send(at=noon - age, category=counted) for age in sorted(ages, reverse=True))
-                for trial in _opened(Facts(timezones=(name,)), category, noon):
-                    yield Trial(replace(trial.facts, sends=sends), trial.now)
+    moments = [(name, day + 12 * HOUR) for name in ("UTC", "America/New_York") for day in _days(name, at, (2,))]
+    if any(cap.calendar for cap in (*old.caps, *new.caps)):
+        # A calendar's day has 23 or 25 hours where the clocks change.
+        moments += [
+            ("America/New_York", day + 1) for day in _days("America/New_York", at, _changes("America/New_York", at))
+        ]
+    for (name, now), category, counted in product(moments, CATEGORIES, CATEGORIES):
+        for ages in _histories(old, new):
+            sends = tuple(Send(at=now - age, category=counted) for age in sorted(ages, reverse=True))
+            for trial in _opened(Facts(timezones=(name,)), category, now):
+                yield Trial(replace(trial.facts, sends=sends), trial.now)
 
 
 def _histories(old: Policy, new: Policy) -> Iterator[tuple[int, ...]]:
@@ -154,13 +153,11 @@ def _about_window(at: int, old: Policy) -> Iterator[Trial]:
 
 def _about_handover(old: Policy, new: Policy, at: int) -> Iterator[Trial]:
     spans = [each for each in (old.handover_timeout, new.handover_timeout) if each is not None]
+    ages = [0, *spans, *(span - HOUR for span in spans if span > HOUR)]
     for hours, category in product((0, 9, 15), CATEGORIES):
         now = at - at % DAY + hours * HOUR
-        for trial, age in product(
-            _opened(Facts(timezones=("UTC",)), category, now), [0, *(span - HOUR for span in spans), *spans]
-        ):
-            if age >= 0:
-                yield Trial(replace(trial.facts, handover=True, handover_at=now - age), now)
+        for trial, age in product(_opened(Facts(timezones=("UTC",)), category, now), ages):
+            yield Trial(replace(trial.facts, handover=True, handover_at=now - age), now)
 
 
 def _about_consent(at: int, codes: Iterable[str] | None = None) -> Iterator[Trial]:

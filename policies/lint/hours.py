@@ -102,7 +102,7 @@ def _implied_by(hours: Hours, others: Sequence[Hours]) -> list[str]:
 
 
 def _plain(hours: Hours) -> bool:
-    return hours.holiday is None and hours.before_holiday is None and not hours.lifted_by
+    return hours.holiday is None and hours.before_holiday is None
 
 
 def _together(entries: Iterable[Hours], hours: Hours) -> bool:
@@ -114,8 +114,6 @@ def _together(entries: Iterable[Hours], hours: Hours) -> bool:
 
 def _implies(one: Hours, other: Hours) -> bool:
     """Whether whatever ``one`` permits ``other`` permits too, on whatever day it is."""
-    if one.lifted_by and one.lifted_by != other.lifted_by:
-        return False
     weekdays = all(_within(_times(a), _times(b)) for a, b in zip(one.rows, other.rows, strict=True))
     # Whose holidays they are may differ: a holiday's row must fit wherever the other may stand beside it.
     special = [_times(row) for row in (other.holiday, other.before_holiday) if row is not None]
@@ -267,8 +265,6 @@ def _longest_pause(entries: Sequence[Hours]) -> int:
         for each in entries:
             times = intersect(times, _times(each.rows[number % 7]))
         week += [(number * DAY + start, number * DAY + end) for start, end in times]
-    if not week:
-        return 0
     return max((later[0] - earlier[1] for earlier, later in pairwise(week)), default=0)
 
 

@@ -64,12 +64,9 @@ class Subject:
 
     def at_key(self, kind: str, level: str, section: str, key: str, message: str, *, named: str = "") -> Remark:
         """A remark on a key of a table, or on ``extends``, or on the table [policy], whichever is there."""
-        for one, other in ((section, key), ("policy", "extends"), ("policy", "")):
-            table = self.document.table(one)
-            if table is not None and (not other or table.has(other)):
-                line = table.error(other, "").line
-                return Remark(
-                    where=self.where, line=line, key=named or f"{section}.{key}", level=level, kind=kind,
-                    message=message,
-                )  # fmt: skip
-        raise AssertionError("a policy has the table [policy]")  # it was parsed
+        places = ((self.document.table(section), key), (self.document.table("policy"), "extends"))
+        table, there = next(((table, key) for table, key in places if table and table.has(key)), (None, ""))
+        line = (table or self.document).error(there or "policy", "").line
+        return Remark(
+            where=self.where, line=line, key=named or f"{section}.{key}", level=level, kind=kind, message=message
+        )

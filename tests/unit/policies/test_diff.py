@@ -85,6 +85,10 @@ PAIRS = {
         'jurisdictions = "legal"\n', 'jurisdictions = "courtesy"\n', "policy.jurisdictions", "stricter",
     ),
     "legal to off": ('jurisdictions = "legal"\n', 'jurisdictions = "off"\n', "policy.jurisdictions", "looser"),
+    "legal to courtesy, with consent": (
+        'jurisdictions = "legal"\n[consent]\nrequire = "packs"\n',
+        'jurisdictions = "courtesy"\n[consent]\nrequire = "packs"\n', "policy.jurisdictions", "stricter",
+    ),
     "consent": ("", '[consent]\nrequire = "packs"\n', "consent.require", "stricter"),
     "consent no longer": ('[consent]\nrequire = "packs"\n', "", "consent.require", "looser"),
     "hold": ("", '[unknown_zone]\nmode = "hold"\n', "unknown_zone", "stricter"),
@@ -120,6 +124,19 @@ def test_a_change_of_which_nothing_is_found_says_in_how_many_trials() -> None:
     assert not found.found
     assert found.changes[0].direction == "none found"
     assert found.changes[0].trials >= 20
+
+
+def test_a_calendar_day_of_25_hours_is_stricter_than_a_rolling_day() -> None:
+    # Where no hours hide the end of the day.
+    old, new = (policy(cap("daily", 1, per), extends=None) for per in ("24h", "day"))
+    assert diff(old, new, at=AT).overall.direction == "both"
+
+
+def test_another_platform_is_a_clause_of_its_own() -> None:
+    new = replace(DEFAULT, utility_categories=("utility", "service"), bindings={})
+    (change,) = diff(DEFAULT, new, at=AT).changes
+    assert (change.clause, change.direction) == ("policy.utility_categories", "looser")
+    confirm(change, DEFAULT)
 
 
 def test_several_clauses_each_have_their_own_direction() -> None:
@@ -177,7 +194,7 @@ changes = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(before=changes, after=changes, seed=st.integers(0, 9))
 def test_whatever_changes_what_is_claimed_is_so(before: str, after: str, seed: int) -> None:
     old, new = policy(before), policy(after)

@@ -42,6 +42,10 @@ EARNED = {
         HOUSE + '[unknown_zone]\nmode = "fallback"\nzone = "Europe/Berlni"\n',
         "unknown_zone", "error", "unknown_zone.zone", 10, "did you mean Europe/Berlin?",
     ),
+    "a zone like no other": (
+        HOUSE + '[unknown_zone]\nmode = "fallback"\nzone = "Nowhere"\n',
+        "unknown_zone", "error", "unknown_zone.zone", 10, "is no IANA time zone, such as Europe/Berlin",
+    ),
     "always open": (
         hours("any", '[["00:00", "24:00"]]'), "never_binds", "warning", "permitted_hours.any", 3, "open at all hours",
     ),
@@ -77,6 +81,10 @@ EARNED = {
     "a calendar cap that another reaches first": (
         cap("daily", 2, "day") + cap("weekly", 14, "week"),
         "never_binds", "warning", "frequency_cap.weekly.limit", 10, "`daily` (2 per day) comes first",
+    ),
+    "a cap of the same day": (
+        cap("daily", 1, "day") + cap("more", 2, "day"),
+        "never_binds", "warning", "frequency_cap.more.limit", 10, "`daily` (1 per day) comes first",
     ),
     "a cap that a gap keeps from being reached": (
         gap("slow", "12h", '["promotional", "utility"]') + cap("daily", 2, "24h"),
@@ -204,6 +212,25 @@ def test_dates_that_come_and_dates_that_came() -> None:
     assert "2026-11-21" in came.message
     assert look('extends = "platform-only"\n', today=date(2027, 2, 1)) == []
     assert "old_review" in {each.kind for each in look(default, today=date(2028, 6, 1))}
+
+
+def test_the_window_after_an_advertisement_is_to_come_where_the_policy_takes_it() -> None:
+    text = "[messaging_window]\nclick_to_messenger = true\n"
+    (soon,) = look(text, today=date(2026, 9, 1))
+    assert (soon.kind, soon.line, soon.key) == ("takes_effect", 1, "policy.packs")
+    assert "Click-to-Messenger" in soon.message
+    assert look(text, today=date(2026, 8, 1)) == []
+
+
+def test_what_is_inherited_is_remarked_on_where_it_is_inherited_or_not_at_all(tmp_path: Path) -> None:
+    base = '[policy]\nname = "base"\n' + hours("house", '[["06:00", "09:30"]]', "sun = []") + gap("one", "1h")
+    (tmp_path / "base.policy.toml").write_text(base + gap("two", "1h") + cap("far", 99, "1h"), encoding="utf-8")
+    text = 'extends = "base.policy.toml"\njurisdictions = "courtesy"\n'
+    found = look(text, where=str(tmp_path / "own.policy.toml"))
+    assert [(each.kind, each.line, each.key) for each in found] == [
+        ("contradictory_hours", 3, "permitted_hours.house"),
+        ("no_common_instant", 3, "permitted_hours.house"),
+    ]  # fmt: skip
 
 
 def test_a_base_beside_the_document_is_read(tmp_path: Path) -> None:
