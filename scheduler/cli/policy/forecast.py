@@ -12,7 +12,7 @@ from policies.binding import binding_of
 from policies.case import HORIZON
 from policies.forecast import Stretch
 from policies.forecast import forecast as look_ahead
-from policies.local_time import offset_at
+from policies.local_time import DAY, offset_at
 from policies.terms import duration
 from scheduler import clock
 from scheduler.api.instants import format_instant
@@ -69,13 +69,15 @@ def _unsure(zones: int) -> str:
 def _line(stretch: Stretch, zone: str) -> Text:
     start, end = local(zone, stretch.start), local(zone, stretch.end)
     if start[:10] == end[:10]:
-        end = end[11:].ljust(16)
-    told = Text(f"  {start} - {end}  {_length(stretch.end - stretch.start):>8}  ")
+        end = end[11:]
+    elif stretch.end - stretch.start < 6 * DAY:
+        # A weekday says which one is meant.
+        end = f"{end[:3]} {end[11:]}"
+    told = Text(f"  {start} - {end:<9}  {_length(stretch.end - stretch.start):>6}  ")
     if stretch.permitted:
         return told + Text(f"may go on {stretch.ground}", style="green")
-    because = ", ".join(stretch.because)
-    said = because if stretch.reason in stretch.because else f"{because}: {stretch.reason}"
-    return told + Text(said, style="red")
+    # The first rule's reason says more than its name; the others stand in the way as well.
+    return told + Text(", ".join([stretch.reason or "", *stretch.because[1:]]), style="red")
 
 
 def _length(seconds: int) -> str:
