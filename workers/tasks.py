@@ -29,6 +29,8 @@ _log = get_logger(__name__)
 #: Real seconds that one plan task plans chunks; what is left over is planned by the next.
 _PLAN_SLICE = 2.0
 _PLAN_CHUNK = 2_000
+#: Where the turn to plan stands, behind all those to deliver.
+_PLANNING = 1_000
 
 
 @app.task(name="tick")
@@ -53,7 +55,26 @@ def tick() -> int:
 
 @app.task(name="plan")
 def plan() -> int:
-    """Plan launched campaigns and business events, chunk by chunk. Returns how many chunks."""
+    """Plan launched campaigns and business events, chunk by chunk. Returns how many chunks.
+
+    One child plans at a time: a flood of events rings many times over, and must not take every child from the others.
+    """
+    with turns.one_of(1, first=_PLANNING) as mine:
+        if not mine:
+            return 0
+        chunks, again = _plan_a_while()
+    with database.session() as session:
+        record_beat(session, "plan", clock.now())
+    if chunks:
+        # What may go now is due now. Where children are busy planning, beat's own tick may wait until it is stale.
+        tick()
+    if again:
+        ring("plan")
+    return chunks
+
+
+def _plan_a_while() -> tuple[int, bool]:
+    """(chunks planned, whether there is more to plan)."""
     started, chunks = time.monotonic(), 0
     again = True
     while again and time.monotonic() - started < _PLAN_SLICE and not turns.draining:
@@ -64,13 +85,7 @@ def plan() -> int:
             crash_points.reach("plan.before_commit")
         crash_points.reach("plan.after_commit")
         chunks += again
-    with database.session() as session:
-        record_beat(session, "plan", clock.now())
-    if chunks:
-        ring("deliver")
-    if again:
-        ring("plan")
-    return chunks
+    return chunks, again
 
 
 @app.task(name="deliver")

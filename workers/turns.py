@@ -24,9 +24,12 @@ class Turns:
         self._flag = mmap.mmap(-1, 1)
 
     @contextmanager
-    def one_of(self, count: int) -> Iterator[bool]:
-        """True for at most ``count`` processes at a time; false at once for any further one."""
-        for place in range(count):
+    def one_of(self, count: int, *, first: int = 0) -> Iterator[bool]:
+        """True for at most ``count`` processes at a time; false at once for any further one.
+
+        ``first`` is the place of the first of these turns: other places are other turns.
+        """
+        for place in range(first, first + count):
             try:
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
             except OSError:

@@ -73,7 +73,10 @@ def silence_after(log: Path, at: float, seconds: float) -> float:
 def _feed(load: Load, people: list, chance: random.Random, over: threading.Event) -> None:
     """Keep about ten seconds of work waiting."""
     while not over.wait(0.2):
-        waiting = load.city.query("SELECT count(*) FROM message WHERE state IN ('scheduled', 'due')")[0][0]
+        [(waiting,)] = load.city.query(
+            """SELECT (SELECT count(*) FROM message WHERE state IN ('scheduled', 'due'))
+                    + (SELECT count(*) FROM business_event WHERE planned_at IS NULL)"""
+        )
         for _ in range(max(0, _PAGE_RATE * len(load.pages) * 10 - waiting)):
             if over.is_set():
                 return

@@ -125,8 +125,10 @@ def test_a_plan_that_dies_gives_everybody_exactly_one_message(point: str, scene:
     planned = "SELECT id FROM message WHERE campaign_id = :id ORDER BY id"
     found = [row.id for row in scene.stage.rows(planned, id=campaign.id)]
     assert len(found) == (0 if point == "plan.before_commit" else 3)
+    # Whoever plans lets what may go now become due; what a dead one had planned waits for beat's tick.
     tasks.plan()
-    tasks.tick()
+    if found:
+        tasks.tick()
     _deliver()
     scene.stage.commit()
     found = [row.id for row in scene.stage.rows(planned, id=campaign.id)]

@@ -18,13 +18,13 @@ def turns() -> Iterator[Turns]:
     made.close()
 
 
-def _child(turns: Turns, write: int, hold: int, count: int) -> None:
-    with turns.one_of(count) as mine:
+def _child(turns: Turns, write: int, hold: int, count: int, first: int = 0) -> None:
+    with turns.one_of(count, first=first) as mine:
         os.write(write, b"1" if mine else b"0")
         os.read(hold, 1)
 
 
-def _start(turns: Turns, count: int) -> tuple[int, int, bytes]:
+def _start(turns: Turns, count: int, first: int = 0) -> tuple[int, int, bytes]:
     """(pid, the end that lets it go, whether it got a turn)."""
     read, write = os.pipe()
     hold, release = os.pipe()
@@ -32,7 +32,7 @@ def _start(turns: Turns, count: int) -> tuple[int, int, bytes]:
     if pid == 0:
         os.close(release)
         try:
-            _child(turns, write, hold, count)
+            _child(turns, write, hold, count, first)
         finally:
             os._exit(0)
     os.close(write)
@@ -77,3 +77,12 @@ def test_the_children_see_that_the_worker_ends(turns: Turns) -> None:
         os._exit(0)
     os.waitpid(pid, 0)
     assert turns.draining
+
+
+def test_turns_at_other_places_are_other_turns(turns: Turns) -> None:
+    children = [_start(turns, 1), _start(turns, 1, first=1000), _start(turns, 1, first=1000)]
+    try:
+        assert [got for _, _, got in children] == [b"1", b"1", b"0"]
+    finally:
+        for pid, release, _ in children:
+            _end(pid, release)
