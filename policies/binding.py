@@ -61,19 +61,22 @@ class Binding:
     lifted: bool
     #: Some of the hours may close a whole day.
     closing: bool
-    #: Neither consent nor a hold of the place has a say: see ``policies.quick``.
-    plain: bool
     _timelines: dict[int, Timeline] = field(default_factory=dict, repr=False)
+    #: What was asked for last, nearly always the same again.
+    _chunk: int = field(default=0, repr=False)
+    _latest: Timeline | None = field(default=None, repr=False)
 
     def timeline(self, now: int) -> Timeline:
         """When the hours permit, from ``now`` to beyond the horizon of any decision taken at ``now``."""
         chunk = now // CHUNK
-        found = self._timelines.get(chunk)
-        if found is None:
-            if len(self._timelines) >= 64:
-                self._timelines.clear()
-            found = self._timelines[chunk] = shared_timeline(self.zones, self.hours, chunk, self.held)
-        return found
+        if self._latest is None or self._chunk != chunk:
+            found = self._timelines.get(chunk)
+            if found is None:
+                if len(self._timelines) >= 64:
+                    self._timelines.clear()
+                found = self._timelines[chunk] = shared_timeline(self.zones, self.hours, chunk, self.held)
+            self._chunk, self._latest = chunk, found
+        return self._latest
 
 
 def binding_of(policy: Policy, facts: Facts) -> Binding:
@@ -122,7 +125,6 @@ def _bind(policy: Policy, facts: Facts) -> Binding:
         paces=_paces(rolling, gaps),
         closing=any(() in each.rows or each.holiday == () or each.before_holiday is not None for each in bound_hours),
         lifted=any(each.lifted_by for each in bound_hours),
-        plain=not held and not consents,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from policies.binding import Binding, binding_of
 from policies.facts import Facts
@@ -25,6 +25,8 @@ class Case:
     now: int
     #: For how many seconds from its instant on a send must stay permitted.
     remaining: int
+    #: What ``messaging_window`` found out: each ground that holds at some time, with its times, the preferred first.
+    grounds: tuple[tuple[str, Intervals], ...] | None = field(default=None, init=False, compare=False)
 
     @property
     def whole(self) -> Intervals:

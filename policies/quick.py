@@ -20,7 +20,7 @@ from policies.case import HORIZON, Case
 from policies.decision import Decision
 from policies.facts import Facts, Send
 from policies.policy import Policy
-from policies.rules import quiet_hours
+from policies.rules import consent, quiet_hours
 from policies.timeline import Timeline
 
 _WINDOW = ("messaging_window",)
@@ -47,13 +47,14 @@ def decide_plain(policy: Policy, facts: Facts, now: int, remaining: int) -> Deci
         or facts.campaign_paused
         or facts.handover
         or facts.held
-        or facts.tokens
-        or facts.opted_out_topics
+        or (facts.tokens and facts.category == "promotional")
+        or (facts.opted_out_topics and facts.topic in facts.opted_out_topics)
     ):
         return None
     binding = binding_of(policy, facts)
     if (
-        not binding.plain
+        binding.held
+        or (binding.consents and not consent.lasts(binding.consents, facts, now, now + HORIZON))
         or (facts.consents and binding.lifted)
         or (policy.click_to_messenger and facts.ad_inbound is not None)
     ):

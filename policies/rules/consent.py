@@ -10,7 +10,7 @@ from __future__ import annotations
 from policies.binding import Asked
 from policies.case import Case
 from policies.decision import Finding
-from policies.facts import Consent
+from policies.facts import Consent, Facts
 from policies.intervals import Intervals, covers, intersect, union
 from policies.rules.rule import Rule, finding, standing
 
@@ -26,18 +26,29 @@ def narrow(case: Case, times: Intervals) -> Intervals:
     return times
 
 
+def lasts(asked: tuple[Asked, ...], facts: Facts, now: int, until: int) -> bool:
+    """Whether every one that asks has a consent that stands now and until then."""
+    return all(
+        any(
+            each.granted_at <= now and ((end := _end(one, each)) is None or end >= until)
+            for each in _accepted(facts, one)
+        )
+        for one in asked
+    )
+
+
 def _satisfied(case: Case, asked: Asked) -> Intervals:
     reach = case.whole[0][1]
     found = []
-    for consent in _accepted(case, asked):
+    for consent in _accepted(case.facts, asked):
         end = _end(asked, consent)
         found.append((max(consent.granted_at, case.now), reach if end is None else min(end, reach)))
     return union(found)
 
 
-def _accepted(case: Case, asked: Asked) -> list[Consent]:
-    topic = case.facts.topic
-    return [each for each in case.facts.consents if each.kind in asked.kinds and each.topic in (None, topic)]
+def _accepted(facts: Facts, asked: Asked) -> list[Consent]:
+    topic = facts.topic
+    return [each for each in facts.consents if each.kind in asked.kinds and each.topic in (None, topic)]
 
 
 def _end(asked: Asked, consent: Consent) -> int | None:
@@ -47,7 +58,7 @@ def _end(asked: Asked, consent: Consent) -> int | None:
 
 
 def _ended(case: Case, asked: Asked) -> bool:
-    ends = [end for each in _accepted(case, asked) if (end := _end(asked, each)) is not None]
+    ends = [end for each in _accepted(case.facts, asked) if (end := _end(asked, each)) is not None]
     return any(end <= case.now for end in ends)
 
 
@@ -78,7 +89,7 @@ def _finding(case: Case, asked: Asked) -> Finding:
         lasting = current >= case.whole[0][1]
         words += "; there is one" + ("" if lasting else f", until {case.shown(current)}")
     elif _ended(case, asked):
-        ended = max(end for each in _accepted(case, asked) if (end := _end(asked, each)) is not None)
+        ended = max(end for each in _accepted(case.facts, asked) if (end := _end(asked, each)) is not None)
         words += f"; the last one ended at {case.shown(ended)}"
     else:
         words += "; there is none" + (f" about `{case.facts.topic}`" if case.facts.topic else "")

@@ -14,23 +14,28 @@ NAME = "messaging_window"
 def grounded(case: Case) -> Intervals:
     """The times from now on at which some ground holds."""
     found: Intervals = NEVER
-    for ground in GROUNDS:
-        times = ground.times(case)
-        if times:
-            found = union((*found, *times)) if found else times
+    for _, times in _grounds(case):
+        found = union((*found, *times)) if found else times
     return found
 
 
 def ground_at(case: Case, at: int) -> str | None:
     """The preferred ground that holds at this instant and for as long after it as is asked for."""
     fallback = None
-    for ground in GROUNDS:
-        for start, end in ground.times(case):
+    for name, times in _grounds(case):
+        for start, end in times:
             if start <= at < end:
                 if at + case.remaining < end:
-                    return ground.name
-                fallback = fallback or ground.name
+                    return name
+                fallback = fallback or name
     return fallback
+
+
+def _grounds(case: Case) -> tuple[tuple[str, Intervals], ...]:
+    # Asked for again and again for one case, and tokens are the dearest of all.
+    if case.grounds is None:
+        case.grounds = tuple((ground.name, times) for ground in GROUNDS if (times := ground.times(case)))
+    return case.grounds
 
 
 def narrow(case: Case, times: Intervals) -> Intervals:

@@ -57,15 +57,14 @@ extends = "default"
 id = "daily"
 limit = 1
 per = "day"
-[consent]
-require = "packs"
 """
+ASKING = '[policy]\nname = "asking"\nextends = "default"\n[consent]\nrequire = "packs"\n'
 HELD = '[policy]\nname = "held"\nextends = "default"\n[unknown_zone]\nmode = "hold"\n'
 GAPS = '[policy]\nname = "gaps"\n[[minimum_gap]]\nid = "a"\nbetween = "26h"\n[[permitted_hours]]\nid = "h"\nmon = []\n'
 POLICIES: tuple[Policy, ...] = (
     load_policy("default"),
     load_policy("platform-only"),
-    *(parse_policy(text, where="t") for text in (HOUSE, CALENDAR, HELD, GAPS)),
+    *(parse_policy(text, where="t") for text in (HOUSE, CALENDAR, ASKING, HELD, GAPS)),
 )
 PLACES: tuple[dict[str, object], ...] = (
     {"timezones": ("America/New_York",)},
@@ -113,8 +112,11 @@ def someone(chance: random.Random, now: int) -> Facts:
         facts.expires_at = near(chance, now, 0, HOUR, 9 * HOUR, DAY, 10 * DAY, 40 * DAY)
     if chance.random() < 0.05:
         facts.ad_inbound = near(chance, now, -DAY, -6 * DAY, -8 * DAY)
-    if chance.random() < 0.1:
-        facts.consents = (Consent(kind=chance.choice(("express", "implied", "night")), granted_at=now - DAY),)
+    if chance.random() < 0.4:
+        granted = now + chance.choice((-DAY, -DAY, -200 * DAY, -800 * DAY, HOUR))
+        ends = now + chance.choice((HOUR, 10 * DAY, 100 * DAY)) if chance.random() < 0.3 else None
+        kind = chance.choices(("express", "implied", "night"), (6, 3, 1))[0]
+        facts.consents = (Consent(kind=kind, granted_at=granted, expires_at=ends),)
     if chance.random() < 0.05:
         facts.tokens = (Token(kind=chance.choice(("marketing", "recurring", "one_time")), last_used_at=now - DAY),)
     if chance.random() < 0.05:
