@@ -34,7 +34,9 @@ def zones_of_countries() -> dict[str, tuple[str, ...]]:
 @cache
 def country_of_zone(name: str) -> str | None:
     """The country of an IANA zone: by its own name in zone.tab, else by the name it links to; None if no country's."""
-    return _countries().get(name) or _countries().get(_links().get(name, ""))
+    own, linked = _countries().get(name), _links().get(name)
+    # A link may name another link.
+    return own or (country_of_zone(linked) if linked else None)
 
 
 @cache
@@ -44,19 +46,10 @@ def _countries() -> dict[str, str]:
 
 @cache
 def _links() -> dict[str, str]:
-    # tzdata.zi names a link as "L target name"; the target may itself be a link.
-    direct: dict[str, str] = {}
-    for line in zone_data("tzdata.zi").read_text(encoding="utf-8").splitlines():
-        if line.startswith("L "):
-            _, target, name = line.split()
-            direct[name] = target
-    found = {}
-    for name, target in direct.items():
-        end = target
-        while end in direct and end not in _countries():
-            end = direct[end]
-        found[name] = end
-    return found
+    # tzdata.zi names a link as "L target name".
+    lines = zone_data("tzdata.zi").read_text(encoding="utf-8").splitlines()
+    links = (line.split() for line in lines if line.startswith("L "))
+    return {name: target for _, target, name in links}
 
 
 def _rows(table: str) -> list[tuple[str, str]]:

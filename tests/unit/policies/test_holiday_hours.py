@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from policies import timeline
 from policies.decision import Finding
 from policies.engine import decide, permitted
 from policies.explain import explain
@@ -54,6 +55,23 @@ def test_a_holiday_is_closed_from_midnight_to_midnight() -> None:
     found = hours_finding(CLOSED, facts, now, "h")
     assert "closed all day (today is National Day)" in found.words
     assert (found.reason, found.numbers["holidays"]) == ("closed_day", "FR")
+
+
+def test_a_day_without_a_row_is_open_and_says_so() -> None:
+    always = policy('[[permitted_hours]]\nid = "h"\nholiday = []\nholidays = "FR"\n')
+    facts = utility(timezones=("Europe/Paris",), country="FR")
+    found = hours_finding(always, facts, at("2026-07-13T10:00:00+02:00"), "h")
+    assert "h: open all day, and there it is 2026-07-13 10:00 CEST" in found.words
+    assert found.permits_now
+
+
+def test_what_is_forgotten_is_worked_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "_MEMORY", 1)
+    facts = utility(timezones=("Europe/Paris",), country="FR")
+    for day in range(20):
+        now = at("2026-07-01T03:00:00+02:00") + day * DAY
+        fresh = policy('[[permitted_hours]]\nid = "h"\ndaily = [["08:00", "20:00"]]\n')
+        assert decide(fresh, facts, now).at == now + 5 * 3600
 
 
 def test_a_holiday_may_have_hours_of_its_own() -> None:
