@@ -27,6 +27,8 @@ class Case:
     remaining: int
     #: What ``messaging_window`` found out: each ground that holds at some time, with its times, the preferred first.
     grounds: tuple[tuple[str, Intervals], ...] | None = field(default=None, init=False, compare=False)
+    #: What ``frequency_cap`` found out: when some cap is full.
+    full: Intervals | None = field(default=None, init=False, compare=False)
 
     @property
     def whole(self) -> Intervals:

@@ -22,10 +22,12 @@ NAME = "frequency_cap"
 def narrow(case: Case, times: Intervals) -> Intervals:
     """Those at which one more send stays within every cap."""
     if case.facts.sends and times:
-        for cap in case.binding.rolling:
-            times = subtract(times, _closed_rolling(cap, case.facts.sends))
-        for cap in case.binding.calendar:
-            times = subtract(times, _closed_calendar(case, cap, case.binding.zones))
+        if case.full is None:
+            # Asked for again and again for one case.
+            rolling = (_closed_rolling(cap, case.facts.sends) for cap in case.binding.rolling)
+            calendar = (_closed_calendar(case, cap, case.binding.zones) for cap in case.binding.calendar)
+            case.full = union(closed for each in (*rolling, *calendar) for closed in each)
+        times = subtract(times, case.full)
     return times
 
 
