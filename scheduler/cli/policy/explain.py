@@ -8,12 +8,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from policies.decision import Decision
+from policies.decision import Decision, Finding
 from policies.explain import explain as explain_decision
 from policies.facts import facts_to_json
 from scheduler import clock
 from scheduler.api.instants import format_instant
-from scheduler.cli.output import echo_json, print_findings, words
+from scheduler.cli.output import echo_json, words
 from scheduler.cli.policy.told import Asked, Told, asked, tells
 
 
@@ -44,7 +44,8 @@ def command(
         return
     console = Console(highlight=False)
     console.print(sentence(decision, question.at), soft_wrap=True)
-    print_findings(console, findings, indent="  ")
+    for finding in findings:
+        console.print(_said(finding), soft_wrap=True)
     print_not_told(console, question)
     print_version(console, question)
 
@@ -60,6 +61,18 @@ def sentence(decision: Decision, at: int) -> Text:
     if decision.at is None:
         return Text(f"defer: it waits for {words(decision.wakes_on or 'somebody')}{why}", style="yellow")
     return Text(f"defer: it may go from {format_instant(decision.at)}{why}{closes}", style="yellow")
+
+
+def _said(finding: Finding) -> Text:
+    """One finding: what it says, by which text and by what that binds, and where it comes from."""
+    mark = Text("permits ", style="green") if finding.permits_now else Text("forbids ", style="red")
+    line = Text("  ") + mark + Text(f"{finding.rule}: ", style="bold") + Text(finding.words)
+    text = [finding.clause] if finding.clause != finding.rule else []
+    if finding.binds and not finding.clause.startswith(f"{finding.binds}."):
+        text.append(finding.binds)
+    if text:
+        line += Text(f" <{', '.join(text)}>", style="cyan")
+    return line + Text(f" [{finding.citation}]" if finding.citation else "", style="dim")
 
 
 def print_not_told(console: Console, question: Asked) -> None:

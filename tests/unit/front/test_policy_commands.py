@@ -91,13 +91,16 @@ def test_explain_names_what_was_not_told(duly: Callable[..., Any]) -> None:
 
 
 def test_explain_gives_the_text_behind_a_finding(duly: Callable[..., Any]) -> None:
-    told = json.loads(
-        duly("explain", "--country", "KR", "--last-inbound", "1h", "--at", "2026-11-21T13:00Z", "--json").stdout
-    )
+    night = ("--country", "KR", "--last-inbound", "1h", "--at", "2026-11-21T13:00Z")
+    told = json.loads(duly("explain", *night, "--json").stdout)
     by_clause = {finding["clause"]: finding for finding in told["findings"]}
     assert by_clause["KR.kr-night"]["binds"] == "statute"
     assert "50(3)" in by_clause["KR.kr-night"]["citation"]
     assert by_clause["permitted_hours.house"]["binds"] == "house"
+    said = duly("explain", *night).stdout
+    assert "<KR.kr-night, statute> [Network Act (정보통신망법) art. 50(3)" in said
+    assert "<platform.standard_window> [Messenger Platform" in said
+    assert "<permitted_hours.house, house>\n" in said
 
 
 @pytest.mark.parametrize(
