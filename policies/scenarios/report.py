@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 
+from policies.decision import Finding
 from policies.local_time import tzdata_version, wall_clock
 from policies.scenarios.expectations import FIELDS, got
 from policies.scenarios.run import Check, Result
 
+_FINDING = tuple(field.name for field in fields(Finding))
 _INSTANTS = frozenset({"until", "closes_at", "deadline"})
 
 
@@ -83,11 +85,14 @@ def _check_as_json(check: Check) -> dict[str, object]:
         "expected": {field: _plain(field, expect[field]) for field in FIELDS if field in expect},
         "got": {field: _plain(field, got(check.decision, field)) for field in FIELDS},
         "differs": [each.field for each in check.differences],
-        "findings": [
-            {**asdict(finding), "next_at": None if finding.next_at is None else iso(finding.next_at)}
-            for finding in check.findings
-        ],
+        "findings": [_finding_as_json(finding) for finding in check.findings],
     }
+
+
+def _finding_as_json(finding: Finding) -> dict[str, object]:
+    told = {name: getattr(finding, name) for name in _FINDING}
+    told["next_at"] = None if finding.next_at is None else iso(finding.next_at)
+    return told
 
 
 def iso(instant: int) -> str:

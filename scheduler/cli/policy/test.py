@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from policies.law import jurisdictions_with_packs
 from policies.scenarios.coverage import Coverage, coverage_as_json, coverage_lines
@@ -126,22 +125,20 @@ def _write_junit(results: Sequence[Result], path: Path) -> None:
 
 
 def _print(results: Sequence[Result], files: int, seconds: float, *, verbose: bool, quiet: bool) -> None:
-    console = Console(highlight=False)
+    # Rich decides about colours, and no more: it takes milliseconds for what a failure has to say.
+    coloured = Console().color_system is not None
     for result in results:
         if not result.passed:
-            _line(console, "FAIL", "bold red", result)
-            for line in failure_lines(result):
-                console.print(Text(line), soft_wrap=True)
+            mark = typer.style("FAIL", fg=typer.colors.RED, bold=True)
+            lines = [f"{mark} {place(result)}  {result.scenario.name}", *failure_lines(result)]
+            typer.echo("\n".join(lines), color=coloured)
         elif verbose:
-            _line(console, "ok  ", "green", result)
+            mark = typer.style("ok  ", fg=typer.colors.GREEN)
+            typer.echo(f"{mark} {place(result)}  {result.scenario.name}", color=coloured)
     failed = not all(result.passed for result in results)
     if failed or not quiet:
-        counts = summary(results, files)
-        console.print(Text(f"{counts}, {seconds:.2f} s", style="red" if failed else "green"), soft_wrap=True)
-
-
-def _line(console: Console, mark: str, style: str, result: Result) -> None:
-    console.print(Text(f"{mark} ", style=style) + Text(f"{place(result)}  {result.scenario.name}"), soft_wrap=True)
+        counts = f"{summary(results, files)}, {seconds:.2f} s"
+        typer.echo(typer.style(counts, fg=typer.colors.RED if failed else typer.colors.GREEN), color=coloured)
 
 
 def _told(verb: str, each: Iterator[_Each], total: int, what: str = "scenarios") -> Iterator[_Each]:
@@ -149,6 +146,6 @@ def _told(verb: str, each: Iterator[_Each], total: int, what: str = "scenarios")
     last = time.monotonic()
     for number, found in enumerate(each, start=1):
         yield found
-        if time.monotonic() - last >= _PATIENCE:
+        if number < total and time.monotonic() - last >= _PATIENCE:
             last = time.monotonic()
             sys.stderr.write(f"{verb} {number:,} of {total:,} {what}\n")
