@@ -30,7 +30,9 @@ _WORDS = {
 
 
 def command(
-    old: str = typer.Argument(metavar="OLD", help="A built-in policy or a file.", show_default=False),
+    old: str = typer.Argument(
+        metavar="OLD", help="A built-in policy, a file, or a stored version.", show_default=False
+    ),
     new: str = typer.Argument(metavar="NEW", help="Another one.", show_default=False),
     clause: str | None = typer.Option(None, metavar="ID", help="One clause alone, such as permitted_hours.house."),
     at: str | None = typer.Option(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -21,7 +22,8 @@ from scheduler.contacts.places import check_country, check_region, check_zone
 from scheduler.contacts.registry import get_contact
 from scheduler.errors import Invalid, NotFound
 from scheduler.facts.decisions import contact_facts, for_message, switches
-from scheduler.governance.active import active_policies
+from scheduler.governance.active import active_policies, policy_by_version
+from scheduler.governance.history import read_version
 from scheduler.outbox.plan import Wish
 from scheduler.outbox.tables import Message
 from scheduler.pages.registry import get_page
@@ -32,6 +34,7 @@ _SPAN = re.compile(r"(\+?)(?=\d)(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:
 #: An instant as people write it, without its seconds.
 _NO_SECONDS = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)")
 _WHEN = "an instant like 2026-03-28T08:00Z, or how long before --at: 90m, 2h, 3d (+2h: after it)"
+_VERSION = re.compile(r"[0-9a-f]{8,64}")
 _CONSENTS = ("express", "implied", "night")
 _TOKENS = ("marketing", "recurring", "one_time")
 
@@ -49,7 +52,7 @@ class Told:
     """What the options said, as it was typed."""
 
     policy: Annotated[
-        str | None, _option("A built-in policy or a file. Default: the page's active policy, or `default`.")
+        str | None, _option("A built-in policy, a file, or a version. Default: the page's active one, or `default`.")
     ] = None
     at: Annotated[
         str | None, _option("When: an instant like 2026-03-28T08:00Z, or how long ago: 90m, 2h, 3d. Default: now.")
@@ -164,7 +167,13 @@ def asked(told: Told) -> Asked:
 
 
 def load(name: str, *, option: str = "policy") -> Policy:
-    """The built-in policy of this name, or the one in this file. Raises Invalid."""
+    """The built-in policy of this name, the one in this file, or the stored one whose version begins so.
+
+    Raises Invalid where it cannot be read, NotFound where no version begins so.
+    """
+    if _VERSION.fullmatch(name) and not Path(name).exists():
+        with database.session() as session:
+            return policy_by_version(session, read_version(session, name).version)
     try:
         return load_policy(name)
     except PolicyError as error:
