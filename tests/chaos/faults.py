@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import redis
 
-from tests.chaos.city import City
+from tests.chaos.city import City, wait
 
 #: Parts that are killed, with their share of the kills.
 _VICTIMS = {"child": 9, "worker": 5, "spare": 4, "beat": 4, "web": 4, "redis": 1}
@@ -143,15 +143,19 @@ def script(seed: int, seconds: float, kills: int, pages: list[str], *, stop: flo
 
 
 def squall() -> list[tuple[float, Step]]:
-    """The directed storm: answers are lost after the platform took the message, then a worker dies waiting for some."""
+    """The directed storm: answers are lost after the platform took the message, and the worker dies waiting for some."""
     return [
-        (1.0, _fault("reset", count=4, accepted=True)),
-        (1.2, _fault("error", count=2, accepted=True, code=1, status=200)),
-        (2.5, _fault("hang", count=6, accepted=True, echo=False)),
-        (4.5, _kill("worker")),
-        (4.6, _kill("spare")),
-        (9.0, _fault("reset", count=2, accepted=True)),
+        (0.5, _fault("reset", count=4, accepted=True, echo=False)),
+        (0.6, _fault("error", count=2, accepted=True, code=1, status=200)),
+        (0.7, _fault("hang", count=6, accepted=True, echo=False)),
+        (0.8, Step("kill", "SIGKILL worker while it waits for answers", _kill_while_waiting)),
     ]
+
+
+def _kill_while_waiting(hands: Hands) -> None:
+    log = hands.city.stack.sandbox_log
+    wait(lambda: log.read_text().count('"fault":"hang"') >= 3, 40)
+    hands.kill("worker")
 
 
 def _dealt(chance: random.Random, kills: int) -> list[str]:

@@ -128,7 +128,8 @@ class _Run:
         self._tell(f"seed {options.seed}: everything runs; {options.people} people are loaded")
         with _timed(self._took, "loading"):
             self._load.open(options.people)
-            city.start_spare("spare")
+            if not options.squall:
+                city.start_spare("spare")
         kinds: Counter[str] = Counter()
         with _timed(self._took, "faults"):
             self._storm(kinds)

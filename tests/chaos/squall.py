@@ -15,7 +15,7 @@ from tests.chaos.run import Options, Outcome, run
 def main() -> Outcome:
     """Play it on a fixed seed."""
     options = Options(
-        seed=3, people=60, seconds=12, kills=0, opt_outs=4, orders=20, page_rate=10, doubt_wait=4, squall=True,
+        seed=3, people=40, seconds=10, kills=0, opt_outs=4, orders=10, page_rate=10, doubt_wait=4, squall=True,
         unconfirmed_share=1.0,
     )  # fmt: skip
     return run(options, lambda line: sys.stderr.write(line + "\n"))
