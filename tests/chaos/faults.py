@@ -143,7 +143,7 @@ def script(seed: int, seconds: float, kills: int, pages: list[str], *, stop: flo
 
 
 def squall() -> list[tuple[float, Step]]:
-    """The directed storm: answers are lost after the platform took the message, and the worker dies waiting for some."""
+    """The directed storm: answers are lost though the platform took the message; the worker dies waiting for some."""
     return [
         (0.5, _fault("reset", count=4, accepted=True, echo=False)),
         (0.6, _fault("error", count=2, accepted=True, code=1, status=200)),
