@@ -100,8 +100,8 @@ def _rows(pack: JurisdictionPack) -> Iterator[Text]:
         ("frequency_cap", "frequency_cap", pack.caps),
     ):
         for entry in entries:
-            if entry.source is not None:
-                yield _row(clause_of(key, entry), rule, entry_words(entry) or "", entry.source)
+            assert entry.source is not None  # every row of a pack has one
+            yield _row(clause_of(key, entry), rule, entry_words(entry) or "", entry.source)
     if pack.consent is not None:
         words = f"{' or '.join(pack.consent.kinds)} consent"
         yield _row(f"{pack.code}.consent", "consent", words, pack.consent.source)

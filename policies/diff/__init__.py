@@ -7,7 +7,7 @@ search proves a difference, never its absence: "none found" says how many trials
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from random import Random
 
@@ -24,12 +24,20 @@ _DIRECTED = 6000
 
 
 def diff(
-    old: Policy, new: Policy, *, at: int, seed: int = 0, budget: int = 300, clause: str | None = None
+    old: Policy,
+    new: Policy,
+    *,
+    at: int,
+    seed: int = 0,
+    budget: int = 300,
+    clause: str | None = None,
+    tired: Callable[[], bool] | None = None,
 ) -> Difference:
     """How ``new`` differs from ``old``, searched around the instant ``at`` (epoch seconds UTC).
 
     ``budget`` random trials are made for each clause and for the whole, from ``seed``. ``clause`` searches one alone;
-    raises ValueError where the policies do not differ in it.
+    raises ValueError where the policies do not differ in it. The search ends early once ``tired`` says so: what was
+    found until then stands.
     """
     differing = edits(old, new)
     if clause is not None:
@@ -41,14 +49,14 @@ def diff(
     seen: list[Trial] = []
     for edit in differing:
         trials = _trials(edit.clause, old, edit.policy, at, seed, budget)
-        change, found = _searched(edit.clause, edit.before, edit.after, old, edit.policy, trials)
+        change, found = _searched(edit.clause, edit.before, edit.after, old, edit.policy, trials, tired)
         changes.append(change)
         seen += found
     if clause is not None:
         overall = changes[0]
     else:
         named = [edit.clause for edit in differing]
-        overall, _ = _searched("", None, None, old, new, _overall(named, seen, old, new, at, seed, budget))
+        overall, _ = _searched("", None, None, old, new, _overall(named, seen, old, new, at, seed, budget), tired)
     return Difference(same=not differing, changes=tuple(changes), overall=overall)
 
 
@@ -69,12 +77,20 @@ def _trials(clause: str, old: Policy, new: Policy, at: int, seed: int, budget: i
 
 
 def _searched(
-    clause: str, before: str | None, after: str | None, old: Policy, new: Policy, trials: Iterator[Trial]
+    clause: str,
+    before: str | None,
+    after: str | None,
+    old: Policy,
+    new: Policy,
+    trials: Iterator[Trial],
+    tired: Callable[[], bool] | None,
 ) -> tuple[Change, list[Trial]]:
     stricter = looser = reason = None
     made = 0
     seen = []
     for trial in trials:
+        if tired is not None and tired():
+            break
         made += 1
         lost, gained = compared(old, new, trial)
         if stricter is None and lost and no_longer(old, new, trial):

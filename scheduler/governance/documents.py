@@ -8,6 +8,8 @@ from scheduler.errors import Invalid
 
 #: The most characters of a document. One with hundreds of entries is far shorter.
 LONGEST = 64 * 1024
+#: The most characters of a line. Reading a key of ten thousand parts takes minutes, and a key ends with its line.
+LONGEST_LINE = 1000
 
 
 def read_policy(text: str, *, field: str = "document") -> Policy:
@@ -17,6 +19,11 @@ def read_policy(text: str, *, field: str = "document") -> Policy:
     """
     if len(text) > LONGEST:
         raise Invalid(f"is longer than {LONGEST} characters", field=field, way_out="take out what is not needed")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if len(line) > LONGEST_LINE:
+            raise Invalid(
+                f"{field}:{number}: is a line of more than {LONGEST_LINE} characters", field=field, way_out="break it"
+            )
     try:
         written = read_document(text, where=field)
         if written.extends is not None and written.extends not in BUILT_IN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,8 +17,10 @@ from scheduler.governance.active import policy_by_version
 from scheduler.governance.history import Activation, activation_in_force
 from scheduler.governance.policies import check_activation
 
-#: More clauses than these are not searched for what they do: somebody waits for the answer.
-_SEARCHED = 40
+#: Seconds of real time that the search for what changes do may take: somebody waits for the answer.
+PATIENCE = 3.0
+#: A cap of more messages than this is not searched: each trial needs a history as long.
+_LONGEST_HISTORY = 100
 #: Random trials for each clause, beside those made for it.
 _TRIALS = 60
 
@@ -31,7 +34,7 @@ class ClauseChange:
     kind: Literal["added", "removed", "changed"]
     before: str | None
     after: str | None
-    #: "stricter", "looser", "both", "other reason" or "none found", by search; None: not searched.
+    #: "stricter", "looser", "both", "other reason" or "none found", by search; None: not searched, or not to the end.
     effect: str | None = None
 
 
@@ -44,7 +47,7 @@ class Prospect:
     active_name: str | None
     #: None where the policy in force cannot be read, or where there is none.
     changes: tuple[ClauseChange, ...] | None
-    #: The effect of all changes together; None: not searched.
+    #: The effect of all changes together; None: not searched, or not to the end.
     effect: str | None
     #: Messages that wait, or are due, and would be decided under the new policy.
     waiting: int
@@ -66,7 +69,7 @@ def prospect(
             old = policy_by_version(session, version)
         except Conflict:
             old = None
-    changes, effect = _searched(old, policy, now) if old else (None, None)
+    changes, effect = searched(old, policy, now) if old else (None, None)
     return Prospect(
         active_version=version,
         active_name=active.name if active else None,
@@ -93,13 +96,30 @@ def activation_changes(found: Activation, known: dict[str, Policy]) -> tuple[Cla
     return changed_clauses(old, new) if old and new else None
 
 
-def _searched(old: Policy, new: Policy, now: int) -> tuple[tuple[ClauseChange, ...], str | None]:
+def searched(
+    old: Policy, new: Policy, now: int, patience: float = PATIENCE
+) -> tuple[tuple[ClauseChange, ...], str | None]:
+    """The clauses that differ with what each does, and what all do together: a search around ``now``, epoch seconds.
+
+    ``patience``: after so many real seconds it ends. What it had not come to has no effect yet: None.
+    """
     changes = changed_clauses(old, new)
-    if len(changes) > _SEARCHED:
+    if any(cap.limit > _LONGEST_HISTORY for cap in (*old.caps, *new.caps)):
         return changes, None
-    difference = diff(old, new, at=now, budget=_TRIALS)
-    effects = {change.clause: change.direction for change in difference.changes}
+    begun = time.monotonic()
+
+    def tired() -> bool:
+        return time.monotonic() - begun > patience
+
+    difference = diff(old, new, at=now, budget=_TRIALS, tired=tired)
+    cut_short = tired()
+    effects = {
+        found.clause: found.direction
+        for found in difference.changes
+        # What was not found may only not have been looked for.
+        if found.direction != "none found" or not cut_short
+    }
     return (
         tuple(replace(each, effect=effects.get(each.clause)) for each in changes),
-        "none found" if difference.same else difference.overall.direction,
+        None if cut_short and difference.overall.direction != "both" else difference.overall.direction,
     )

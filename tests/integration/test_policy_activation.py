@@ -15,7 +15,7 @@ from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.governance.documents import built_in_policy, read_policy
 from scheduler.governance.history import activation_in_force, history, list_versions, read_version
 from scheduler.governance.policies import Activated, activate_policy
-from scheduler.governance.prospect import activation_changes, prospect
+from scheduler.governance.prospect import activation_changes, prospect, searched
 from scheduler.outbox.begin import begin
 from scheduler.store import database
 from tests.unit.delivery.stage import HOUR, NOON, Stage
@@ -195,10 +195,16 @@ def test_a_prospect_says_what_each_change_does(stage: Stage) -> None:
     assert prospect(stage.session, stage.page, renamed, now=NOON).effect == "none found"
 
 
-def test_of_very_many_changes_none_is_searched(stage: Stage) -> None:
-    gaps = "".join(f'[[minimum_gap]]\nid = "g{number}"\nbetween = "1h"\n' for number in range(50))
-    seen = prospect(stage.session, stage.page, parse_policy(f'[policy]\nname = "many"\n{gaps}', where="m"), now=NOON)
-    assert (len(seen.changes or ()), seen.effect) == (51, None)
+def test_a_search_that_would_take_too_long_says_that_it_did_not_end(stage: Stage) -> None:
+    gaps = "".join(f'[[minimum_gap]]\nid = "g{number}"\nbetween = "{number}h"\n' for number in range(1, 30))
+    many = parse_policy(f'[policy]\nname = "many"\n{gaps}', where="m")
+    changes, effect = searched(BARE, many, NOON, patience=0)
+    assert len(changes) == 30
+    assert {each.effect for each in changes} == {None}
+    assert effect is None
+    wide = parse_policy('[policy]\nname = "w"\n[[frequency_cap]]\nid = "c"\nlimit = 1000000\nper = "30d"\n', where="w")
+    seen = prospect(stage.session, stage.page, wide, now=NOON)
+    assert ([each.clause for each in seen.changes or ()], seen.effect) == (["policy.name", "frequency_cap.c"], None)
 
 
 def test_instead_of_a_policy_that_cannot_be_read_another_may_be_activated(stage: Stage) -> None:
@@ -244,6 +250,7 @@ def test_a_version_that_never_was_is_not_found_and_half_a_version_must_be_one(st
         ('[policy]\nname = "x"\nmode = 1\n', "document:3: `policy.mode`: is not known here"),
         ("[policy\n", "document:1: is not TOML"),
         ("", "document:1: `policy`: the table [policy] is missing"),
+        ("\n" + "a." * 30_000 + "b = 1", "document:2: is a line of more than 1000 characters"),
         ("x" * 70_000, "is longer than 65536 characters"),
     ],
 )

@@ -176,6 +176,14 @@ def test_an_example_is_as_small_as_it_can_be_and_at_the_first_instant() -> None:
     assert shorter.new.at == shorter.at + 3600
 
 
+def test_a_search_ends_early_when_it_is_told_to() -> None:
+    looks = iter([False, False, False])
+    found = diff(load_policy("default"), load_policy("platform-only"), at=AT, tired=lambda: next(looks, True))
+    assert [change.trials for change in found.changes][:2] == [3, 0]
+    assert found.overall.trials == 0
+    assert found.overall.direction == "none found"
+
+
 def test_the_same_seed_is_the_same_search() -> None:
     new = policy(hours('[["09:00", "22:00"]]'))
     assert diff(DEFAULT, new, at=AT, seed=7) == diff(DEFAULT, new, at=AT, seed=7)

@@ -73,8 +73,14 @@ def test_a_place_without_a_pack_and_no_place_at_all() -> None:
     found = effective(DEFAULT, Facts(country="AQ"), NOW)
     assert [(law.code, law.pack) for law in found.laws] == [("AQ", None)]
     nowhere = effective(DEFAULT, Facts(), NOW)
+    assert all(each.categories for each in nowhere.texts)
     assert (nowhere.laws, nowhere.not_binding, nowhere.evidence) == ((), (), "none")
     assert len(nowhere.zones) > 300
+
+
+def test_a_pack_that_asks_for_no_consent_has_no_such_text() -> None:
+    found = effective(BARE, Facts(country="TW"), NOW)
+    assert {each.clause.rule for each in found.not_binding} == {"quiet_hours"}
 
 
 def test_the_category_told_does_not_matter() -> None:
