@@ -70,11 +70,9 @@ def differences(expected: Expected, decision: Decision) -> tuple[Difference, ...
     found = []
     for field, wanted in expected.items():
         is_ = _GOT[field](decision)
-        if is_ == wanted:
-            continue
-        if isinstance(wanted, tuple) and isinstance(is_, tuple) and set(is_) == set(wanted):
-            continue
-        found.append(Difference(field, wanted, is_))
+        same = set(is_) == set(wanted) if isinstance(is_, tuple) and isinstance(wanted, tuple) else is_ == wanted
+        if not same:
+            found.append(Difference(field, wanted, is_))
     return tuple(sorted(found, key=lambda each: FIELDS.index(each.field)))
 
 

@@ -97,15 +97,8 @@ def _read(table: Table, readers: dict[str, _Reader]) -> Known:
     return known
 
 
-def _flag(table: Table, key: str) -> bool:
-    value = table.raw(key)
-    if not isinstance(value, bool):
-        raise table.error(key, f"must be true or false, not {value!r}")
-    return value
-
-
 def _plain_flag(field: str) -> _Reader:
-    return lambda table, key: {field: _flag(table, key)}
+    return lambda table, key: {field: table.flag(key)}
 
 
 def _plain_instant(field: str) -> _Reader:
@@ -166,7 +159,7 @@ def _opted_out(table: Table, key: str) -> Known:
 
 def _handover(table: Table, key: str) -> Known:
     if isinstance(table.raw(key), bool):
-        return {"handover": _flag(table, key), "handover_at": None}
+        return {"handover": table.flag(key), "handover_at": None}
     return {"handover": True, "handover_at": read_instant(table, key)}
 
 

@@ -1,4 +1,4 @@
-"""``duly policy test`` as a CI job meets it: another process, its output, its exit code."""
+"""``duly policy test`` as a CI job meets it: its output, its reports, its exit code."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from junitparser import JUnitXml
+from typer.testing import CliRunner
+
+from scheduler.cli import main
 
 GOOD = """policy = "default"
 [defaults.contact]
@@ -35,7 +39,8 @@ expect  = { verdict = "send" }
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Path:
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "good.scenarios.toml").write_text(GOOD)
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "bad.scenarios.toml").write_text(BAD)
@@ -45,23 +50,33 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def duly(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def duly(*arguments: str) -> Any:
+    return CliRunner().invoke(main.app, ["policy", "test", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["good.scenarios.toml"], 0), (["."], 1), (["none.scenarios.toml"], 2)]
+)
+def test_another_process_ends_with_the_same_codes(files: Path, arguments: list[str], code: int) -> None:
     command = [sys.executable, "-m", "scheduler.cli.main", "policy", "test", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=files, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == code
+    assert bool(done.stderr) is (code == 2)
+    assert bool(done.stdout) is (code != 2)
 
 
 def test_all_as_expected_ends_with_0(files: Path) -> None:
-    done = duly(files, "good.scenarios.toml")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = duly("good.scenarios.toml")
+    assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith("1 passed in 1 file, ")
-    assert duly(files, "-q", "good.scenarios.toml").stdout == ""
-    told = duly(files, "-v", "good.scenarios.toml").stdout
+    assert duly("-q", "good.scenarios.toml").stdout == ""
+    told = duly("-v", "good.scenarios.toml").stdout
     assert told.startswith("ok   good.scenarios.toml:5  a promotion at 21:30 waits for the morning\n1 passed")
 
 
 def test_a_failure_ends_with_1_and_shows_expected_against_got_with_the_findings(files: Path) -> None:
-    done = duly(files, ".", "deep/bad.scenarios.toml")
-    assert done.returncode == 1
+    done = duly(".", "deep/bad.scenarios.toml")
+    assert done.exit_code == 1
     lines = done.stdout.splitlines()
     assert lines[0] == "FAIL deep/bad.scenarios.toml:2  a promotion in the <night> goes"
     assert lines[1] == "  at 2026-03-07 21:30 EST = 2026-03-08T02:30:00Z (line 2)"
@@ -76,8 +91,8 @@ def test_a_failure_ends_with_1_and_shows_expected_against_got_with_the_findings(
 
 def test_a_file_that_is_wrong_ends_with_2_and_nothing_runs(files: Path) -> None:
     (files / "wrong.scenarios.toml").write_text(GOOD.replace("last_inbound", "last_inbond"))
-    done = duly(files, ".", "--json", "--junit", "report.xml")
-    assert (done.returncode, done.stdout) == (2, "")
+    done = duly(".", "--json", "--junit", "report.xml")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(
         "error: wrong.scenarios.toml:8: `scenario.contact.last_inbond`: is not known here; known are "
     )
@@ -100,14 +115,14 @@ def test_a_file_that_is_wrong_ends_with_2_and_nothing_runs(files: Path) -> None:
 )
 def test_what_cannot_be_used_ends_with_2(files: Path, arguments: list[str], words: str) -> None:
     (files / "empty").mkdir()
-    done = duly(files, *arguments)
-    assert done.returncode == 2
+    done = duly(*arguments)
+    assert done.exit_code == 2
     assert words in done.stderr
 
 
 def test_the_report_for_programs_has_everything(files: Path) -> None:
-    done = duly(files, "--json", "--coverage", ".")
-    assert done.returncode == 1
+    done = duly("--json", "--coverage", ".")
+    assert done.exit_code == 1
     told = json.loads(done.stdout)
     assert (told["passed"], told["failed"]) == (2, 1)
     failed, _, passed = told["results"]
@@ -133,8 +148,8 @@ def test_the_junit_report_is_one_that_a_ci_service_reads(files: Path) -> None:
         "contact = {", 'message = { topic = "a\\u0001b" }\ncontact = { opted_out = ["a\\u0001b"],'
     )
     (files / "strange.scenarios.toml").write_text(strange)
-    done = duly(files, ".", "--junit", "reports/duly.xml")
-    assert done.returncode == 1
+    done = duly(".", "--junit", "reports/duly.xml")
+    assert done.exit_code == 1
     report = JUnitXml.fromfile(str(files / "reports" / "duly.xml"))
     assert [(suite.name, suite.tests, suite.failures) for suite in report] == [
         ("deep/bad.scenarios.toml", 2, 1), ("good.scenarios.toml", 1, 0), ("strange.scenarios.toml", 1, 1),
@@ -151,23 +166,23 @@ def test_the_junit_report_is_one_that_a_ci_service_reads(files: Path) -> None:
 
 
 def test_words_choose_which_scenarios_run(files: Path) -> None:
-    done = duly(files, ".", "-v", "-k", "promotion and not (night or 21:30)")
-    assert done.returncode == 0
+    done = duly(".", "-v", "-k", "promotion and not (night or 21:30)")
+    assert done.exit_code == 0
     assert done.stdout.startswith("ok   deep/bad.scenarios.toml:7  a promotion by day goes\n1 passed in 2 files")
 
 
 def test_a_threshold_of_coverage_fails_like_a_scenario(files: Path) -> None:
-    done = duly(files, "good.scenarios.toml", "--fail-under", "100")
-    assert done.returncode == 1
+    done = duly("good.scenarios.toml", "--fail-under", "100")
+    assert done.exit_code == 1
     assert "never decided:" in done.stdout
     assert "  frequency_cap.daily " in done.stdout
     assert "is below the 100 % asked for" in done.stderr
-    assert duly(files, "good.scenarios.toml", "--fail-under", "1").returncode == 0
+    assert duly("good.scenarios.toml", "--fail-under", "1").exit_code == 0
 
 
 def test_pack_rows_count_where_one_says(files: Path) -> None:
     def ids(*arguments: str) -> set[str]:
-        told = json.loads(duly(files, "good.scenarios.toml", "--json", "--coverage", *arguments).stdout)
+        told = json.loads(duly("good.scenarios.toml", "--json", "--coverage", *arguments).stdout)
         return {each["jurisdiction"] for each in told["coverage"]["clauses"]}
 
     assert ids() == {None, "US"}

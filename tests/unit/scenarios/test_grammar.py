@@ -175,8 +175,11 @@ def test_a_scenario_may_have_its_own_policy(tmp_path: Path) -> None:
         f'[[scenario]]\nname = "b"\npolicy = "platform-only"\n{rest}'
     )
     assert [each.policy.name for each in load_scenarios(file).scenarios] == ["own", "platform-only"]
-    file.write_text(f'[[scenario]]\nname = "b"\npolicy = "default"\n{rest}')
-    assert load_scenarios(file).scenarios[0].policy == load_policy("default")
+    own = f'policy = "default"\n{rest}'
+    file.write_text(f'[[scenario]]\nname = "a"\n{own}[[scenario]]\nname = "b"\n{own}')
+    first, second = load_scenarios(file).scenarios
+    assert first.policy == load_policy("default")
+    assert first.policy is second.policy
 
 
 @pytest.mark.parametrize(

@@ -170,3 +170,18 @@ def test_without_freezegun_the_fixture_says_what_to_install(pytester: pytest.Pyt
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*needs freezegun: pip install freezegun*"])
+
+
+def test_without_freezegun_a_frozen_clock_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, frozen: Frozen) -> None:
+    monkeypatch.setitem(sys.modules, "freezegun", None)
+    with pytest.raises(pytest.UsageError, match="pip install freezegun"):
+        frozen(0)
+
+
+def test_an_error_of_our_own_is_shown_as_one(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError("a fault in the runner")
+
+    monkeypatch.setattr("policies.scenarios.run.run_scenario", broken)
+    result = project.runpytest("-k", "promotion")
+    result.stdout.fnmatch_lines(["*ZeroDivisionError: a fault in the runner*"])

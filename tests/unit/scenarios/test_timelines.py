@@ -203,3 +203,9 @@ def test_a_rule_that_fails_is_told_as_a_failure_of_the_scenario() -> None:
     scenario.facts.timezones = ("Mars/Olympus",)  # no file can say so
     result = run_scenario(scenario)
     assert "reason rule_error" in failure_text(result)
+
+
+def test_a_send_under_a_ground_that_fails_has_none() -> None:
+    facts = Facts(timezones=("Mars/Olympus",), last_inbound=NOW)
+    apply("sent", None, PLATFORM, facts, NOW)
+    assert facts.sends == (Send(at=NOW, category="promotional", ground=None),)
