@@ -1,0 +1,62 @@
+"""What is remembered is bounded, and answers at the edges of what facts can say."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from policies import binding
+from policies.binding import binding_of
+from policies.engine import decide
+from policies.explain import explain
+from policies.facts import Facts
+from policies.local_time import CHUNK
+from policies.policy import PolicyError, load_policy, parse_policy
+
+NOON = int(datetime.fromisoformat("2026-05-05T12:00:00+02:00").timestamp())
+DAY = 86_400
+
+
+def test_what_was_worked_out_is_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binding, "_MEMORY", 2)
+    monkeypatch.setattr(binding, "_timelines", {})
+    policy = load_policy("default")
+    for zone in ("Europe/Berlin", "Asia/Tokyo", "America/Lima", "Asia/Kathmandu"):
+        assert decide(policy, Facts(timezones=(zone,), last_inbound=NOON), NOON).verdict in ("send", "defer")
+        assert len(policy.bindings) <= 2
+        assert len(binding._timelines) <= 2
+    bound = binding_of(policy, Facts(timezones=("Asia/Kathmandu",)))
+    for chunk in range(100):
+        assert bound.timeline(chunk * CHUNK) is bound.timeline(chunk * CHUNK + 1)
+        assert len(bound._timelines) <= 64
+
+
+def test_an_inbound_far_ahead_of_our_clock_opens_the_window() -> None:
+    platform = load_policy("platform-only")
+    assert decide(platform, Facts(last_inbound=NOON + 40 * DAY), NOON).verdict == "send"
+
+
+def test_who_opted_out_of_a_topic_is_told_so() -> None:
+    facts = Facts(last_inbound=NOON, opted_out_topics=("news",), topic="news")
+    found = explain(load_policy("platform-only"), facts, NOON)[1][0]
+    assert (found.reason, found.words) == ("opted_out", "the contact asked for no more messages about `news`")
+    facts.topic = "sport"
+    assert decide(load_policy("platform-only"), facts, NOON).verdict == "send"
+
+
+def test_a_margin_may_not_use_up_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '[policy]\nname = "t"\npacks = ["platform/messenger"]\n[messaging_window]\nmargin = "23h59m59s"\n'
+    assert parse_policy(text, where="t").window == 1
+    monkeypatch.setattr("policies.document.platform_pack", lambda _: type("Short", (), {"window": 3600}))
+    with pytest.raises(PolicyError, match=r"t:3: `policy\.packs`: has a messaging window that the margin uses up"):
+        parse_policy(text, where="t")
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="cannot be read"):
+        load_policy(tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(PolicyError, match="cannot be read"):
+        load_policy(tmp_path / "binary")
