@@ -39,9 +39,9 @@ def moment(chance: random.Random) -> int:
     if sort < 0.5:
         now = instant(chance.randint(2024, 2030), *chance.choice(CHANGES)) + chance.randint(-3 * 96, 4 * 96) * 900
     elif sort < 0.7:
-        now = chance.randint(instant(2020, 1, 1), instant(2035, 12, 31))
+        now = chance.randint(instant(2020, 1, 1), instant(2035, 11, 30))  # calendars of holidays end with 2035
     elif sort < 0.85:
-        now = instant(chance.randint(2020, 2035), *chance.choice(DAYS_OFF)) + chance.randint(-3 * 24, 2 * 24) * HOUR
+        now = instant(chance.randint(2020, 2034), *chance.choice(DAYS_OFF)) + chance.randint(-3 * 24, 2 * 24) * HOUR
     elif sort < 0.97:
         day = chance.choice((instant(2026, 2, 10), instant(2026, 9, 28), instant(2026, 10, 2)))
         now = day + chance.randint(-20 * 24, 10 * 24) * HOUR

@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from policies.case import HORIZON, Case, case_of
@@ -24,7 +24,7 @@ from tests.properties.naive_documents import DAY, HOUR
 from tests.properties.random_documents import known_policies, random_document
 from tests.properties.random_facts import case
 
-fixed = settings(derandomize=True, database=None, deadline=None)
+fixed = settings(derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 #: Told by their numbers, for a policy is long to print. Few, so that what the engine works out for their places serves
 #: many cases.

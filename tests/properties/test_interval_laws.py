@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.intervals import NEVER, Intervals, clip, covers, intersect, subtract, union, usable
 from policies.slots import Wish, slot
 from policies.timeline import Timeline
 
-fixed = settings(derandomize=True, database=None, deadline=None, max_examples=300)
+fixed = settings(
+    derandomize=True, database=None, deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow]
+)
 
 edges = st.integers(0, 40)
 sets = st.lists(st.tuples(edges, edges), max_size=6).map(union)

@@ -1,0 +1,154 @@
+"""Mutation testing of the engine's heart: ``make mutants``.
+
+mutmut changes one thing at a time in the files below, and the unit and property tests must notice. A change that no
+test notices must be in ``explained.toml`` with the reason why it makes no difference; what is listed there and is
+noticed after all must go. Everything happens in a copy under ``.duly/mutation``.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PLACE = ROOT / ".duly" / "mutation"
+EXPLAINED = Path(__file__).with_name("explained.toml")
+#: What is changed.
+FILES = (
+    "policies/intervals.py", "policies/local_time.py", "policies/engine.py", "policies/quick.py", "policies/rules/*.py",
+)  # fmt: skip
+#: What must notice: fast, and in this one process (another reading on random facts is too slow to ask each time).
+TESTS = (
+    "tests/unit/policies", "tests/properties/test_sets_and_decisions.py", "tests/properties/test_interval_laws.py",
+    "tests/properties/test_short_way.py", "tests/properties/test_cases_by_hand.py",
+)  # fmt: skip
+#: mutmut's exit codes that mean that a test noticed: it failed, or never came to an end.
+NOTICED = (1, 3, -24, 24, 36, 152, 255)
+SETTINGS = """
+[tool.pytest.ini_options]
+minversion = "9.0"
+pythonpath = ["."]
+addopts = "--import-mode=importlib --strict-markers --strict-config -p no:cacheprovider -p no:timeout"
+filterwarnings = ["error"]
+
+[tool.mutmut]
+source_paths = ["policies"]
+also_copy = ["policies", "docs", "scheduler", "workers"]
+only_mutate = {only}
+pytest_add_cli_args_test_selection = {tests}
+process_isolation = "forkserver"
+"""
+
+
+@dataclass(frozen=True, order=True)
+class Mutant:
+    """A change that was tried: the file, the function, and the lines that went and came."""
+
+    file: str
+    function: str
+    was: str
+    now: str
+
+    def told(self) -> str:
+        return f"{self.file}, {self.function}\n  - {self.was}\n  + {self.now}"
+
+
+def prepare(only: tuple[str, ...]) -> None:
+    """A copy of what is changed and of what must notice."""
+    shutil.rmtree(PLACE, ignore_errors=True)
+    PLACE.mkdir(parents=True)
+    for folder in ("policies", "tests", "docs", "scheduler", "workers"):
+        shutil.copytree(ROOT / folder, PLACE / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (PLACE / "tests" / "conftest.py").unlink()  # it starts servers
+    settings = SETTINGS.format(only=json.dumps(only), tests=json.dumps(TESTS))
+    (PLACE / "pyproject.toml").write_text(settings, encoding="utf-8")
+
+
+def results() -> tuple[dict[Mutant, list[str]], int, list[str]]:
+    """The mutants that nobody noticed with mutmut's names for them, how many there were, and those that went wrong."""
+    survived: dict[Mutant, list[str]] = {}
+    count, wrong = 0, []
+    for meta in sorted((PLACE / "mutants").rglob("*.meta")):
+        file = meta.with_suffix("")
+        codes = json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]
+        count += len(codes)
+        sources = functions(file) if any(code == 0 for code in codes.values()) else {}
+        for name, code in codes.items():
+            if code == 0:
+                found = described(file, name.rsplit(".", 1)[1], sources)
+                survived.setdefault(found, []).append(name)
+            elif code not in NOTICED:
+                wrong.append(f"{name}: exit code {code}")
+    return survived, count, wrong
+
+
+def functions(file: Path) -> dict[str, list[str]]:
+    """The source lines of every version of every function in a file that mutmut wrote, by its name there."""
+    text = file.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    return {
+        node.name: lines[node.lineno - 1 : node.end_lineno]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef) and "__mutmut_" in node.name
+    }
+
+
+def described(file: Path, name: str, sources: dict[str, list[str]]) -> Mutant:
+    plain, _, _ = name.rpartition("__mutmut_")
+    before, after = sources[f"{plain}__mutmut_orig"][1:], sources[name][1:]
+    changed = [line for line in difflib.ndiff(before, after) if line[0] in "-+"]
+    was, now = (" ".join(line[2:].strip() for line in changed if line[0] == sign) for sign in "-+")
+    return Mutant(
+        file=str(file.relative_to(PLACE / "mutants")),
+        function=plain.removeprefix("x_").removeprefix("xǁ").replace("ǁ", "."),
+        was=was,
+        now=now,
+    )
+
+
+def explained() -> dict[Mutant, str]:
+    listed = tomllib.loads(EXPLAINED.read_text(encoding="utf-8")).get("mutant", [])
+    return {Mutant(each["file"], each["function"], each["was"], each["now"]): each["why"] for each in listed}
+
+
+def main() -> int:
+    """Exit 1 where a change went unnoticed and unexplained, or an explanation is out of date."""
+    only = tuple(sys.argv[1:]) or FILES
+    prepare(only)
+    command = [
+        str(Path(sys.executable).with_name("mutmut")),
+        "run",
+        "--max-children",
+        os.environ.get("MUTANTS_AT_ONCE", "2"),
+    ]
+    with (PLACE / "run.log").open("w") as log:
+        run = subprocess.run(command, cwd=PLACE, stdout=log, stderr=subprocess.STDOUT, check=False)
+    survived, count, wrong = results()
+    reasons = explained() if EXPLAINED.exists() else {}
+    tried = {str(path.relative_to(ROOT)) for each in only for path in ROOT.glob(each)}
+    reasons = {mutant: why for mutant, why in reasons.items() if mutant.file in tried}
+    unexplained, gone = sorted(set(survived) - set(reasons)), sorted(set(reasons) - set(survived))
+    lines = [mutant.told() + f"\n  ({', '.join(survived[mutant])})" for mutant in unexplained]
+    lines += ["no longer survives:\n" + mutant.told() for mutant in gone]
+    lines += wrong
+    living = sum(map(len, survived.values()))
+    lines.append(
+        f"{count} mutants, {count - living - len(wrong)} noticed, {living} survived, of them "
+        f"{living - sum(len(survived[each]) for each in unexplained)} explained, {len(gone)} explanations out of date"
+    )
+    if run.returncode or not count:
+        lines.append(f"mutmut failed; see {PLACE / 'run.log'}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 1 if unexplained or gone or wrong or run.returncode or not count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
