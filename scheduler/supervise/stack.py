@@ -236,7 +236,8 @@ class Stack:
         shared = SandboxSecrets.of(self.data_dir)
         argv = [sys.executable, "-m", "workers.sandbox", "--host", "127.0.0.1", "--port", url.rpartition(":")[2],
                 "--log", str(self.sandbox_log), "--webhook-url", f"{self.web_url}/webhooks/messenger",
-                "--app-secret", shared.app_secret, "--verify-token", shared.verify_token,
+                # In one word each: a token may begin with a dash.
+                f"--app-secret={shared.app_secret}", f"--verify-token={shared.verify_token}",
                 "--graph-version", get_settings().graph_version,
                 "--seed", str(options.seed), "--people", str(options.people), "--script", options.script,
                 "--latency", str(options.latency)]  # fmt: skip
