@@ -26,6 +26,8 @@ _SHOWN = text("""
     RETURNING contact.id
 """)
 
+_SPOKE = text("UPDATE contact SET handover_at = :at WHERE id = :id AND handover_at < :at")
+
 PLATFORM = "platform"
 OPERATOR = "operator"
 
@@ -69,6 +71,12 @@ def hand_back(session: Session, contact_id: int, now: int) -> bool:
     if ours:
         wake_contacts(session, [contact_id], now)
     return ours
+
+
+def spoke(session: Session, contact_id: int, *, at: int, now: int) -> None:
+    """Somebody else wrote to the contact at ``at``: if they have the conversation, its time-out counts from then on."""
+    lock_contact(session, contact_id)
+    session.connection().execute(_SPOKE, {"id": contact_id, "at": min(at, now)})
 
 
 def heard_from(session: Session, moments: Mapping[int, int], now: int) -> None:

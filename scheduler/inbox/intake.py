@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from scheduler.consent.choices import record_opt_in, record_opt_out
 from scheduler.contacts.evidence import state_zone
-from scheduler.contacts.holds import PLATFORM, hand_back, hand_over, heard_from, hold_contacts
+from scheduler.contacts.holds import PLATFORM, hand_back, hand_over, heard_from, hold_contacts, spoke
 from scheduler.contacts.inbound import record_inbounds
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.registry import ensure_contacts, find_contacts
@@ -25,6 +25,7 @@ from scheduler.inbox.arrivals import Arrival, arrivals, unreadable
 from scheduler.inbox.meaning import Meaning, Unappliable, meaning_of
 from scheduler.logs import get_logger
 from scheduler.outbox.evidence import lock_echoed, record_delivery, record_echo, record_read
+from scheduler.outbox.metadata import read_metadata
 from scheduler.pages.registry import app_of_page, pages_of_app
 
 log = get_logger(__name__)
@@ -183,6 +184,8 @@ def _effects(session: Session, event: _Event, now: int) -> None:
     psid = event.arrival.psid or ""
     if meaning.echo is not None:
         metadata, mid = meaning.echo
+        if contact_id is not None and (metadata is None or read_metadata(metadata) is None):
+            spoke(session, contact_id, at=at, now=now)
         record_echo(session, page_id, metadata, mid, at, now)
     if meaning.delivery is not None:
         mids, watermark = meaning.delivery

@@ -35,7 +35,7 @@ def _begin(stage: Stage, now: int) -> list[Begun]:
 
 def _told(stage: Stage, contact: int, at: int, channel: str = "messaging", **what: Any) -> int:
     """The platform tells of an event of that person; returns how many could not be applied."""
-    event = {"sender": {"id": stage.psid(contact)}, "recipient": {"id": "1001"}, "timestamp": at * 1000, **what}
+    event = {"sender": {"id": stage.psid(contact)}, "recipient": {"id": "1001"}, "timestamp": at * 1000} | what
     body = {"object": "page", "entry": [{"id": "1001", "time": at * 1000, channel: [event]}]}
     app = int(stage.one("SELECT app_id FROM page WHERE id = :id", id=stage.page))
     return receive(stage.session, app, body, at).failed
@@ -157,3 +157,19 @@ def test_handing_back_wakes_what_would_have_waited_for_its_time(stage: Stage) ->
     assert _parked(stage, message) == ("scheduled", NOON + HOUR, "handover", "handback")
     assert hand_back(stage.session, contact, NOON + 60)
     assert [begun.message_id for begun in _begin(stage, NOON + 60)] == [message]
+
+
+def test_the_time_counts_from_what_the_person_wrote_last(stage: Stage) -> None:
+    activate_policy(stage.session, stage.page, PATIENT, actor="test", why="test", now=NOON)
+    contact, other = stage.contact(), stage.contact()
+    message = stage.message(contact)
+    assert hand_over(stage.session, contact, by=OPERATOR, at=NOON + HOUR - WEEK, now=NOON)
+    for who in (contact, other):
+        # What the page says to somebody comes back to us, whoever wrote it.
+        said = {"mid": f"m{who}", "text": "I am here to help", "is_echo": True}
+        page_says = {"sender": {"id": "1001"}, "recipient": {"id": stage.psid(who)}}
+        assert _told(stage, who, NOON + 3 * HOUR - WEEK, message=said, **page_says) == 0
+    assert _begin(stage, NOON) == []
+    assert _parked(stage, message) == ("scheduled", NOON + 3 * HOUR, "handover", "handback")
+    assert _handover(stage, contact) == (NOON + 3 * HOUR - WEEK, "operator")
+    assert _handover(stage, other) == (None, None)
