@@ -9,7 +9,8 @@ import pytest
 
 from policies.folding import forms
 from policies.keyword_packs import keyword_packs, read_keyword_pack
-from policies.keywords import match_keyword
+from policies.keywords import Suggestion, match_keyword, suggest
+from policies.law import jurisdiction_pack, jurisdictions_with_packs
 from policies.toml_source import PolicyError
 
 LANGUAGES = {
@@ -91,6 +92,19 @@ def test_no_ordinary_word_of_one_language_opts_in_through_another() -> None:
     for pack in keyword_packs():
         for ordinary in pack.ordinary:
             assert match_keyword(ordinary.word) in (None, "opt_out"), (pack.language, ordinary.word)
+
+
+def test_the_words_that_laws_name_opt_out() -> None:
+    named = {
+        word
+        for code in jurisdictions_with_packs()
+        if (pack := jurisdiction_pack(code)) and pack.opt_out
+        for word in pack.opt_out.words
+    }
+    assert len(named) > 10
+    assert {word for word in named if match_keyword(word) != "opt_out"} == {"NO"}
+    # NO answers any question: a person has to tell.
+    assert suggest("No.") == Suggestion("opt_out", "NO", "en")
 
 
 def test_what_is_only_remembered_is_not_called_sure() -> None:
