@@ -41,7 +41,7 @@ def edits(old: Policy, new: Policy) -> tuple[Edit, ...]:
         found.append(Edit(clause=clause, before=before, after=after, policy=policy))
 
     if old.jurisdictions != new.jurisdictions:
-        rows = _rows_words(old.jurisdictions, new.jurisdictions)
+        rows = _rows_words(old.jurisdictions, new.jurisdictions, consent=old.consent == "packs")
         add("policy.jurisdictions", old.jurisdictions, new.jurisdictions + rows, jurisdictions=new.jurisdictions)
     if old.margin != new.margin:
         window = old.window + old.margin - new.margin
@@ -71,21 +71,25 @@ def edits(old: Policy, new: Policy) -> tuple[Edit, ...]:
     return tuple(found)
 
 
-def rows_that_differ(one: str, other: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The rows of packs ("US.us-tcpa-hours") that bind in mode ``other`` alone, and those in ``one`` alone."""
+def rows_that_differ(one: str, other: str, *, consent: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The rows of packs ("US.us-tcpa-hours") that bind in mode ``other`` alone, and those in ``one`` alone.
+
+    What they ask as ``consent`` binds only where the policy asks them for it.
+    """
     before, after = (
-        {f"{code}.{row}" for code in jurisdictions_with_packs() for row in _rows(code, mode)} for mode in (one, other)
+        {f"{code}.{row}" for code in jurisdictions_with_packs() for row in _rows(code, mode, consent=consent)}
+        for mode in (one, other)
     )
     return tuple(sorted(after - before)), tuple(sorted(before - after))
 
 
-def _rows(code: str, mode: str) -> list[str]:
+def _rows(code: str, mode: str, *, consent: bool) -> list[str]:
     found = [each.id for each in binding_hours(code, mode)] + [each.id for each in binding_caps(code, mode)]
-    return [*found, "consent"] if binding_consent(code, mode) else found
+    return [*found, "consent"] if consent and binding_consent(code, mode) else found
 
 
-def _rows_words(one: str, other: str) -> str:
-    starts, stops = rows_that_differ(one, other)
+def _rows_words(one: str, other: str, *, consent: bool) -> str:
+    starts, stops = rows_that_differ(one, other, consent=consent)
     parts = [f"{len(starts)} rows start to bind ({_few(starts)})"] if starts else []
     parts += [f"{len(stops)} rows no longer bind ({_few(stops)})"] if stops else []
     return f": {'; '.join(parts)}" if parts else ""

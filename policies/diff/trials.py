@@ -193,7 +193,8 @@ def _about_zones(at: int) -> Iterator[Trial]:
 
 
 def _about_jurisdictions(old: Policy, new: Policy, at: int) -> Iterator[Trial]:
-    starts, stops = rows_that_differ(old.jurisdictions, new.jurisdictions)
+    consent = "packs" in (old.consent, new.consent)
+    starts, stops = rows_that_differ(old.jurisdictions, new.jurisdictions, consent=consent)
     codes = sorted({row.partition(".")[0] for row in (*starts, *stops)})
     for code in codes:
         place, pack = _place(code), jurisdiction_pack(code)
@@ -210,8 +211,7 @@ def _about_jurisdictions(old: Policy, new: Policy, at: int) -> Iterator[Trial]:
                 sends = tuple(Send(at=now - age, category="promotional") for age in reversed(ages))
                 for trial in _opened(place, "promotional", now):
                     yield Trial(replace(trial.facts, sends=sends), now)
-    if "packs" in (old.consent, new.consent):
-        yield from _about_consent(at, [row.partition(".")[0] for row in (*starts, *stops) if row.endswith(".consent")])
+    yield from _about_consent(at, [row.partition(".")[0] for row in (*starts, *stops) if row.endswith(".consent")])
 
 
 def _opened(place: Facts, category: str, now: int) -> Iterator[Trial]:
