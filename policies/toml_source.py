@@ -44,19 +44,21 @@ class Table:
 
     @property
     def line(self) -> int:
-        """The line on which the table begins; 0 for the document itself."""
-        return self._lines.get(self._path, 0)
+        """The line on which the table begins, as near as it is known; 0 for the document itself."""
+        return self._line_of(self._path)
 
     def error(self, key: str, message: str, *deeper: str | int) -> PolicyError:
         """An error about this key of this table (or about the table itself, where ``key`` is empty)."""
         path: Path = (*self._path, key, *deeper) if key else self._path
-        line = 0
+        named = ".".join(str(part) for part in path if not isinstance(part, int))
+        return PolicyError(self.where, self._line_of(path), named, message)
+
+    def _line_of(self, path: Path) -> int:
+        # Of an inline table only the line of the key that holds it is known.
         for length in range(len(path), 0, -1):
             if path[:length] in self._lines:
-                line = self._lines[path[:length]]
-                break
-        named = ".".join(str(part) for part in path if not isinstance(part, int))
-        return PolicyError(self.where, line, named, message)
+                return self._lines[path[:length]]
+        return 0
 
     def text(self, key: str, default: str | None = None) -> str:
         """A non-empty string; required without a default."""

@@ -166,6 +166,11 @@ def test_scenarios_know_their_lines() -> None:
     assert (found.line, [each.line for each in found.steps]) == (3, [3, 9])
 
 
+def test_scenarios_of_an_inline_list_are_on_the_line_of_its_key() -> None:
+    (found,) = read('scenario = [{ name = "s", at = 2026-05-06T12:00:00Z, expect = { verdict = "send" } }]')
+    assert found.line == 3
+
+
 def test_a_scenario_may_have_its_own_policy(tmp_path: Path) -> None:
     (tmp_path / "own.policy.toml").write_text('[policy]\nname = "own"\nextends = "default"\n')
     rest = 'at = 2026-05-06T12:00:00Z\nexpect = { verdict = "deny" }\n'

@@ -101,7 +101,7 @@ def test_nothing_of_duly_is_loaded_until_there_is_a_scenario_file(pytester: pyte
             assert "freezegun" not in sys.modules
         """
     )
-    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def test_the_code_of_policies_is_measured_by_coverage(project: pytest.Pytester) -> None:
@@ -162,14 +162,6 @@ def test_an_instant_that_nobody_knows_is_refused(frozen: Frozen, instant: str) -
 def test_time_that_runs_cannot_be_ticked(frozen: Frozen) -> None:
     with pytest.raises(RuntimeError, match="does not stand still yet"):
         frozen.tick()
-
-
-def test_without_freezegun_the_fixture_says_what_to_install(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest("import sys; sys.modules['freezegun'] = None")
-    pytester.makepyfile("def test_it(frozen): frozen('2026-03-07T21:30-05:00')")
-    result = pytester.runpytest_subprocess()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*needs freezegun: pip install freezegun*"])
 
 
 def test_without_freezegun_a_frozen_clock_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, frozen: Frozen) -> None:
