@@ -106,3 +106,53 @@ def _recoveries(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+def as_markdown(document: dict[str, Any]) -> str:
+    """The figures of a report, as read from its JSON, for ``docs/chaos.md``."""
+    rows = [
+        ("messages / begun", lambda run: f"{run['messages']} / {run['begun']}"),
+        ("requests / accepted", lambda run: f"{run['requests']} / {run['accepted']}"),
+        ("kills", lambda run: sum(run["kills"].values())),
+        ("other faults", lambda run: sum(count for kind, count in run["faults"].items() if kind != "kill")),
+        ("outside policy", lambda run: _found(run, "outside_policy")),
+        ("doubled", lambda run: _found(run, "doubled")),
+        ("lost", lambda run: _found(run, "lost")),
+        ("disagreements", lambda run: _found(run, "disagreements")),
+        ("unconfirmed", lambda run: f"{run['unconfirmed']} ({run['unconfirmed_share']:.2%})"),
+        (
+            "… of those sending at a kill",
+            lambda run: f"{run['unconfirmed_sending_at_a_kill']} of {run['sending_at_kills']}",
+        ),
+        ("… cut off by the line", lambda run: run["unconfirmed_cut_off_by_the_line"]),
+        ("… slammed", lambda run: run["unconfirmed_slammed_or_unexplained"]),
+        ("opt-outs acknowledged", lambda run: run["opt_outs_acknowledged"]),
+        ("requests within 250 ms after one", lambda run: run["races_with_an_opt_out"]),
+    ]
+    runs = document["runs"]
+    heads = [str(run["options"]["seed"]) + ("" if run["options"]["faults"] else ", no faults") for run in runs]
+    lines = [f"| seed | {' | '.join(heads)} |", "|---|" + "---:|" * len(runs)]
+    lines += [f"| {name} | {' | '.join(str(figure(run)) for run in runs)} |" for name, figure in rows]
+    total = document["summary"]
+    lines += [
+        "",
+        f"In all: {total['messages']} messages ({total['begun']} begun), {total['kills']} kills "
+        f"({_counts(total['kills_by_part'])}), {total['opt_outs_acknowledged']} racing opt-outs, "
+        f"{'all passed' if total['passed'] else 'NOT all passed'}.",
+    ]
+    if total["upper_bound"] is not None:
+        lines[-1] += (
+            f" Nothing found in so many: with 95 % confidence fewer than {total['upper_bound']:.2%} of messages."
+        )
+    lines += ["", "| lost | losses | first send at p95 | at most |", "|---|---:|---:|---:|"]
+    for part, bound in total["recovery_bounds"].items():
+        times = [took for run in runs for took in run["recoveries"].get(part, ())]
+        if times:
+            lines.append(f"| {part} | {len(times)} | {p95(times):.1f} s | {bound:.0f} s |")
+    if total["failures"]:
+        lines += ["", "What did not hold:", "", *(f"- {words}" for words in total["failures"])]
+    return "\n".join(lines)
+
+
+def _found(run: dict[str, Any], kind: str) -> int:
+    return sum(words.startswith(f"{kind}:") for words in run["failures"])
