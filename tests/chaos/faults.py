@@ -53,26 +53,31 @@ class Hands:
         return len(found)
 
     def kill(self, victim: str) -> None:
-        """SIGKILL. Workers are stopped for the blink of an eye before it, so that what is sending can be counted."""
+        """SIGKILL; of somebody else where the victim is away already."""
+        others = sorted(_VICTIMS.keys() - {victim, "redis"})
+        self.chance.shuffle(others)
+        for each in (victim, *others):
+            if self._kill(each):
+                self.kills[each] = self.kills.get(each, 0) + 1
+                return
+        self.missed += 1
+
+    def _kill(self, victim: str) -> bool:
+        """Workers are stopped for the blink of an eye before it, so that what is sending can be counted."""
         city = self.city
         if victim == "child":
-            worker = self.chance.choice(("worker", "spare"))
-            children = city.children(worker)
+            children = [pid for name in ("worker", "spare") for pid in city.children(name)]
             if not children:
-                self.missed += 1
-                return
+                return False
             _quietly(signal.SIGSTOP, children)
             self.note_sending()
             _quietly(signal.SIGKILL, [self.chance.choice(children)])
             _quietly(signal.SIGCONT, children)
-        else:
-            frozen = victim in ("worker", "spare") and city.signal(victim, signal.SIGSTOP, whole=True)
-            if frozen:
-                self.note_sending()
-            if not city.signal(victim, signal.SIGKILL, whole=frozen):
-                self.missed += 1
-                return
-        self.kills[victim] = self.kills.get(victim, 0) + 1
+            return True
+        frozen = victim in ("worker", "spare") and city.signal(victim, signal.SIGSTOP, whole=True)
+        if frozen:
+            self.note_sending()
+        return city.signal(victim, signal.SIGKILL, whole=frozen)
 
 
 def _quietly(number: signal.Signals, pids: list[int]) -> None:
