@@ -81,11 +81,14 @@ def decide_plain(policy: Policy, facts: Facts, now: int, remaining: int) -> Deci
             end = expires_at
         if expires_at < horizon:
             horizon = expires_at
-    timeline = None
-    if binding.hours:
-        timeline = binding.timeline(now)
-        if binding.uncertain and not timeline.opens(now, horizon, remaining):
-            return None
+    timeline = binding.timeline(now) if binding.hours else None
+    if binding.uncertain and timeline is not None and not timeline.opens(now, horizon, remaining):
+        return None
+    if grounded <= now:
+        # No ground at all, the plainest of denials: relaxing any other rule could not help.
+        helps = horizon - begin > remaining if timeline is None else timeline.opens(begin, horizon, remaining)
+        return Decision(verdict="deny", because=_WINDOW, reason="window_closed") if helps else None
+    if timeline is not None:
         found = _search(timeline, begin, end, remaining)
     else:
         found = (begin, end, end) if end - begin > remaining else None
@@ -94,20 +97,11 @@ def decide_plain(policy: Policy, facts: Facts, now: int, remaining: int) -> Deci
         ground = "standard_window" if at + remaining < closes else "utility_template"
         if at == now:
             return Decision(verdict="send", at=now, ground=ground, closes_at=closes_at, deadline=deadline)
-        # Whoever does not permit from now on for as long as is asked for is to blame, by precedence.
         asked = now + remaining + 1
         if begin == now and end >= asked:
             because: tuple[str, ...] = _QUIET
         else:
-            because = _WINDOW if grounded < asked else ()
-            if (not_before is not None and not_before > now) or (expires_at is not None and expires_at < asked):
-                because += _SCHEDULE
-            if gap > now:
-                because += _GAP
-            if cap > now:
-                because += _CAP
-            if timeline is not None and not _covers(timeline, now, asked):
-                because += _QUIET
+            because = _shut(timeline, facts, now, asked, grounded, gap, cap)
         return Decision(
             verdict="defer", at=at, ground=ground, closes_at=closes_at, deadline=deadline, because=because,
             reason=_reason(policy, facts, binding, now, remaining, because),
@@ -119,6 +113,23 @@ def decide_plain(policy: Policy, facts: Facts, now: int, remaining: int) -> Deci
     return Decision(
         verdict="deny", because=because, reason=reason or _reason(policy, facts, binding, now, remaining, because)
     )
+
+
+def _shut(
+    timeline: Timeline | None, facts: Facts, now: int, asked: int, grounded: int, gap: int, cap: int
+) -> tuple[str, ...]:
+    """Whoever does not permit throughout [now, asked), by precedence."""
+    not_before, expires_at = facts.not_before, facts.expires_at
+    because: tuple[str, ...] = _WINDOW if grounded < asked else ()
+    if (not_before is not None and not_before > now) or (expires_at is not None and expires_at < asked):
+        because += _SCHEDULE
+    if gap > now:
+        because += _GAP
+    if cap > now:
+        because += _CAP
+    if timeline is not None and not _covers(timeline, now, asked):
+        because += _QUIET
+    return because
 
 
 class _Stretch(NamedTuple):
@@ -143,9 +154,6 @@ class _Stretch(NamedTuple):
 def _blame(at: _Stretch, facts: Facts, now: int, remaining: int) -> tuple[tuple[str, ...], str | None]:
     """Every rule whose relaxation alone would leave something, and the window's own codes; none: ask the engine."""
     because: tuple[str, ...] = _WINDOW if at.leaves(at.begin, at.horizon, remaining) else ()
-    if at.grounded <= now:
-        # No ground at all: relaxing another rule cannot help.
-        return because, None
     not_before = facts.not_before
     due = now if not_before is None or not_before < now else not_before
     if (not_before is not None or facts.expires_at is not None) and at.leaves(

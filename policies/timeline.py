@@ -39,7 +39,12 @@ class Timeline:
             opened, closed = intervals[place]
             if opened >= end:
                 break
-            if min(closed, end) - max(opened, start) > remaining:
+            # Spelt out: this is asked for most of those who may not be written to.
+            if opened < start:
+                opened = start
+            if closed > end:
+                closed = end
+            if closed - opened > remaining:
                 return True
         return False
 
