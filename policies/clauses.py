@@ -79,7 +79,7 @@ def _platform(policy: Policy) -> Iterator[Clause]:
         ("utility_template", "an approved utility template, at any time", platform.utility_citation),
         ("marketing_token", "a marketing token that rested", platform.marketing.citation),
         ("recurring", "a recurring token that rested", platform.recurring.citation),
-        ("one_time_token", "a one-time token of the topic", platform.one_time.citation),
+        ("one_time_token", "an unused one-time token", platform.one_time.citation),
     ]
     for name, said, citation in grounds:
         yield _clause(f"platform.{name}", "messaging_window", said, citation=citation, basis="platform")

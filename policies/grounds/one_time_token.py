@@ -1,4 +1,4 @@
-"""A one-time notification: one promotional message on the very topic that the person asked about."""
+"""A one-time notification: one promotional message, on the topic that the person asked about where they named one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KIND = "one_time"
 
 
 def _times(case: Case) -> Intervals:
-    unused = [token for token in serving(case, KIND) if token.topic == case.facts.topic and token.last_used_at is None]
+    unused = [token for token in serving(case, KIND) if token.last_used_at is None]
     if not unused:
         return NEVER
     held = union(stretch for token in unused for stretch in alive(case, token))

@@ -64,7 +64,11 @@ def _ended(case: Case, asked: Asked) -> bool:
 
 def _reason(case: Case) -> str:
     # A jurisdiction that has its consent is no reason, whatever else ended there.
-    lacking = (each for each in case.binding.consents if not covers(_satisfied(case, each), case.now, case.remaining))
+    times = [(each, _satisfied(case, each)) for each in case.binding.consents]
+    lacking = [each for each, held in times if not covers(held, case.now, case.remaining)]
+    if not lacking:
+        # All is there now; what is to blame ends before anything else lets the message go.
+        return "consent_expired"
     return "consent_expired" if any(_ended(case, each) for each in lacking) else "no_consent"
 
 

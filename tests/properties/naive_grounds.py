@@ -74,10 +74,10 @@ class Grounds:
             return False
         if token.expires_at is not None and at >= token.expires_at:
             return False
-        if ground == "one_time_token":
-            return token.topic == facts.topic and token.last_used_at is None
         if token.topic is not None and token.topic != facts.topic:
             return False
+        if ground == "one_time_token":
+            return token.last_used_at is None
         if not self.available(terms, at):
             return False
         return not any(used <= at < used + seconds(terms["rest"]) for used in self.uses(ground, token))
