@@ -86,7 +86,10 @@ def _fingerprint(name: str) -> bytes:
 @cache
 def distinct_zones(names: tuple[str, ...]) -> tuple[str, ...]:
     """The zones without those that are another one by a second name. Order is kept."""
-    return tuple({_fingerprint(name): name for name in reversed(names)}.values())[::-1]
+    found: dict[bytes, str] = {}
+    for name in names:
+        found.setdefault(_fingerprint(name), name)
+    return tuple(found.values())
 
 
 def offset_at(name: str, instant: int) -> int:

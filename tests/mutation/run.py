@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import difflib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -21,15 +20,27 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / ".duly" / "mutation"
 EXPLAINED = Path(__file__).with_name("explained.toml")
-#: What is changed.
-FILES = (
-    "policies/intervals.py", "policies/local_time.py", "policies/engine.py", "policies/quick.py", "policies/rules/*.py",
+#: What must notice a change: fast tests, and in one process. (Another reading on random facts is too slow to ask.)
+NOTICERS = (
+    *(
+        f"tests/unit/policies/test_{name}.py"
+        for name in (
+            "caps_and_gaps", "consent", "facts_and_findings", "findings_to_the_letter", "forecast_and_clauses",
+            "grounds", "handover", "holiday_hours", "local_time", "memory_and_edges", "places_and_packs",
+            "quiet_hours", "slots", "unknown_zone", "verdicts_and_blame",
+        )
+    ),
+    "tests/properties/test_sets_and_decisions.py", "tests/properties/test_interval_laws.py",
+    "tests/properties/test_cases_by_hand.py",
 )  # fmt: skip
-#: What must notice: fast, and in this one process (another reading on random facts is too slow to ask each time).
-TESTS = (
-    "tests/unit/policies", "tests/properties/test_sets_and_decisions.py", "tests/properties/test_interval_laws.py",
-    "tests/properties/test_short_way.py", "tests/properties/test_cases_by_hand.py",
-)  # fmt: skip
+#: What is changed, and what must notice it.
+GROUPS = {
+    "parts": (
+        ("policies/intervals.py", "policies/local_time.py", "policies/engine.py", "policies/rules/*.py"),
+        NOTICERS,
+    ),
+    "quick": (("policies/quick.py",), ("tests/properties/test_short_way.py",)),
+}
 #: mutmut's exit codes that mean that a test noticed: it failed, or never came to an end.
 NOTICED = (1, 3, -24, 24, 36, 152, 255)
 SETTINGS = """
@@ -61,14 +72,14 @@ class Mutant:
         return f"{self.file}, {self.function}\n  - {self.was}\n  + {self.now}"
 
 
-def prepare(only: tuple[str, ...]) -> None:
+def prepare(only: tuple[str, ...], tests: tuple[str, ...]) -> None:
     """A copy of what is changed and of what must notice."""
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True)
     for folder in ("policies", "tests", "docs", "scheduler", "workers"):
         shutil.copytree(ROOT / folder, PLACE / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (PLACE / "tests" / "conftest.py").unlink()  # it starts servers
-    settings = SETTINGS.format(only=json.dumps(only), tests=json.dumps(TESTS))
+    settings = SETTINGS.format(only=json.dumps(only), tests=json.dumps(tests))
     (PLACE / "pyproject.toml").write_text(settings, encoding="utf-8")
 
 
@@ -115,39 +126,41 @@ def described(file: Path, name: str, sources: dict[str, list[str]]) -> Mutant:
 
 
 def explained() -> dict[Mutant, str]:
+    if not EXPLAINED.exists():
+        return {}
     listed = tomllib.loads(EXPLAINED.read_text(encoding="utf-8")).get("mutant", [])
     return {Mutant(each["file"], each["function"], each["was"], each["now"]): each["why"] for each in listed}
 
 
-def main() -> int:
-    """Exit 1 where a change went unnoticed and unexplained, or an explanation is out of date."""
-    only = tuple(sys.argv[1:]) or FILES
-    prepare(only)
-    command = [
-        str(Path(sys.executable).with_name("mutmut")),
-        "run",
-        "--max-children",
-        os.environ.get("MUTANTS_AT_ONCE", "2"),
-    ]
+def tried(only: tuple[str, ...], tests: tuple[str, ...]) -> list[str]:
+    """What went wrong with one group of files, as lines to print; the last line, which is always there, counts."""
+    prepare(only, tests)
+    command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", "2"]
     with (PLACE / "run.log").open("w") as log:
         run = subprocess.run(command, cwd=PLACE, stdout=log, stderr=subprocess.STDOUT, check=False)
     survived, count, wrong = results()
-    reasons = explained() if EXPLAINED.exists() else {}
-    tried = {str(path.relative_to(ROOT)) for each in only for path in ROOT.glob(each)}
-    reasons = {mutant: why for mutant, why in reasons.items() if mutant.file in tried}
+    files = {str(path.relative_to(ROOT)) for each in only for path in ROOT.glob(each)}
+    reasons = {mutant: why for mutant, why in explained().items() if mutant.file in files}
     unexplained, gone = sorted(set(survived) - set(reasons)), sorted(set(reasons) - set(survived))
     lines = [mutant.told() + f"\n  ({', '.join(survived[mutant])})" for mutant in unexplained]
-    lines += ["no longer survives:\n" + mutant.told() for mutant in gone]
+    lines += ["no longer survives: " + mutant.told() for mutant in gone]
     lines += wrong
-    living = sum(map(len, survived.values()))
-    lines.append(
-        f"{count} mutants, {count - living - len(wrong)} noticed, {living} survived, of them "
-        f"{living - sum(len(survived[each]) for each in unexplained)} explained, {len(gone)} explanations out of date"
-    )
     if run.returncode or not count:
         lines.append(f"mutmut failed; see {PLACE / 'run.log'}")
-    sys.stdout.write("\n".join(lines) + "\n")
-    return 1 if unexplained or gone or wrong or run.returncode or not count else 0
+    living = sum(map(len, survived.values()))
+    unknown = sum(len(survived[each]) for each in unexplained)
+    lines.append(
+        f"{', '.join(only)}: {count} mutants, {count - living - len(wrong)} noticed, {living} survived, "
+        f"{living - unknown} of them explained; {len(gone)} explanations out of date"
+    )
+    return lines
+
+
+def main() -> int:
+    """Exit 1 where a change went unnoticed and unexplained, or an explanation is out of date."""
+    lines = {name: tried(*GROUPS[name]) for name in sys.argv[1:] or GROUPS}
+    sys.stdout.write("\n".join(line for each in lines.values() for line in each) + "\n")
+    return 1 if any(len(each) > 1 for each in lines.values()) else 0
 
 
 if __name__ == "__main__":
