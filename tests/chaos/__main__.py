@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from scheduler.supervise.interrupt import interruptible
 from tests.chaos import report
 from tests.chaos.run import Options, run
 
@@ -35,14 +36,14 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
-    outcomes: list[report.Outcome] = []
+    runs: list[report.Run] = []
 
     def play(options: Options, name: str) -> None:
-        outcomes.append(run(options, say, keep=given.keep / name if given.keep else None))
+        runs.append(run(options, say, keep=given.keep / name if given.keep else None).as_json())
         if given.report:
             # After each: whoever interrupts the next has what there is.
             given.report.parent.mkdir(parents=True, exist_ok=True)
-            given.report.write_text(report.as_json(outcomes))
+            given.report.write_text(report.as_json(runs))
 
     if given.control:
         say("a run without faults, for comparison")
@@ -58,9 +59,10 @@ def main(argv: list[str]) -> int:
         )  # fmt: skip
         play(options, str(seed))
     say("")
-    say(report.as_text(outcomes))
-    return 1 if report.failures(outcomes) else 0
+    say(report.as_text(runs))
+    return 1 if report.failures(runs) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with interruptible():
+        sys.exit(main(sys.argv[1:]))

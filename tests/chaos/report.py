@@ -8,43 +8,33 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.chaos.recovery import BOUNDS, late, p95
-from tests.chaos.run import Outcome
-
-__all__ = ["Outcome", "as_json", "as_text", "failures"]
 
 _COUNTED = ("outside_policy", "doubled", "lost", "disagreements", "doubts")
+_SUMMED = ("messages", "begun", "requests", "accepted", "opt_outs_acknowledged", "unconfirmed", "sending_at_kills")
+
+#: One run as its report has it.
+Run = dict[str, Any]
 
 
-def failures(outcomes: Sequence[Outcome]) -> list[str]:
+def failures(runs: Sequence[Run]) -> list[str]:
     """Everything that did not hold, over all runs."""
-    found = [f"seed {each.options.seed}: {words}" for each in outcomes for words in each.failures]
-    return found + late(_recoveries(outcomes))
+    found = [f"seed {run['options']['seed']}: {words}" for run in runs for words in run["failures"]]
+    return found + late(_recoveries(runs))
 
 
-def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def summary(runs: Sequence[Run]) -> dict[str, Any]:
     """The sums, and whether all of it passed."""
-    stormy = [each for each in outcomes if each.options.faults]
+    stormy = [run for run in runs if run["options"]["faults"]]
     kills: Counter[str] = Counter()
     faults: Counter[str] = Counter()
-    for each in stormy:
-        kills.update(each.kills)
-        faults.update(each.faults)
-    summed = {
-        name: sum(each.judgement.figures[name] for each in stormy)
-        for name in (
-            "messages",
-            "begun",
-            "requests",
-            "accepted",
-            "opt_outs_acknowledged",
-            "unconfirmed",
-            "sending_at_kills",
-        )
-    }
-    found = {name: sum(len(getattr(each.judgement, name)) for each in outcomes) for name in _COUNTED}
+    for run in stormy:
+        kills.update(run["kills"])
+        faults.update(run["faults"])
+    summed = {name: sum(run[name] for run in stormy) for name in _SUMMED}
+    found = {kind: sum(_found(run, kind) for run in runs) for kind in _COUNTED}
     return {
-        "passed": not failures(outcomes),
-        "seeds": [each.options.seed for each in stormy],
+        "passed": not failures(runs),
+        "seeds": [run["options"]["seed"] for run in stormy],
         **summed,
         "kills": sum(kills.values()),
         "kills_by_part": dict(kills.most_common()),
@@ -52,47 +42,50 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "found": found,
         # Nothing found in n messages: with 95 % confidence fewer than 3 in n (rule of three).
         "upper_bound": round(3 / summed["begun"], 6) if summed["begun"] and not any(found.values()) else None,
-        "recovery_p95": {part: p95(times) for part, times in _recoveries(outcomes).items() if times},
+        "recovery_p95": {part: p95(times) for part, times in _recoveries(runs).items() if times},
         "recovery_bounds": BOUNDS,
-        "failures": failures(outcomes),
+        "failures": failures(runs),
     }
 
 
-def as_json(outcomes: Sequence[Outcome]) -> str:
+def document(runs: Sequence[Run]) -> dict[str, Any]:
     """Summary and every run."""
-    document = {"summary": summary(outcomes), "runs": [each.as_json() for each in outcomes]}
-    return json.dumps(document, indent=1) + "\n"
+    return {"summary": summary(runs), "runs": list(runs)}
 
 
-def as_text(outcomes: Sequence[Outcome]) -> str:
+def as_json(runs: Sequence[Run]) -> str:
+    """The same as a file has it."""
+    return json.dumps(document(runs), indent=1) + "\n"
+
+
+def as_text(runs: Sequence[Run]) -> str:
     """The same for a person."""
     lines: list[str] = []
-    for each in outcomes:
-        figures, options = each.judgement.figures, each.options
+    for run in runs:
+        options = run["options"]
+        found = ", ".join(f"{kind.replace('_', ' ')} {_found(run, kind)}" for kind in _COUNTED)
         lines += [
-            f"seed {options.seed}{'' if options.faults else ' without faults'}: "
-            f"{'passed' if not each.failures else 'FAILED'}",
-            f"  {figures['messages']} messages, {figures['begun']} begun, {figures['requests']} requests, "
-            f"{figures['accepted']} accepted; {sum(each.kills.values())} kills ({_counts(each.kills)})",
-            f"  outside policy {len(each.judgement.outside_policy)}, doubled {len(each.judgement.doubled)}, "
-            f"lost {len(each.judgement.lost)}, disagreements {len(each.judgement.disagreements)}",
-            f"  unconfirmed {figures['unconfirmed']} ({figures['unconfirmed_share']:.2%}): sending at a kill "
-            f"{figures['unconfirmed_sending_at_a_kill']} of {figures['sending_at_kills']}, cut off by the line "
-            f"{figures['unconfirmed_cut_off_by_the_line']}, else {figures['unconfirmed_slammed_or_unexplained']}",
-            f"  states: {_counts(figures['states'])}",
-            f"  opt-outs {figures['opt_outs_acknowledged']} acknowledged of {figures['opt_outs_sent']}, "
-            f"{figures['races_with_an_opt_out']} races within 250 ms; restarts: {_counts(each.restarts)}",
+            f"seed {options['seed']}{'' if options['faults'] else ' without faults'}: "
+            f"{'passed' if run['passed'] else 'FAILED'}",
+            f"  {run['messages']} messages, {run['begun']} begun, {run['requests']} requests, "
+            f"{run['accepted']} accepted; {sum(run['kills'].values())} kills ({_counts(run['kills'])})",
+            f"  {found}",
+            f"  unconfirmed {run['unconfirmed']} ({run['unconfirmed_share']:.2%}): sending at a kill "
+            f"{run['unconfirmed_sending_at_a_kill']} of {run['sending_at_kills']}, cut off by the line "
+            f"{run['unconfirmed_cut_off_by_the_line']}, else {run['unconfirmed_slammed_or_unexplained']}",
+            f"  states: {_counts(run['states'])}",
+            f"  opt-outs {run['opt_outs_acknowledged']} acknowledged of {run['opt_outs_sent']}, "
+            f"{run['races_with_an_opt_out']} races within 250 ms; restarts: {_counts(run['restarts'])}",
         ]
-        if each.complaints:
-            lines.append(f"  in the logs: {_counts(each.complaints)}")
-        lines += [f"  FAILED {words}" for words in each.failures[:25]]
-    recoveries = _recoveries(outcomes)
-    for part, times in recoveries.items():
-        if times:
-            lines.append(
-                f"lost {part}: first send after {p95(times):.1f} s at p95 of {len(times)}, at most {BOUNDS[part]:.0f}"
-            )
-    total = summary(outcomes)
+        if run["complaints"]:
+            lines.append(f"  in the logs: {_counts(run['complaints'])}")
+        lines += [f"  FAILED {words}" for words in run["failures"][:25]]
+    lines += [
+        f"lost {part}: first send after {p95(times):.1f} s at p95 of {len(times)}, at most {BOUNDS[part]:.0f}"
+        for part, times in _recoveries(runs).items()
+        if times
+    ]
+    total = summary(runs)
     lines.append(
         f"{'PASSED' if total['passed'] else 'FAILED'}: {total['messages']} messages and {total['kills']} kills on "
         f"{len(total['seeds'])} seeds; {_counts(total['found'])}"
@@ -100,16 +93,16 @@ def as_text(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def _recoveries(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
-    return {part: [took for each in outcomes for took in each.recoveries.get(part, ())] for part in BOUNDS}
+def _recoveries(runs: Sequence[Run]) -> dict[str, list[float]]:
+    return {part: [took for run in runs for took in run["recoveries"].get(part, ())] for part in BOUNDS}
 
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
 
 
-def as_markdown(document: dict[str, Any]) -> str:
-    """The figures of a report, as read from its JSON, for ``docs/chaos.md``."""
+def as_markdown(runs: Sequence[Run]) -> str:
+    """The figures, for ``docs/chaos.md``."""
     rows = [
         ("messages / begun", lambda run: f"{run['messages']} / {run['begun']}"),
         ("requests / accepted", lambda run: f"{run['requests']} / {run['accepted']}"),
@@ -129,11 +122,10 @@ def as_markdown(document: dict[str, Any]) -> str:
         ("opt-outs acknowledged", lambda run: run["opt_outs_acknowledged"]),
         ("requests within 250 ms after one", lambda run: run["races_with_an_opt_out"]),
     ]
-    runs = document["runs"]
     heads = [str(run["options"]["seed"]) + ("" if run["options"]["faults"] else ", no faults") for run in runs]
     lines = [f"| seed | {' | '.join(heads)} |", "|---|" + "---:|" * len(runs)]
     lines += [f"| {name} | {' | '.join(str(figure(run)) for run in runs)} |" for name, figure in rows]
-    total = document["summary"]
+    total = summary(runs)
     lines += [
         "",
         f"In all: {total['messages']} messages ({total['begun']} begun), {total['kills']} kills "
@@ -145,10 +137,11 @@ def as_markdown(document: dict[str, Any]) -> str:
             f" Nothing found in so many: with 95 % confidence fewer than {total['upper_bound']:.2%} of messages."
         )
     lines += ["", "| lost | losses | first send at p95 | at most |", "|---|---:|---:|---:|"]
-    for part, bound in total["recovery_bounds"].items():
-        times = [took for run in runs for took in run["recoveries"].get(part, ())]
-        if times:
-            lines.append(f"| {part} | {len(times)} | {p95(times):.1f} s | {bound:.0f} s |")
+    lines += [
+        f"| {part} | {len(times)} | {p95(times):.1f} s | {BOUNDS[part]:.0f} s |"
+        for part, times in _recoveries(runs).items()
+        if times
+    ]
     if total["failures"]:
         lines += ["", "What did not hold:", "", *(f"- {words}" for words in total["failures"])]
     return "\n".join(lines)

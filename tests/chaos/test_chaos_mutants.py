@@ -39,8 +39,8 @@ MUTANTS = (
         "workers/send_api/client.py",
         (
             (
-                'return Answer(result="in_doubt", reason="no_answer"',
-                'return Answer(result="not_sent", reason="no_answer"',
+                'return Answer(kind="in_doubt", reason="no_answer"',
+                'return Answer(kind="not_sent", reason="no_answer"',
             ),
         ),
         "doubled",
