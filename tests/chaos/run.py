@@ -166,7 +166,8 @@ class _Run:
         """The load and the faults, side by side, for the time given."""
         options, city = self._options, self._city
         begin = clock.now()
-        end = begin + int((options.seconds + 15) * RATE)
+        # What the faults kept back still goes out while everything comes to rest.
+        end = begin + int((options.seconds + max(15.0, 0.3 * options.seconds)) * RATE)
         campaigns = [self._load.draft(name, end) for name in ("first", "second", "third")]
         if options.faults and not options.squall:
             city.sandbox.call("PUT", "/weather", _WEATHER)
