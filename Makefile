@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos chaos-ci check format agree bench lock migration clean
+.PHONY: help setup demo up test chaos chaos-ci check format agree coverage mutants bench lock migration clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,14 @@ format: $(SET_UP) ## Format the code and fix what can be fixed
 
 agree: $(SET_UP) ## The engine against a second, slow reading of the rules, on 20,000 random facts
 	@$(BIN)/python -m tests.properties.agreement --facts $(or $(FACTS),20000) --seed $(or $(SEED),20261121)
+
+coverage: $(SET_UP) ## Every line and branch of policies/, or exit 1
+	@$(BIN)/coverage run --branch --source policies -m pytest --quiet \
+		tests/unit/policies tests/unit/scenarios tests/unit/front tests/properties
+	@$(BIN)/coverage report --include 'policies/*' --show-missing --skip-covered --fail-under 100
+
+mutants: $(SET_UP) ## Change the engine in a thousand ways: every change is noticed, or explained (20 minutes)
+	@$(BIN)/python -m tests.mutation.run
 
 bench: $(SET_UP) ## Measure decisions a second
 	@$(BIN)/python -m benchmarks
