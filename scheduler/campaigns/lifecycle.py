@@ -11,7 +11,7 @@ from scheduler.audit.record import record
 from scheduler.campaigns.registry import check_schedule, last_contact, lock_campaign
 from scheduler.campaigns.tables import Campaign
 from scheduler.errors import Conflict
-from scheduler.outbox.wake import cancel_campaign_messages, wait_for_deciders, wake_campaign
+from scheduler.outbox.wake import cancel_campaign_messages, wait_for_deciders, wake_parked
 
 _LAUNCHED = ("planning", "running")
 
@@ -58,7 +58,7 @@ def resume(session: Session, campaign_id: int, *, actor: str, now: int) -> Campa
         raise Conflict(f"campaign {campaign_id} is {campaign.status}", way_out="only a paused campaign can be resumed")
     campaign.status = "planning" if campaign.planned_at is None else "running"
     _keep(session, campaign, actor, "resume", now)
-    wake_campaign(session, campaign_id, now)
+    wake_parked(session, now, campaign_id=campaign_id)
     return campaign
 
 

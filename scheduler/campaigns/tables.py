@@ -27,6 +27,8 @@ class Campaign(SQLModel, table=True):
     planned_at: int | None = Field(default=None, sa_type=BigInteger)
     launched_at: int | None = Field(default=None, sa_type=BigInteger)
     created_at: int = Field(sa_type=BigInteger)
+    #: The id of the request that launched it, for the logs.
+    request_id: str | None = None
 
 
 class AudienceMember(SQLModel, table=True):

@@ -35,7 +35,8 @@ _CONTACTS = """
         WHERE contact_id = ANY(%(ids)s) AND begun_at > %(since)s AND outcome NOT IN ('refused', 'not_sent')
         GROUP BY contact_id
     )
-    SELECT c.id, c.timezones, c.utc_offset, c.country, c.region, c.locale, c.last_inbound_at,
+    SELECT c.id, c.timezones, c.utc_offset, c.country, c.region, c.locale,
+        CASE WHEN c.window_closed_at >= c.last_inbound_at THEN NULL ELSE c.last_inbound_at END,
         c.handover_at, c.held_at IS NOT NULL, p.stopped_at IS NOT NULL,
         p.mode = 'test' AND NOT EXISTS (SELECT 1 FROM page_allowed a WHERE a.page_id = c.page_id AND a.psid = c.psid),
         s.opted_out, s.topics, s.blocked, s.unreachable, s.erased,
@@ -47,9 +48,9 @@ _CONTACTS = """
 """
 
 _SWITCHES = text("""
-    SELECT 'switch' AS kind, page_id AS id FROM kill_switch WHERE released_at IS NULL
-    UNION ALL SELECT 'paused', id FROM campaign WHERE status = 'paused'
-    UNION ALL SELECT 'approved', id FROM template WHERE utility_approved AND utility_name IS NOT NULL
+    SELECT 'switch' AS kind, NULL AS id, page_id, campaign_id, category FROM kill_switch WHERE released_at IS NULL
+    UNION ALL SELECT 'paused', id, NULL, NULL, NULL FROM campaign WHERE status = 'paused'
+    UNION ALL SELECT 'approved', id, NULL, NULL, NULL FROM template WHERE utility_approved AND utility_name IS NOT NULL
 """)
 
 _CANCELLED = text("SELECT id FROM campaign WHERE id = ANY(:ids) AND status = 'cancelled'")
@@ -78,10 +79,8 @@ class MessageLike(Protocol):
 class Switches:
     """What holds or grounds many messages at once."""
 
-    #: A kill switch over every page is engaged.
-    global_on: bool
-    #: Pages whose own kill switch is engaged.
-    pages: set[int]
+    #: What the engaged kill switches stop: (page, campaign, category), None where a switch does not narrow it.
+    stops: set[tuple[int | None, int | None, str | None]]
     #: Campaigns that are paused.
     campaigns: set[int]
     #: Templates that the platform approved as utility templates.
@@ -106,16 +105,13 @@ def contact_facts(session: Session, contact_ids: Collection[int], now: int) -> d
 def switches(session: Session) -> Switches:
     """The kill switches, the paused campaigns and the approved templates, as they are now. One query."""
     session.flush()
-    found: dict[str, set[int | None]] = {"switch": set(), "paused": set(), "approved": set()}
+    thrown = Switches(stops=set(), campaigns=set(), approved=set())
     for row in session.connection().execute(_SWITCHES):
-        found[row.kind].add(row.id)
-    stopped = found["switch"]
-    return Switches(
-        global_on=None in stopped,
-        pages={page for page in stopped if page is not None},
-        campaigns={campaign for campaign in found["paused"] if campaign is not None},
-        approved={template for template in found["approved"] if template is not None},
-    )
+        if row.kind == "switch":
+            thrown.stops.add((row.page_id, row.campaign_id, row.category))
+        else:
+            (thrown.campaigns if row.kind == "paused" else thrown.approved).add(row.id)
+    return thrown
 
 
 def cancelled_campaigns(session: Session, campaign_ids: Collection[int]) -> set[int]:
@@ -135,8 +131,17 @@ def for_message(facts: Facts, message: MessageLike, thrown: Switches) -> Facts:
         not_before=message.not_before,
         expires_at=message.expires_at,
         template_approved=message.template_id in thrown.approved,
-        kill_switch=thrown.global_on or message.page_id in thrown.pages,
+        kill_switch=bool(thrown.stops) and _stopped(message, thrown.stops),
         campaign_paused=message.campaign_id is not None and message.campaign_id in thrown.campaigns,
+    )
+
+
+def _stopped(message: MessageLike, stops: Collection[tuple[int | None, int | None, str | None]]) -> bool:
+    return any(
+        page in (None, message.page_id)
+        and campaign in (None, message.campaign_id)
+        and category in (None, message.category)
+        for page, campaign, category in stops
     )
 
 

@@ -38,6 +38,8 @@ class BusinessEvent(SQLModel, table=True):
     received_at: int = Field(sa_type=BigInteger)
     plan_cursor: int = Field(default=0, sa_type=BigInteger)
     planned_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: The id of the request that told it, for the logs.
+    request_id: str | None = None
 
 
 class Interest(SQLModel, table=True):

@@ -30,14 +30,16 @@ class PolicyActivation(SQLModel, table=True):
 
 
 class KillSwitch(SQLModel, table=True):
-    """Nothing in its scope is begun while it is engaged."""
+    """Nothing in its scope is begun while it is engaged. Null does not narrow the scope; all null is everything."""
 
     __tablename__ = "kill_switch"
     __table_args__ = (Index("kill_switch_engaged", "id", postgresql_where=text("released_at IS NULL")),)
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
-    #: Null stops every page.
     page_id: int | None = Field(default=None, foreign_key="page.id")
+    campaign_id: int | None = Field(default=None, foreign_key="campaign.id", sa_type=BigInteger)
+    #: ``promotional`` | ``utility`` | ``service``.
+    category: str | None = None
     actor: str
     why: str
     engaged_at: int = Field(sa_type=BigInteger)

@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 
 
 class Message(SQLModel, table=True):
-    """One intended send to one contact. This row is the outbox; states are in ``states.py``."""
+    """One intended send to one contact. This row is the outbox; its states' arrows are in ``arrows.py``."""
 
     __tablename__ = "message"
     __table_args__ = (
@@ -43,9 +43,23 @@ class Message(SQLModel, table=True):
             postgresql_where=text("event_id IS NOT NULL AND resend_of IS NULL"),
         ),
         Index("message_mid", "mid", postgresql_where=text("mid IS NOT NULL")),
+        #: What a person sent again: few among many.
+        Index("message_resend", "resend_of", postgresql_where=text("resend_of IS NOT NULL")),
         #: What needs a person, newest first: few among many.
         Index(
             "message_dead_letters", "state", "id", postgresql_where=text("state IN ('refused', 'unconfirmed', 'dead')")
+        ),
+        #: Those that nobody has dealt with.
+        Index(
+            "message_dead_letters_open",
+            "id",
+            postgresql_where=text("state IN ('refused', 'unconfirmed', 'dead') AND handled_at IS NULL"),
+        ),
+        #: What waits for somebody to let it go on, in the order in which a release wakes it.
+        Index(
+            "message_parked_resume",
+            "id",
+            postgresql_where=text("state = 'scheduled' AND due_at IS NULL AND wakes_on = 'resume'"),
         ),
     )
 
@@ -79,10 +93,13 @@ class Message(SQLModel, table=True):
     ground: str | None = None
     policy_version: str | None = None
     attempts: int = Field(default=0)
+    #: How often its sending broke off (a worker died or hung), over all that it sends again.
     crashes: int = Field(default=0)
     #: The platform's id of the accepted message.
     mid: str | None = None
     created_at: int = Field(sa_type=BigInteger)
+    #: When a person dealt with it as a dead letter; ``dead_letter_act`` tells how.
+    handled_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Attempt(SQLModel, table=True):
@@ -90,11 +107,12 @@ class Attempt(SQLModel, table=True):
 
     __tablename__ = "attempt"
     __table_args__ = (
+        #: Not of those that arrived: evidence is never fenced, and may prove an attempt after a later one began.
         Index(
             "attempt_one_live_a_message",
             "message_id",
             unique=True,
-            postgresql_where=text("outcome IN ('sending', 'in_doubt', 'sent', 'unconfirmed')"),
+            postgresql_where=text("outcome IN ('sending', 'in_doubt', 'unconfirmed')"),
         ),
         Index(
             "attempt_one_in_flight_a_contact",
@@ -103,9 +121,11 @@ class Attempt(SQLModel, table=True):
             postgresql_where=text("outcome = 'sending'"),
         ),
         Index("attempt_message", "message_id"),
-        #: What caps count: begun and not refused.
+        #: What caps count, and what evidence about a person may speak of.
+        Index("attempt_contact", "contact_id", "begun_at"),
+        #: Attempts whose fate is unknown, by the instant since which it is.
         Index(
-            "attempt_counted", "contact_id", "begun_at", postgresql_where=text("outcome NOT IN ('refused', 'not_sent')")
+            "attempt_in_doubt", text("coalesce(settled_at, begun_at)"), postgresql_where=text("outcome = 'in_doubt'")
         ),
     )
 
@@ -118,6 +138,7 @@ class Attempt(SQLModel, table=True):
     begun_at: int = Field(sa_type=BigInteger)
     #: ``sending`` | ``sent`` | ``refused`` | ``not_sent`` | ``in_doubt`` | ``unconfirmed``.
     outcome: str = Field(default="sending")
+    #: When the outcome was last written.
     settled_at: int | None = Field(default=None, sa_type=BigInteger)
     http_status: int | None = None
     code: int | None = None
@@ -154,6 +175,41 @@ class MessageLog(SQLModel, table=True):
     #: The send guard that the decision was taken with, seconds on Duly's clock.
     guard: int | None = None
     facts: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True))
+
+
+class DeadLetterAct(SQLModel, table=True):
+    """What a person did about a dead letter, and why. Append-only."""
+
+    __tablename__ = "dead_letter_act"
+    __table_args__ = (Index("dead_letter_act_message", "message_id"),)
+
+    id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
+    message_id: int = Field(foreign_key="message.id", sa_type=BigInteger)
+    #: ``redrive`` | ``discard``.
+    act: str
+    #: The state it was in.
+    was: str
+    why: str
+    actor: str
+    at: int = Field(sa_type=BigInteger)
+    #: The message that goes in its place.
+    resent_as: int | None = Field(default=None, foreign_key="message.id", sa_type=BigInteger)
+    #: The id of the request, for the logs.
+    request_id: str | None = None
+
+
+class WakeOrder(SQLModel, table=True):
+    """Parked messages that are to be decided anew, more than one transaction should move: the tick goes on with it."""
+
+    __tablename__ = "wake_order"
+
+    id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
+    page_id: int | None = Field(default=None, foreign_key="page.id")
+    campaign_id: int | None = Field(default=None, foreign_key="campaign.id", sa_type=BigInteger)
+    category: str | None = None
+    #: Every parked message in its scope up to this id is awake.
+    cursor: int = Field(default=0, sa_type=BigInteger)
+    ordered_at: int = Field(sa_type=BigInteger)
 
 
 class Beat(SQLModel, table=True):

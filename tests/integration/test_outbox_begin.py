@@ -12,10 +12,10 @@ from sqlmodel import Session
 
 from scheduler.clock import guard_seconds
 from scheduler.consent.choices import record_opt_out
-from scheduler.governance.switches import engage, release
+from scheduler.governance.switches import Scope, engage, release
 from scheduler.outbox.begin import BATCH, Begun, begin
 from scheduler.outbox.metadata import read_metadata
-from scheduler.pages.changes import restore_page, stop_page
+from scheduler.pages.stops import restore_page, stop_page
 from scheduler.store import database
 from tests.unit.delivery.stage import HOUR, NOON, Stage
 
@@ -145,7 +145,7 @@ def test_a_stopped_page_parks_and_restoring_it_wakes(stage: Stage) -> None:
 
 def test_the_kill_switch_parks_and_its_release_wakes(stage: Stage) -> None:
     message = stage.message(stage.contact())
-    switch = engage(stage.session, None, actor="test", why="test", now=NOON)
+    switch = engage(stage.session, Scope(), actor="test", why="test", now=NOON)
     assert _begin(stage) == []
     assert stage.row("SELECT state, wakes_on FROM message WHERE id = :id", id=message) == ("scheduled", "resume")
     assert switch.id is not None

@@ -8,15 +8,16 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from scheduler.campaigns import lifecycle
-from scheduler.governance.switches import engage
+from scheduler.governance.switches import Scope, engage
 from scheduler.outbox.beat import last_beats, record_beat
 from scheduler.outbox.tick import due_lanes, tick
 from scheduler.outbox.wake import (
     cancel_campaign_messages,
     hold_wakes,
-    wake_campaign,
     wake_contacts,
+    wake_more,
     wake_page,
+    wake_parked,
 )
 from scheduler.pages.changes import allow, disallow
 from scheduler.pages.tables import Page
@@ -93,10 +94,30 @@ def test_waking_a_page_or_a_campaign_leaves_others_alone(stage: Stage) -> None:
     mine = stage.message(stage.contact(), state="scheduled", campaign_id=campaign)
     loose = stage.message(stage.contact(), state="scheduled")
     theirs = stage.message(stage.contact(page=other), state="scheduled")
-    assert wake_campaign(stage.session, campaign, NOON) == 1
-    assert [stage.state(one) for one in (mine, loose, theirs)] == ["due", "scheduled", "scheduled"]
-    assert wake_page(stage.session, stage.page, NOON) == 1
+    held = stage.message(stage.contact(), state="scheduled", campaign_id=campaign, due_at=None, wakes_on="resume")
+    assert wake_parked(stage.session, NOON, campaign_id=campaign) == 1
+    # Nothing but the pause made that one wait; the other waits for its instant.
+    assert [stage.state(one) for one in (held, mine)] == ["due", "scheduled"]
+    assert [stage.state(one) for one in (loose, theirs)] == ["scheduled", "scheduled"]
+    assert wake_page(stage.session, stage.page, NOON) == 2
     assert [stage.state(one) for one in (mine, loose, theirs)] == ["due", "due", "scheduled"]
+
+
+def test_what_one_transaction_does_not_wake_the_tick_goes_on_with(stage: Stage) -> None:
+    other = stage.add_page()
+    parked = [
+        stage.message(stage.contact(), state="scheduled", due_at=None, wakes_on="resume", category=category)
+        for category in ("promotional", "utility", "promotional", "promotional")
+    ]
+    theirs = stage.message(stage.contact(page=other), state="scheduled", due_at=None, wakes_on="resume")
+    scope = {"page_id": stage.page, "category": "promotional"}
+    assert wake_parked(stage.session, NOON, **scope, limit=2) == 2  # type: ignore[arg-type]  # of several types
+    assert [stage.state(one) for one in parked] == ["due", "scheduled", "due", "scheduled"]
+    tick(stage.session, NOON)
+    assert [stage.state(one) for one in parked] == ["due", "scheduled", "due", "due"]
+    assert stage.state(theirs) == "scheduled"
+    assert stage.one("SELECT count(*) FROM wake_order") == 0
+    assert wake_more(stage.session, NOON) == 0
 
 
 def test_cancelling_takes_back_what_has_not_left(stage: Stage) -> None:
@@ -132,7 +153,7 @@ def test_what_forbids_waits_for_those_who_are_deciding(stage: Stage) -> None:
     stage.commit()
 
     def stop_everything(session: Session) -> None:
-        engage(session, None, actor="test", why="a wrong price", now=NOON)
+        engage(session, Scope(), actor="test", why="a wrong price", now=NOON)
 
     def pause(session: Session) -> None:
         lifecycle.pause(session, campaign, actor="test", now=NOON)

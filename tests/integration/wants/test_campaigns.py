@@ -17,7 +17,7 @@ from scheduler.campaigns.tables import Campaign
 from scheduler.clock import guard_seconds
 from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.governance.active import policies_by_version
-from scheduler.governance.switches import engage, release
+from scheduler.governance.switches import Scope, engage, release
 from scheduler.pages.tables import Page
 from scheduler.store import database
 
@@ -231,7 +231,8 @@ def test_a_pause_stops_planning_and_parks_and_a_resume_goes_on(
     resumed = lifecycle.resume(session, made, actor="tests", now=NOON)
     session.commit()
     assert resumed.status == "planning"
-    assert {row.state for row in rows("SELECT state FROM message")} <= {"due", "denied"}
+    # Planned before the pause: they wait for their instants as before.
+    assert {row.state for row in rows("SELECT state FROM message")} <= {"scheduled", "denied"}
     plan_all(session)
     assert rows("SELECT count(*) FROM message")[0][0] == len(crowd)
     with pytest.raises(Conflict, match="only a paused campaign"):
@@ -263,7 +264,7 @@ def test_under_a_kill_switch_everything_is_parked_and_its_release_wakes_it(
     rows: Callable[..., list[Any]],
 ) -> None:
     people("ada", "bob")
-    switch = engage(session, page.id, actor="tests", why="a wrong price", now=NOON)
+    switch = engage(session, Scope(page_id=page.id), actor="tests", why="a wrong price", now=NOON)
     launch(session, campaign())
     plan_all(session)
     parked = rows("SELECT state, due_at, reason, wakes_on FROM message")

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from policies.facts import Facts, Send
 from scheduler.facts.decisions import contact_facts, for_message, switches
-from scheduler.governance.switches import engage, release
+from scheduler.governance.switches import Scope, engage, release
 from scheduler.outbox.plan import Wish
 from scheduler.pages.tables import Page
 
@@ -144,12 +144,12 @@ def test_switches_reach_the_messages_in_their_scope(
         "en_US",
     )
     assert base == Facts(locale="en_US")
-    on_page = engage(session, page.id, actor="tests", why="a wrong price", now=NOON)
+    on_page = engage(session, Scope(page_id=page.id), actor="tests", why="a wrong price", now=NOON)
     thrown = switches(session)
     assert for_message(base, ours, thrown).kill_switch
     assert not for_message(base, other, thrown).kill_switch
     assert for_message(base, other, thrown).topic == "sales"
-    everywhere = engage(session, None, actor="tests", why="everything", now=NOON)
+    everywhere = engage(session, Scope(), actor="tests", why="everything", now=NOON)
     assert on_page.id is not None
     assert everywhere.id is not None
     release(session, on_page.id, actor="tests", now=NOON)
