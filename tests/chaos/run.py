@@ -277,6 +277,13 @@ class _Run:
         self._looked = time.monotonic()
         # A stopped worker, a dropped plan or a dead sweep would show here: they get all the time they may ask for.
         wait(still, 240)
+        if not self._options.squall:
+            # Every echo was told or lost by now, or it is on its way: late evidence counts.
+            wait(self._echoed, 60)
+
+    def _echoed(self) -> bool:
+        text = self._city.stack.sandbox_log.read_text()
+        return text.count('"what":"echo"') >= text.count('"mid":"m_') - text.count('"kind":"told"')
 
     _looked = 0.0
 
