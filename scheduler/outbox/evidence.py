@@ -1,6 +1,7 @@
 """What the platform tells us happened: echoes, deliveries, reads. Never fenced, in any order, early or late.
 
-Each function returns whether (or how many) messages moved. ``sent → delivered → read`` never goes backwards.
+Each function returns whether (or how many) messages moved. ``sent → delivered → read`` never goes backwards. What comes
+before the acceptance is known is kept in the message's log and counts once it is.
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.outbox.metadata import read_metadata
-from scheduler.outbox.states import ACCEPTED, LogRow, append_log
+from scheduler.outbox.states import ACCEPTED, DEAD_LETTERS
 
-#: In the log of a message in flight: a delivery named a message id that no answer has told us yet.
+#: In the log of a message that we do not know to be accepted: a delivery named this id, which no answer has told us;
 EARLY_DELIVERY = "early_delivery:"
+#: a delivery without ids, or a read, of everything before an instant after the attempt began.
+EARLY_DELIVERIES = "early_delivery"
+EARLY_READ = "early_read"
+#: How long after an attempt that was answered with a no, or proven not sent, such evidence is kept for it, seconds.
+_KEPT_FOR = 36 * 3600
 
 _DELIVERED = text("""
     SELECT id, state, mid FROM message WHERE page_id = :page_id AND mid = ANY(:mids)
@@ -29,23 +35,72 @@ _BEFORE_WATERMARK = text("""
     WHERE c.page_id = :page_id AND c.psid = :psid AND m.state = ANY(:states) AND a.begun_at <= :watermark / 1000
     ORDER BY m.id FOR NO KEY UPDATE OF m
 """)
-_ON_THE_WIRE = text("""
-    SELECT a.message_id, a.id, m.state FROM attempt a
+_MAY_HAVE_ARRIVED = text("""
+    SELECT a.id, a.message_id, m.state FROM contact c
+    JOIN attempt a ON a.contact_id = c.id AND a.outcome <> 'sent'
     JOIN message m ON m.id = a.message_id
-    JOIN contact c ON c.id = a.contact_id
-    WHERE c.page_id = :page_id AND c.psid = :psid AND a.outcome IN ('sending', 'in_doubt', 'unconfirmed')
-    ORDER BY a.message_id FOR NO KEY UPDATE OF m
+    WHERE c.page_id = :page_id AND c.psid = :psid AND m.state <> ALL(:accepted)
+    AND (a.outcome IN ('sending', 'in_doubt', 'unconfirmed') OR a.begun_at > :since)
+    AND (CAST(:watermark AS bigint) IS NULL OR a.begun_at <= CAST(:watermark AS bigint) / 1000)
+    ORDER BY m.id, a.id FOR NO KEY UPDATE OF m
 """)
-_MOVE = text("UPDATE message SET state = :state, state_at = :now WHERE id = ANY(:ids)")
+_REMEMBER = text("""
+    INSERT INTO message_log (message_id, at, from_state, to_state, attempt_id, reason, actor)
+    SELECT d.message_id, :now, d.state, d.state, d.attempt_id, r.reason, 'webhook'
+    FROM unnest(CAST(:messages AS bigint[]), CAST(:attempts AS bigint[]), CAST(:states AS text[]))
+        AS d (message_id, attempt_id, state)
+    CROSS JOIN unnest(CAST(:reasons AS text[])) AS r (reason)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM message_log l
+        WHERE l.message_id = d.message_id AND l.attempt_id = d.attempt_id AND l.reason = r.reason)
+    ORDER BY d.message_id
+""")
+_MOVE = text("""
+    WITH moved AS (
+        UPDATE message m SET state = :state, state_at = :now
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:wases AS text[])) AS d (id, was)
+        WHERE m.id = d.id AND m.state = d.was RETURNING m.id, d.was
+    )
+    INSERT INTO message_log (message_id, at, from_state, to_state, actor)
+    SELECT id, :now, was, :state, 'webhook' FROM moved ORDER BY id
+""")
 _EARLY = text("""
-    SELECT DISTINCT l.message_id FROM message_log l
-    JOIN unnest(CAST(:ids AS bigint[]), CAST(:reasons AS text[])) AS d (id, reason)
-        ON l.message_id = d.id AND l.reason = d.reason
-    ORDER BY l.message_id
+    SELECT l.message_id, bool_or(l.reason = :read) AS read FROM message_log l
+    JOIN unnest(CAST(:ids AS bigint[]), CAST(:attempts AS bigint[]), CAST(:reasons AS text[]))
+        AS d (id, attempt, reason)
+        ON l.message_id = d.id
+        AND (l.reason = d.reason OR l.attempt_id = d.attempt AND l.reason IN (:deliveries, :read))
+    GROUP BY l.message_id ORDER BY l.message_id
 """)
 _ACCEPT = text("""
-    UPDATE message m SET state = 'sent', state_at = :now, mid = coalesce(d.mid, m.mid), reason = NULL, wakes_on = NULL
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:mids AS text[])) AS d (id, mid) WHERE m.id = d.id
+    WITH moved AS (
+        UPDATE message m SET state = 'sent', state_at = :now, mid = coalesce(d.mid, m.mid), reason = NULL,
+            wakes_on = NULL
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:mids AS text[]), CAST(:attempts AS bigint[]), CAST(:wases AS text[]))
+            AS d (id, mid, attempt, was)
+        WHERE m.id = d.id AND m.state = d.was RETURNING m.id, d.was, d.attempt
+    )
+    INSERT INTO message_log (message_id, at, from_state, to_state, attempt_id, reason, actor)
+    SELECT id, :now, was, 'sent', attempt, :reason, :actor FROM moved ORDER BY id
+""")
+_ACCEPT_ATTEMPT = text("""
+    UPDATE attempt SET outcome = 'sent', mid = :mid, settled_at = :now WHERE id = :id AND outcome <> 'sent'
+""")
+#: A person chose to send it again, and it had arrived after all: what has not begun is not needed.
+_CANCEL_RESENDS = text("""
+    WITH RECURSIVE again AS (
+        SELECT id FROM message WHERE resend_of = ANY(:ids)
+        UNION SELECT m.id FROM message m JOIN again ON m.resend_of = again.id
+    ), unsent AS (
+        SELECT id, state FROM message WHERE id IN (SELECT id FROM again) AND state IN ('scheduled', 'due')
+        ORDER BY id FOR NO KEY UPDATE
+    ), cancelled AS (
+        UPDATE message m SET state = 'cancelled', state_at = :now, reason = 'arrived_before', due_at = NULL,
+            wakes_on = NULL
+        FROM unsent WHERE m.id = unsent.id AND m.state = unsent.state RETURNING m.id, unsent.state AS was
+    )
+    INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
+    SELECT id, :now, was, 'cancelled', 'arrived_before', :actor FROM cancelled
 """)
 
 
@@ -88,7 +143,8 @@ def record_echo(session: Session, page_id: int, metadata: str | None, mid: str, 
     ).first()
     if found is None or attempt is None:
         return False
-    _accept_attempt(session, message_id, attempt_id, mid, now)
+    # Also where a newer attempt is on the wire: what the platform accepted, it accepted.
+    session.execute(_ACCEPT_ATTEMPT, {"id": attempt_id, "mid": mid, "now": now})
     if found.state in ACCEPTED:
         # The answer came first; the echo only makes sure that the message id is known.
         session.execute(
@@ -106,10 +162,16 @@ def record_delivery(
     """The platform delivered: the messages with these ids, or, where it names none, all before the watermark."""
     if mids:
         rows = session.execute(_DELIVERED, {"page_id": page_id, "mids": list(mids)}).all()
-        known = {row.mid for row in rows}
-        _remember_early(session, page_id, psid, [mid for mid in mids if mid not in known], now)
+        unknown = sorted(set(mids) - {row.mid for row in rows})
+        if unknown and (waiting := _may_have_arrived(session, page_id, psid, None, now)):
+            # Their answers may have been written while we waited for the rows: look again before keeping it for later.
+            found = session.execute(_DELIVERED, {"page_id": page_id, "mids": unknown}).all()
+            rows = [*rows, *found]
+            told = {row.mid for row in found}
+            _remember(session, waiting, [EARLY_DELIVERY + mid for mid in unknown if mid not in told], now)
         moved = [(row.id, row.state) for row in rows if row.state == "sent"]
     elif watermark_ms is not None:
+        _remember(session, _may_have_arrived(session, page_id, psid, watermark_ms, now), [EARLY_DELIVERIES], now)
         moved = _before(session, page_id, psid, ("sent",), watermark_ms)
     else:
         moved = []
@@ -119,43 +181,40 @@ def record_delivery(
 def record_read(session: Session, page_id: int, psid: str, watermark_ms: int, now: int) -> int:
     """The person read all that was sent to them before the watermark.
 
-    A message whose acceptance is not known yet is left alone: nothing tells whether it was among them.
+    It counts for what was begun before it; where the acceptance of that is not known yet, as soon as it is.
     """
+    _remember(session, _may_have_arrived(session, page_id, psid, watermark_ms, now), [EARLY_READ], now)
     return _move(session, _before(session, page_id, psid, ("sent", "delivered"), watermark_ms), "read", now)
 
 
 def accept(session: Session, accepted: Sequence[Accepted], *, reason: str | None, actor: str, now: int) -> None:
-    """Move messages, whose rows the caller holds, to ``sent``; or on to ``delivered`` where that was known before."""
+    """Move messages, whose rows the caller holds, to ``sent``; or on to what was known before.
+
+    A re-send of one of them that has not begun is cancelled: the first had arrived.
+    """
     if not accepted:
         return
     ids, mids = [one.message_id for one in accepted], [one.mid for one in accepted]
-    session.execute(_ACCEPT, {"ids": ids, "mids": mids, "now": now})
-    append_log(
-        session,
-        [
-            LogRow(
-                message_id=one.message_id, at=now, from_state=one.was, to_state="sent", attempt_id=one.attempt_id,
-                reason=reason, actor=actor,
-            )
-            for one in accepted
-        ],
-    )  # fmt: skip
-    early = session.execute(_EARLY, {"ids": ids, "reasons": [f"{EARLY_DELIVERY}{mid}" for mid in mids]}).scalars()
-    _move(session, [(message_id, "sent") for message_id in early], "delivered", now)
-
-
-def _accept_attempt(session: Session, message_id: int, attempt_id: int, mid: str, now: int) -> None:
-    # A newer attempt of the same message may be on the wire when the platform accepted one it had answered with an
-    # error: the index allows one live attempt a message, and the newer one keeps its place until it is settled.
+    attempts = [one.attempt_id for one in accepted]
     session.execute(
-        text("""
-            UPDATE attempt SET outcome = 'sent', mid = :mid, settled_at = coalesce(settled_at, :now)
-            WHERE id = :id AND outcome <> 'sent' AND NOT EXISTS (
-                SELECT 1 FROM attempt other WHERE other.message_id = :message_id AND other.id <> :id
-                AND other.outcome IN ('sending', 'in_doubt', 'sent', 'unconfirmed'))
-        """),
-        {"id": attempt_id, "message_id": message_id, "mid": mid, "now": now},
-    )
+        _ACCEPT,
+        {
+            "ids": ids, "mids": mids, "attempts": attempts, "wases": [one.was for one in accepted],
+            "reason": reason, "actor": actor, "now": now,
+        },
+    )  # fmt: skip
+    early = session.execute(
+        _EARLY,
+        {
+            "ids": ids, "attempts": attempts, "reasons": [f"{EARLY_DELIVERY}{mid}" for mid in mids],
+            "deliveries": EARLY_DELIVERIES, "read": EARLY_READ,
+        },
+    ).all()  # fmt: skip
+    _move(session, [(row.message_id, "sent") for row in early if not row.read], "delivered", now)
+    _move(session, [(row.message_id, "sent") for row in early if row.read], "read", now)
+    repeated = [one.message_id for one in accepted if one.was in DEAD_LETTERS]
+    if repeated:
+        session.execute(_CANCEL_RESENDS, {"ids": repeated, "actor": actor, "now": now})
 
 
 def _before(
@@ -168,32 +227,34 @@ def _before(
 
 
 def _move(session: Session, moved: Sequence[tuple[int, str]], state: str, now: int) -> int:
-    if moved:
-        session.execute(_MOVE, {"state": state, "now": now, "ids": [message_id for message_id, _ in moved]})
-        append_log(
-            session,
-            [
-                LogRow(message_id=message_id, at=now, from_state=was, to_state=state, actor="webhook")
-                for message_id, was in moved
-            ],
-        )
-    return len(moved)
+    if not moved:
+        return 0
+    values = {"state": state, "now": now, "ids": [id_ for id_, _ in moved], "wases": [was for _, was in moved]}
+    # One row of the log a message that moved.
+    return int(session.connection().execute(_MOVE, values).rowcount)
 
 
-def _remember_early(session: Session, page_id: int, psid: str, mids: Sequence[str], now: int) -> None:
-    # The delivery may be of a message whose answer we have not seen. Only a person with an attempt on the wire can
-    # be meant, so what other apps of the page send leaves nothing behind.
-    if not mids:
-        return
-    rows = session.execute(_ON_THE_WIRE, {"page_id": page_id, "psid": psid}).all()
-    append_log(
-        session,
-        [
-            LogRow(
-                message_id=row.message_id, at=now, from_state=row.state, to_state=row.state, attempt_id=row.id,
-                reason=EARLY_DELIVERY + mid, actor="webhook",
-            )
-            for row in rows
-            for mid in mids
-        ],
+def _may_have_arrived(
+    session: Session, page_id: int, psid: str, watermark_ms: int | None, now: int
+) -> list[tuple[int, int, str]]:
+    """(message, attempt, state) of what was posted to the person and is not known to be accepted; locked.
+
+    Only such a message can be meant, so what other apps of the page send leaves nothing behind.
+    """
+    rows = session.execute(
+        _MAY_HAVE_ARRIVED,
+        {
+            "page_id": page_id, "psid": psid, "accepted": list(ACCEPTED), "since": now - _KEPT_FOR,
+            "watermark": watermark_ms,
+        },
     )  # fmt: skip
+    return [(row.message_id, row.id, row.state) for row in rows]
+
+
+def _remember(session: Session, waiting: Sequence[tuple[int, int, str]], reasons: Sequence[str], now: int) -> None:
+    if waiting and reasons:
+        messages, attempts, states = (list(column) for column in zip(*waiting, strict=True))
+        session.execute(
+            _REMEMBER,
+            {"messages": messages, "attempts": attempts, "states": states, "reasons": list(reasons), "now": now},
+        )

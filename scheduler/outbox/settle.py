@@ -7,7 +7,7 @@ echo or the sweep settled before is left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,13 @@ from sqlmodel import Session
 from scheduler import crash_points
 from scheduler.consent.blocks import suppress
 from scheduler.contacts.holds import PLATFORM, hand_over
+from scheduler.contacts.inbound import hold_windows_shut
 from scheduler.contacts.lock import lock_contacts
 from scheduler.outbox.evidence import Accepted, accept
-from scheduler.outbox.states import ACCEPTED, LogRow, append_log
+from scheduler.outbox.pauses import next_try
+from scheduler.outbox.states import ACCEPTED
 from scheduler.outbox.wake import wake_contacts
-from scheduler.pages.changes import stop_page
+from scheduler.pages.stops import stop_page
 
 #: outcome → (attempts it may settle, what the message becomes). ``sent`` goes through ``evidence.accept``.
 _SETTLES: dict[str, tuple[frozenset[str], str]] = {
@@ -31,21 +33,30 @@ _SETTLES: dict[str, tuple[frozenset[str], str]] = {
     "in_doubt": (frozenset({"sending"}), "in_doubt"),
 }
 _MESSAGES = text("""
-    SELECT id, state FROM message WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+    SELECT id, state, due_at, deadline, expires_at FROM message WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
 """)
 _ATTEMPTS = text("SELECT id, outcome FROM attempt WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
+_BEGUN = text("SELECT id, begun_at FROM attempt WHERE id = ANY(:ids)")
 _SETTLE_ATTEMPTS = text("""
     UPDATE attempt a SET outcome = d.outcome, settled_at = :now, http_status = d.http_status, code = d.code,
         subcode = d.subcode, mid = coalesce(d.mid, a.mid)
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:outcomes AS text[]), CAST(:statuses AS integer[]),
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:wases AS text[]), CAST(:outcomes AS text[]), CAST(:statuses AS integer[]),
                 CAST(:codes AS integer[]), CAST(:subcodes AS integer[]), CAST(:mids AS text[]))
-        AS d (id, outcome, http_status, code, subcode, mid)
-    WHERE a.id = d.id
+        AS d (id, was, outcome, http_status, code, subcode, mid)
+    WHERE a.id = d.id AND a.outcome = d.was
 """)
 _MOVE = text("""
-    UPDATE message m SET state = d.state, state_at = :now, reason = d.reason
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[]), CAST(:reasons AS text[])) AS d (id, state, reason)
-    WHERE m.id = d.id
+    WITH moved AS (
+        UPDATE message m SET state = d.state, state_at = :now, reason = d.reason, wakes_on = d.wakes_on,
+            due_at = d.due_at
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:wases AS text[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
+                    CAST(:dues AS bigint[]), CAST(:wakes AS text[]), CAST(:attempts AS bigint[]))
+            AS d (id, was, state, reason, due_at, wakes_on, attempt)
+        WHERE m.id = d.id AND m.state = d.was
+        RETURNING m.id, d.was, m.state, m.reason, d.attempt, CASE WHEN m.state = 'scheduled' THEN m.due_at END AS until
+    )
+    INSERT INTO message_log (message_id, at, from_state, to_state, attempt_id, reason, until, actor)
+    SELECT id, :now, was, state, attempt, reason, until, 'deliver' FROM moved ORDER BY id
 """)
 
 
@@ -64,9 +75,11 @@ class Outcome:
     code: int | None = None
     subcode: int | None = None
     mid: str | None = None
-    #: What the answer says beyond this message: ``blocked`` | ``unreachable`` | ``handover`` (the contact),
-    #: ``stop_page``.
+    #: What the answer says beyond this message: ``blocked`` | ``unreachable`` | ``handover`` | ``window_closed`` (the
+    #: contact), ``stop_page``.
     effect: str | None = None
+    #: Of ``not_sent``: to be tried again after so many seconds on Duly's clock; None: as soon as may be.
+    pause: int | None = None
 
 
 def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
@@ -76,11 +89,11 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
     """
     if not outcomes:
         return 0
-    _spread(session, outcomes, now)
-    states = {
-        row.id: row.state
-        for row in session.execute(_MESSAGES, {"ids": sorted({outcome.message_id for outcome in outcomes})})
+    shut = _spread(session, outcomes, now)
+    messages = {
+        row.id: row for row in session.execute(_MESSAGES, {"ids": sorted({outcome.message_id for outcome in outcomes})})
     }
+    states = {message_id: row.state for message_id, row in messages.items()}
     before = {
         row.id: row.outcome
         for row in session.execute(_ATTEMPTS, {"ids": sorted({outcome.attempt_id for outcome in outcomes})})
@@ -93,6 +106,7 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
         {
             "now": now,
             "ids": [outcome.attempt_id for outcome in fitting],
+            "wases": [before[outcome.attempt_id] for outcome in fitting],
             "outcomes": [outcome.result for outcome in fitting],
             "statuses": [outcome.http_status for outcome in fitting],
             "codes": [outcome.code for outcome in fitting],
@@ -102,7 +116,7 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
     )
     crash_points.reach("settle.middle")
     moving = [outcome for outcome in fitting if _moves(outcome, states[outcome.message_id])]
-    _move(session, [outcome for outcome in moving if outcome.result != "sent"], states, now)
+    _move(session, [_moved(outcome, messages, shut, now) for outcome in moving if outcome.result != "sent"], now)
     accepted = [
         Accepted(
             message_id=outcome.message_id, attempt_id=outcome.attempt_id, mid=outcome.mid,
@@ -122,47 +136,73 @@ def _moves(outcome: Outcome, state: str) -> bool:
     return state not in ACCEPTED if outcome.result == "sent" else state in _SETTLES[outcome.result][0]
 
 
-def _spread(session: Session, outcomes: Sequence[Outcome], now: int) -> None:
+def _spread(session: Session, outcomes: Sequence[Outcome], now: int) -> set[int]:
     """What answers say about pages and contacts. First of all, for the lock order is page, contact, message.
 
+    Returns the contacts whose window is held shut until they write.
     Not fenced: that the platform refuses a token or that somebody blocked the page stays true however late we hear it.
     """
     stopped: dict[int, Outcome] = {}
     silent: dict[int, str] = {}
+    closed: dict[int, int] = {}
     for outcome in outcomes:
         if outcome.effect == "stop_page":
             stopped.setdefault(outcome.page_id, outcome)
+        elif outcome.effect == "window_closed":
+            closed[outcome.attempt_id] = outcome.contact_id
         elif outcome.effect is not None:
             silent[outcome.contact_id] = outcome.effect
     for page_id, outcome in sorted(stopped.items()):
         stop_page(session, page_id, outcome.reason or "refused", now)
     # Those of refusals too, whose other messages are woken afterwards.
-    lock_contacts(session, [*silent, *(outcome.contact_id for outcome in outcomes if outcome.result == "refused")])
+    refused = (outcome.contact_id for outcome in outcomes if outcome.result == "refused")
+    lock_contacts(session, [*silent, *closed.values(), *refused])
     for contact_id, effect in sorted(silent.items()):
         if effect == "handover":
             hand_over(session, contact_id, by=PLATFORM, at=now, now=now)
         else:
             suppress(session, contact_id, effect, source="send_error", now=now)
+    if not closed:
+        return set()
+    # As of the request: what the person wrote since then opened it again.
+    begun = {row.id: row.begun_at for row in session.execute(_BEGUN, {"ids": list(closed)})}
+    return hold_windows_shut(session, {closed[attempt_id]: at for attempt_id, at in sorted(begun.items())})
 
 
-def _move(session: Session, moving: Sequence[Outcome], states: dict[int, str], now: int) -> None:
-    if not moving:
+@dataclass(slots=True, kw_only=True)
+class _Move:
+    """Where an outcome puts its message."""
+
+    outcome: Outcome
+    came: str
+    to: str
+    due_at: int | None
+    wakes_on: str | None
+
+
+def _moved(outcome: Outcome, messages: Mapping[int, Any], shut: Collection[int], now: int) -> _Move:
+    message = messages[outcome.message_id]
+    to, due_at, wakes_on = _SETTLES[outcome.result][1], message.due_at, None
+    if to == "due" and outcome.effect == "window_closed" and outcome.contact_id in shut:
+        to, due_at, wakes_on = "scheduled", None, "inbound"
+    elif to == "due" and outcome.pause is not None:
+        to, due_at = "scheduled", next_try(now, outcome.pause, message.deadline, message.expires_at)
+    return _Move(outcome=outcome, came=message.state, to=to, due_at=due_at, wakes_on=wakes_on)
+
+
+def _move(session: Session, moves: Sequence[_Move], now: int) -> None:
+    if not moves:
         return
-    values: dict[str, Any] = {
-        "now": now,
-        "ids": [outcome.message_id for outcome in moving],
-        "states": [_SETTLES[outcome.result][1] for outcome in moving],
-        "reasons": [outcome.reason for outcome in moving],
-    }
-    session.execute(_MOVE, values)
-    append_log(
-        session,
-        [
-            LogRow(
-                message_id=outcome.message_id, at=now, from_state=states[outcome.message_id],
-                to_state=_SETTLES[outcome.result][1], attempt_id=outcome.attempt_id, reason=outcome.reason,
-                actor="deliver",
-            )
-            for outcome in moving
-        ],
-    )  # fmt: skip
+    session.execute(
+        _MOVE,
+        {
+            "now": now,
+            "ids": [move.outcome.message_id for move in moves],
+            "wases": [move.came for move in moves],
+            "states": [move.to for move in moves],
+            "reasons": [move.outcome.reason for move in moves],
+            "dues": [move.due_at for move in moves],
+            "wakes": [move.wakes_on for move in moves],
+            "attempts": [move.outcome.attempt_id for move in moves],
+        },
+    )

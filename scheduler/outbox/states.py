@@ -1,12 +1,4 @@
-"""A message's states, the arrows between them, and the row that each arrow leaves behind.
-
-scheduled → due → sending → sent → delivered → read
-               │         ├→ refused       the platform said no, for good
-               │         ├→ due           proven not sent
-               │         └→ in_doubt → sent | unconfirmed → sent
-               └→ scheduled | denied | expired
-any unsent → cancelled                    three crashes while sending → dead
-"""
+"""A message's states by name, and the row that each arrow between them leaves behind (``arrows.py`` has the arrows)."""
 
 from __future__ import annotations
 
@@ -30,24 +22,10 @@ IN_FLIGHT = ("sending", "in_doubt")
 #: Needs a person.
 DEAD_LETTERS = ("unconfirmed", "dead", "refused")
 
-#: What a state may become by our own doing. Evidence is never fenced: it takes any state to an accepted one.
-ARROWS: dict[str | None, frozenset[str]] = {
-    None: frozenset({"scheduled", "denied"}),
-    "scheduled": frozenset({"due", "expired", "cancelled"}),
-    "due": frozenset({"sending", "scheduled", "denied", "expired", "cancelled", "refused"}),
-    "sending": frozenset({"sent", "refused", "due", "in_doubt", "dead"}),
-    "in_doubt": frozenset({"sent", "refused", "due", "unconfirmed", "dead"}),
-    "unconfirmed": frozenset({"sent"}),
-    "sent": frozenset({"delivered", "read"}),
-    "delivered": frozenset({"read"}),
-    "read": frozenset(),
-    "refused": frozenset(),
-    "denied": frozenset(),
-    "expired": frozenset(),
-    "cancelled": frozenset(),
-    "dead": frozenset(),
-}
-STATES: tuple[str, ...] = tuple(state for state in ARROWS if state is not None)
+STATES = (
+    "scheduled", "due", "sending", "in_doubt", "unconfirmed", "sent", "delivered", "read", "refused", "denied",
+    "expired", "cancelled", "dead",
+)  # fmt: skip
 
 
 @dataclass(slots=True, kw_only=True)

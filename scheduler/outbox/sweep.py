@@ -2,6 +2,10 @@
 
 An attempt left ``sending`` may or may not have reached the platform, so it is in doubt, and nothing in doubt is sent
 again by itself. Evidence that comes later still counts.
+
+A message whose sending broke off three times is ``dead``. Nobody can tell from outside whether the worker that died had
+posted, so a crash alone never sends again; three come together where a hung worker comes back and proves that it had
+not posted, or where a person sends again what broke off: a re-send inherits the count.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from scheduler.settings import get_settings
 
 #: Real seconds after which a request has long been answered or given up by its own limits (see ``workers/send_api``).
 REQUEST_LIMIT = 20.0
-#: Crashes while sending after which a message is taken out: something about it kills workers.
+#: Crashes while sending, over a message and all that it sends again, after which it is taken out: it kills workers.
 CRASHES = 3
 LIMIT = 2_000
 
@@ -24,7 +28,7 @@ _ORPHANS = text("""
         WHERE a.outcome = 'sending' AND a.begun_at < :before
         ORDER BY m.id LIMIT :limit FOR NO KEY UPDATE OF m SKIP LOCKED
     ), doubted AS (
-        UPDATE attempt a SET outcome = 'in_doubt' FROM orphan
+        UPDATE attempt a SET outcome = 'in_doubt', settled_at = :now FROM orphan
         WHERE a.id = orphan.attempt_id AND a.outcome = 'sending' RETURNING a.id
     ), moved AS (
         UPDATE message m SET crashes = m.crashes + 1, state_at = :now, reason = 'crashed',
@@ -38,15 +42,16 @@ _ORPHANS = text("""
 """)
 _UNCONFIRMED = text("""
     WITH waited AS (
-        SELECT id FROM message WHERE state = 'in_doubt' AND state_at < :before
-        ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+        SELECT a.id AS attempt_id, m.id FROM attempt a JOIN message m ON m.id = a.message_id
+        WHERE a.outcome = 'in_doubt' AND coalesce(a.settled_at, a.begun_at) < :before
+        ORDER BY m.id LIMIT :limit FOR NO KEY UPDATE OF m SKIP LOCKED
     ), given_up AS (
         UPDATE attempt a SET outcome = 'unconfirmed', settled_at = :now FROM waited
-        WHERE a.message_id = waited.id AND a.outcome = 'in_doubt' RETURNING a.id, a.message_id
+        WHERE a.id = waited.attempt_id AND a.outcome = 'in_doubt' RETURNING a.id, a.message_id
     ), moved AS (
         UPDATE message m SET state = 'unconfirmed', state_at = :now, reason = 'no_evidence'
-        FROM waited LEFT JOIN given_up ON given_up.message_id = waited.id
-        WHERE m.id = waited.id RETURNING m.id, given_up.id AS attempt_id
+        FROM given_up WHERE m.id = given_up.message_id AND m.state = 'in_doubt'
+        RETURNING m.id, given_up.id AS attempt_id
     )
     INSERT INTO message_log (message_id, at, from_state, to_state, attempt_id, reason, actor)
     SELECT id, :now, 'in_doubt', 'unconfirmed', attempt_id, 'no_evidence', 'sweep' FROM moved

@@ -11,7 +11,6 @@ from scheduler.outbox.begin import begin
 from scheduler.outbox.evidence import record_delivery, record_echo, record_read
 from scheduler.outbox.metadata import make_metadata
 from scheduler.outbox.settle import Outcome, settle
-from scheduler.outbox.states import ARROWS
 from scheduler.outbox.sweep import sweep
 from tests.unit.delivery.stage import NOON, Stage
 
@@ -157,7 +156,8 @@ def test_an_echo_of_an_earlier_attempt_while_a_later_one_flies(flight: Flight) -
     assert settle(flight.stage.session, [outcome], NOON + 3) == 0
     assert flight.state == "sent"  # and not due a third time
     rows = flight.stage.rows("SELECT outcome FROM attempt ORDER BY id")
-    assert [row.outcome for row in rows] == ["not_sent", "not_sent"]
+    # Each attempt's own truth: the first was accepted, whatever the platform had answered.
+    assert [row.outcome for row in rows] == ["sent", "not_sent"]
 
 
 def test_an_echo_that_is_not_ours_moves_nothing(flight: Flight) -> None:
@@ -284,8 +284,3 @@ def test_many_outcomes_are_settled_at_once(stage: Stage) -> None:
     assert [one.state for one in flights] == ["sent", "refused", "due", "in_doubt"]
     assert settle(stage.session, outcomes, NOON + 2) == 0  # told twice, counted once
     assert settle(stage.session, [], NOON + 2) == 0
-
-
-def test_the_arrows_name_only_states_that_exist() -> None:
-    states = {state for state in ARROWS if state is not None}
-    assert {to for targets in ARROWS.values() for to in targets} <= states
