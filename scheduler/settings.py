@@ -125,6 +125,11 @@ class Settings(BaseSettings):
     database_pool: int = Field(3, ge=1, le=50, description="The most database connections a process opens.")
     worker_children: int = Field(2, ge=1, le=64, description="Processes of one worker.")
     sender_threads: int = Field(8, ge=1, le=128, description="Threads of one worker process that post messages.")
+    page_probe: float = Field(
+        300.0,
+        gt=0,
+        description="Real seconds until a page that the platform refused is first looked at again; doubles up to 4 hours.",
+    )
     default_page_rate: int = Field(
         30, ge=1, le=39, description="Messages a second of a new page; more than 40 freeze a page's inbox."
     )

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import redis
 from sqlalchemy import text
@@ -22,6 +24,7 @@ from scheduler import clock, crash_points
 from scheduler.errors import Unavailable
 from scheduler.logs import get_logger
 from scheduler.outbox.begin import BATCH, BATCH_OF_A_PAGE, Begun, begin
+from scheduler.outbox.pauses import pause_seconds
 from scheduler.outbox.settle import Outcome, settle
 from scheduler.outbox.states import LANES
 from scheduler.settings import get_settings
@@ -30,7 +33,7 @@ from workers.directory import Directory
 from workers.send_api.answers import Answer
 from workers.send_api.client import GraphClient, Sender
 from workers.send_api.payload import build_payload
-from workers.send_api.throttle import Throttle
+from workers.send_api.throttle import FRESH_TOKEN, Reserved, Throttle
 
 _log = get_logger(__name__)
 
@@ -44,10 +47,15 @@ _SHARE = 5
 #: Real seconds that a finished attempt waits for others to be settled with.
 _LINGER = 0.05
 _SETTLE_AT = 32
-#: Real seconds between two looks when there is nothing to begin.
+#: Real seconds between two looks when there is nothing to begin, and when all that is due is on pages that are shut.
 _PAUSE = 0.02
+_SHUT_PAUSE = 0.2
 #: Real seconds for which settling is tried while the database is away. The sweep takes what is left over.
 _PATIENCE = 15.0
+
+#: The code of a throttle that is the app's, and the reasons that say nothing about the platform.
+_APP_LIMIT = 4
+_NOBODYS_FAULT = frozenset({"decision_too_old", "rate_spent", "rate_unknown", "worker_error"})
 
 #: What passes by itself: a database that is restarting, a deadlock's victim, a lock that took too long.
 _PASSING = (Unavailable, OperationalError, PoolTimeout)
@@ -69,12 +77,31 @@ class Channel:
     directory: Directory = field(default_factory=Directory)
 
 
+@dataclass(slots=True, kw_only=True)
+class _Errand:
+    """What a sender thread is sent out with."""
+
+    begun: Begun
+    sender: Sender
+    lane: str
+    rate: int
+    #: When the rate token was taken and when the decision fell, ``time.monotonic()``.
+    reserved_at: float
+    decided_at: float
+    #: The one message that finds out whether its page works again.
+    probe: bool
+
+
 @dataclass(slots=True)
 class _Finished:
-    begun: Begun
+    errand: _Errand
     answer: Answer
     #: Real seconds that the post took; None when it was not tried.
     took: float | None
+
+    @property
+    def begun(self) -> Begun:
+        return self.errand.begun
 
 
 class Delivery:
@@ -101,8 +128,8 @@ class Delivery:
         self._unsettled_since = 0.0
         self._in_flight = 0
         self._latency = 0.0
-        #: Until when pages are paused, as far as this run knows: ``time.monotonic()``.
-        self._paused: dict[int, float] = {}
+        #: Until when pages are shut, as far as this run knows: ``time.monotonic()``.
+        self._shut: dict[int, float] = {}
         #: The pages that had something due in each lane when it was last looked at.
         self._wanted: dict[str, set[int]] = {lane: set() for lane in self._lanes}
         #: What was begun in each lane.
@@ -124,7 +151,7 @@ class Delivery:
                 failure, over = error, True
             if began or self._in_flight or self._tokens_are_coming(present):
                 busy = present
-            self._collect(0.0 if began else _PAUSE)
+            self._collect(0.0 if began else self._patience(present))
             self._settle(force=self._in_flight == 0)
             if not self._in_flight and not self._unsettled and (over or present - busy >= self._idle):
                 if failure is not None:
@@ -162,12 +189,16 @@ class Delivery:
             wanting = {page for page in _wanting(session, lane) if directory.knows(page)}
             # A page that wants no more says so once: until then the other lane leaves it its share.
             rates = {page: directory.rate(page) for page in wanting | self._wanted[lane] if directory.knows(page)}
-            wants = {page: (rate, min(BATCH_OF_A_PAGE, room) if page in wanting else 0) for page, rate in rates.items()}
+            open_ = self._open(rates, time.monotonic())
+            wants = {page: (rates[page], min(BATCH_OF_A_PAGE, room) if page in wanting else 0) for page in open_}
             self._wanted[lane] = wanting
             crash_points.reach("deliver.before_reserve")
-            granted = {page: count for page, count in throttle.reserve(lane, wants).items() if count > 0}
+            reserved_at = time.monotonic()
+            reserved = throttle.reserve(lane, wants)
+            self._remember_shut(reserved, reserved_at)
+            granted = {page: count for page, count in reserved.granted.items() if count > 0}
             decided_at = time.monotonic()
-            batch = begin(session, lane, granted, clock.now(), limit=room) if granted else []
+            batch = begin(session, lane, granted, clock.now(), limit=room, retries=reserved.retries) if granted else []
             if batch:
                 crash_points.reach("deliver.before_commit")
         # Committed: from here on the attempts stand, whatever happens to this process.
@@ -175,11 +206,29 @@ class Delivery:
             crash_points.reach("deliver.after_commit")
         self._begun[lane] += len(batch)
         for begun in batch:
-            granted[begun.page_id] -= 1
+            page = begun.page_id
+            granted[page] -= 1
             self._in_flight += 1
-            self._channel.pool.submit(self._post, begun, directory.sender(begun.page_id), decided_at)
-        throttle.give_back(lane, {page: (rates[page], unused) for page, unused in granted.items() if unused})
+            errand = _Errand(
+                begun=begun, sender=directory.sender(page), lane=lane, rate=rates[page],
+                reserved_at=reserved_at, decided_at=decided_at, probe=page in reserved.probing,
+            )  # fmt: skip
+            self._channel.pool.submit(self._post, errand)
+        unused = {page: (rates[page], count) for page, count in granted.items() if count}
+        throttle.give_back(lane, unused)
+        # A probe that found nothing to send lets the next one through.
+        throttle.report(dict.fromkeys(reserved.probing & unused.keys(), "N"))
+        throttle.spend_retries(Counter(begun.page_id for begun in batch if begun.retry))
         return bool(granted)
+
+    def _open(self, pages: Iterable[int], present: float) -> list[int]:
+        """Those of the pages that are not known to be shut."""
+        return [page for page in pages if self._shut.get(page, 0.0) <= present]
+
+    def _remember_shut(self, reserved: Reserved, present: float) -> None:
+        # Nobody asks for them again before that: what is due there waits without being looked at.
+        for page, seconds in reserved.shut.items():
+            self._shut[page] = present + seconds
 
     def _owed(self, lane: str) -> int:
         """How many of ``lane`` are to be begun before anything else, so that a fifth of this run is its own."""
@@ -188,8 +237,13 @@ class Delivery:
         return min((sum(self._begun.values()) + room) // _SHARE - self._begun[lane], max(1, room // 2))
 
     def _tokens_are_coming(self, present: float) -> bool:
-        """Whether something is due on a page that is not paused: its tokens come within a second."""
-        return any(self._paused.get(page, 0.0) <= present for pages in self._wanted.values() for page in pages)
+        """Whether something is due on a page that is not shut: its tokens come within a second."""
+        return any(self._open(pages, present) for pages in self._wanted.values())
+
+    def _patience(self, present: float) -> float:
+        """Real seconds until the next look, where there was nothing to begin."""
+        waiting = any(self._wanted.values()) and not self._in_flight and not self._tokens_are_coming(present)
+        return _SHUT_PAUSE if waiting else _PAUSE
 
     def _room(self) -> int:
         # Where answers come fast, one batch may wait in line while the other is posted; where they are slow, what
@@ -199,23 +253,25 @@ class Delivery:
         # A batch costs the same whatever its size: not one for every post that ends.
         return room if room >= max(1, self._channel.threads // 2) else 0
 
-    def _post(self, begun: Begun, sender: Sender, decided_at: float) -> None:
+    def _post(self, errand: _Errand) -> None:
         """In a sender thread: post one message, or give it back. Never raises, never touches the database."""
-        took = None
+        begun, sender, took = errand.begun, errand.sender, None
         try:
             started = time.monotonic()
-            if started - decided_at > OLDEST_DECISION:
-                answer = Answer(result="not_sent", reason="decision_too_old")
+            if started - errand.decided_at > OLDEST_DECISION:
+                answer = Answer(kind="not_sent", reason="decision_too_old", retry=True)
             else:
                 payload = build_payload(begun.psid, begun.content, begun.metadata)
                 crash_points.reach("deliver.before_post")
-                answer = self._channel.client.post_message(sender, payload, write_by=decided_at + _first_byte_within())
+                write_by = errand.decided_at + _first_byte_within()
+                last_word = partial(_why_not_now, self._channel.throttle, errand)
+                answer = self._channel.client.post_message(sender, payload, write_by=write_by, last_word=last_word)
                 crash_points.reach("deliver.after_answer")
                 took = time.monotonic() - started
         except Exception as error:  # whatever it is, the attempt must be settled, and nobody knows how far it got
             _log.exception("post_failed", error=type(error).__name__)
-            answer = Answer(result="in_doubt", reason="worker_error")
-        self._done.put(_Finished(begun, answer, took))
+            answer = Answer(kind="in_doubt", reason="worker_error")
+        self._done.put(_Finished(errand, answer, took))
 
     def _collect(self, patience: float) -> None:
         """Take over what the threads have finished; wait up to ``patience`` real seconds for the first."""
@@ -272,21 +328,61 @@ class Delivery:
         return True
 
     def _follow_up(self) -> None:
-        for finished in self._unsettled:
-            page, answer = finished.begun.page_id, finished.answer
-            self.sent += answer.result == "sent"
-            try:
-                if answer.effect == "throttle":
-                    pause = self._channel.throttle.close(page, answer.wait)
-                    # Where the page was paused already, nobody knows here for how long: not worth staying for.
-                    if pause or page not in self._paused:
-                        self._paused[page] = time.monotonic() + (pause or self._time_slice)
-                    if pause:
-                        _log.warning("page_paused", page=page, seconds=pause, reason=answer.reason, code=answer.code)
-                elif answer.result == "sent" and self._paused.pop(page, None) is not None:
+        letters: dict[int, str] = {}
+        try:
+            for finished in self._unsettled:
+                page, answer = finished.begun.page_id, finished.answer
+                self.sent += answer.result == "sent"
+                letters[page] = letters.get(page, "") + _letter(finished)
+                if answer.effect == "throttle" or answer.usage.near:
+                    self._pause(page, answer)
+                elif answer.result == "sent" and self._shut.pop(page, None) is not None:
                     self._channel.throttle.reopen(page)
-            except redis.RedisError as error:
-                _log.warning("no_rate_tokens", error=type(error).__name__)
+            for page, seconds in self._channel.throttle.report(letters).items():
+                self._shut[page] = time.monotonic() + seconds
+                _log.warning("breaker_opened" if seconds else "breaker_closed", page=page, seconds=seconds)
+        except redis.RedisError as error:
+            _log.warning("no_rate_tokens", error=type(error).__name__)
+
+    def _pause(self, page: int, answer: Answer) -> None:
+        """Heed a throttle, or the warning that one is near."""
+        # A limit of the app is one of all its pages: each of them would run into it, and prolong it.
+        of_app = answer.usage.of_app or (answer.effect == "throttle" and answer.code == _APP_LIMIT)
+        others = self._channel.directory.siblings(page) if of_app else ()
+        pause = self._channel.throttle.close(page, answer.wait, others=others)
+        present = time.monotonic()
+        for each in (page, *others):
+            # Where the page was shut already, nobody knows here for how long: not worth staying for.
+            if pause or each not in self._shut:
+                self._shut[each] = present + (pause or self._time_slice)
+        if pause:
+            _log.warning(
+                "page_paused", page=page, others=len(others), seconds=pause, reason=answer.reason or "near_the_limit",
+                code=answer.code, used=max(answer.usage.page, answer.usage.app),
+            )  # fmt: skip
+
+
+def _why_not_now(throttle: Throttle, errand: _Errand) -> str | None:
+    """The last word before a first byte, in a sender thread: what the page's rate has against it this instant."""
+    # INVARIANT: a token is for its own second. One that grew old in line, or over a slow connect, is not carried into
+    # another. (A probe is alone.)
+    if errand.probe or time.monotonic() - errand.reserved_at <= FRESH_TOKEN:
+        return None
+    try:
+        return None if throttle.renew(errand.lane, errand.begun.page_id, errand.rate) else "rate_spent"
+    except redis.RedisError:
+        return "rate_unknown"
+
+
+def _letter(finished: _Finished) -> str:
+    """What an attempt tells the page's breaker: see ``Throttle.report``."""
+    answer = finished.answer
+    if answer.kind in ("not_sent", "in_doubt"):
+        letter = "n" if answer.reason in _NOBODYS_FAULT else "f"
+    else:
+        # Whatever the platform said, it answered.
+        letter = "a"
+    return letter.upper() if finished.errand.probe else letter
 
 
 def _first_byte_within() -> float:
@@ -322,4 +418,14 @@ def _outcome(finished: _Finished) -> Outcome:
         subcode=answer.subcode,
         mid=answer.mid,
         effect=None if answer.effect == "throttle" else answer.effect,
+        pause=_pause_of(finished),
     )
+
+
+def _pause_of(finished: _Finished) -> int | None:
+    answer = finished.answer
+    if not (answer.retry or answer.effect == "window_closed"):
+        return None
+    # Whom we kept back ourselves does not wait the longer every time.
+    tries = 1 if answer.reason in _NOBODYS_FAULT else finished.begun.tries
+    return pause_seconds(tries)

@@ -26,6 +26,7 @@ class Directory:
         self._read_at = float("-inf")
         self._rates: dict[int, int] = {}
         self._senders: dict[int, Sender] = {}
+        self._apps: dict[int, int] = {}
 
     def refresh(self, session: Session) -> None:
         """Read the pages again if that was more than a second ago."""
@@ -50,6 +51,7 @@ class Directory:
                 continue
             rates[page.id], senders[page.id] = page.rate, sender
         self._rates, self._senders, self._read_at = rates, senders, present
+        self._apps = {page.id: page.app_id for page in pages if page.id is not None}
 
     def knows(self, page_id: int) -> bool:
         """Whether the page can be sent for."""
@@ -62,3 +64,8 @@ class Directory:
     def sender(self, page_id: int) -> Sender:
         """Who requests of this page are made for."""
         return self._senders[page_id]
+
+    def siblings(self, page_id: int) -> list[int]:
+        """The other pages of the page's app."""
+        app = self._apps.get(page_id)
+        return [page for page, its in self._apps.items() if its == app and page != page_id]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scheduler import clock
 from scheduler.contacts.profiles import DueRead, due_profile_reads, profile_read_done
 from scheduler.logs import get_logger
-from scheduler.pages.changes import stop_page
+from scheduler.pages.stops import stop_page
 from scheduler.store import database
 from workers.deliver import Channel
 from workers.send_api.client import ProfileAnswer

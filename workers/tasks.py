@@ -22,6 +22,7 @@ from workers.app import app
 from workers.channel import open_channel
 from workers.deliver import Delivery
 from workers.profiles import read_profiles as read_wanted_profiles
+from workers.stopped_pages import look_at_stopped_pages
 from workers.turns import turns
 
 _log = get_logger(__name__)
@@ -129,3 +130,14 @@ def read_profiles() -> int:
     with database.session() as session:
         record_beat(session, "read_profiles", clock.now())
     return claimed
+
+
+@app.task(name="probe")
+def probe() -> int:
+    """Look whether pages that the platform refused work again. Returns how many were restored."""
+    restored = look_at_stopped_pages(open_channel())
+    with database.session() as session:
+        record_beat(session, "probe", clock.now())
+    if restored:
+        ring("deliver")
+    return restored

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scheduler.api.auth import Actor
 from scheduler.api.instants import Instant, Now
 from scheduler.api.sessions import Db
-from scheduler.pages import changes, registry
+from scheduler.pages import changes, registry, stops
 from scheduler.pages.tables import Page
 from scheduler.settings import get_settings
 
@@ -109,7 +109,7 @@ def change(page: PageInPath, wanted: PageChanges, session: Db, actor: Actor, now
         changes.set_token(session, found, wanted.token, actor=actor, now=now)
     if wanted.stopped is False:
         assert found.id is not None  # a stored page has its id
-        changes.restore_page(session, found.id, actor=actor, now=now)
+        stops.restore_page(session, found.id, actor=actor, now=now)
     session.flush()
     session.refresh(found)
     return view(found, allowed=changes.allowed(session, found))

@@ -14,7 +14,7 @@ from scheduler import clock
 from scheduler.api.instants import format_instant
 from scheduler.cli.output import print_table
 from scheduler.errors import Invalid
-from scheduler.pages import changes, registry
+from scheduler.pages import changes, registry, stops
 from scheduler.pages.check import check_page
 from scheduler.pages.tables import Page
 from scheduler.settings import get_settings
@@ -179,7 +179,7 @@ def restore(page: str = _PAGE) -> None:
     with database.session() as session:
         page_id = registry.get_page(session, page).id
         assert page_id is not None  # a stored page has its id
-        restored = changes.restore_page(session, page_id, now=clock.now(), actor=_ACTOR)
+        restored = stops.restore_page(session, page_id, now=clock.now(), actor=_ACTOR)
     typer.echo(f"{page} sends again" if restored else f"{page} was not stopped")
 
 

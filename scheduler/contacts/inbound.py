@@ -27,6 +27,26 @@ _ADVANCE = text(
 )
 
 
+_HOLD_SHUT = text(
+    """
+    UPDATE contact SET window_closed_at = greatest(contact.window_closed_at, given.at)
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:moments AS bigint[])) AS given (id, at)
+    WHERE contact.id = given.id AND (contact.last_inbound_at IS NULL OR contact.last_inbound_at <= given.at)
+    RETURNING contact.id
+    """
+)
+
+
+def hold_windows_shut(session: Session, moments: Mapping[int, int]) -> set[int]:
+    """The platform refused at those instants (contact id → epoch seconds) because the window was closed.
+
+    Returns the contacts who have not written since: their window counts as closed until they do.
+    """
+    lock_contacts(session, moments.keys())
+    rows = session.connection().execute(_HOLD_SHUT, {"ids": list(moments), "moments": list(moments.values())})
+    return {row.id for row in rows}
+
+
 def record_inbound(session: Session, contact_id: int, at: int, now: int) -> None:
     """Keep that the person did something that opens the window at ``at`` (the platform's own timestamp)."""
     record_inbounds(session, {contact_id: at}, now)

@@ -42,6 +42,8 @@ class Contact(SQLModel, table=True):
     utc_offset_read_at: int | None = Field(default=None, sa_type=BigInteger)
     #: The newest event from the person that opens the messaging window, by its own timestamp.
     last_inbound_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: When the platform said that the window is closed, whatever we had counted: so it is until they write again.
+    window_closed_at: int | None = Field(default=None, sa_type=BigInteger)
     #: A person has the thread; automation waits for the handback.
     handover_at: int | None = Field(default=None, sa_type=BigInteger)
     #: Who gave it to them: ``platform`` (another app has the thread) | ``operator``.

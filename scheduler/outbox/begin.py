@@ -24,6 +24,7 @@ from scheduler.governance.active import active_policies
 from scheduler.outbox.candidates import lock_candidates
 from scheduler.outbox.content_of import content_of
 from scheduler.outbox.metadata import make_metadata
+from scheduler.outbox.pauses import NO_BUDGET, RETRIED, budget_pause_seconds, next_try
 from scheduler.outbox.states import append_log
 from scheduler.outbox.verdicts import Verdict, deadline_of, ground_of, judge, log_row, put_aside
 from scheduler.outbox.wake import hold_wakes
@@ -61,13 +62,26 @@ class Begun:
     psid: str
     content: Rendered
     metadata: str
+    #: How often it was begun, this time included; whether the last time the platform could not be reached.
+    tries: int
+    retry: bool
 
 
-def begin(session: Session, lane: str, quotas: Mapping[int, int], now: int, *, limit: int = BATCH) -> list[Begun]:
+def begin(
+    session: Session,
+    lane: str,
+    quotas: Mapping[int, int],
+    now: int,
+    *,
+    limit: int = BATCH,
+    retries: Mapping[int, int] | None = None,
+) -> list[Begun]:
     """Decide up to ``limit`` due messages of ``lane`` anew, at most ``quotas[page id]`` (≤ 10) a page, one a contact.
 
-    Returns those that may go now, as ``sending`` with their attempts; the others went back to ``scheduled``, were
-    parked, ``denied``, ``expired``, ``cancelled`` with their campaign or (content that cannot be rendered) ``refused``.
+    ``retries``: how many of a page's may go that failed before because the platform could not be reached (None: all);
+    the others wait. Returns those that may go now, as ``sending`` with their attempts; the others went back to
+    ``scheduled``, were parked, ``denied``, ``expired``, ``cancelled`` with their campaign or (content that cannot be
+    rendered) ``refused``.
     Empty: nothing due is free. Messages of a page whose policy cannot be read stay due.
     """
     quotas = {page: min(quota, BATCH_OF_A_PAGE) for page, quota in quotas.items() if quota > 0}
@@ -81,10 +95,25 @@ def begin(session: Session, lane: str, quotas: Mapping[int, int], now: int, *, l
     if not candidates:
         return []
     verdicts = judge(session, candidates, policies, now)
+    _keep_to_budget(verdicts, retries, now)
     sending = _render(session, [verdict for verdict in verdicts if verdict.state == "sending"])
     begun = _begin_attempts(session, sending, now)
     put_aside(session, [verdict for verdict in verdicts if verdict.state != "sending"], now)
     return begun
+
+
+def _keep_to_budget(verdicts: Sequence[Verdict], retries: Mapping[int, int] | None, now: int) -> None:
+    """Put off the retries that their pages have no budget for, the latest deadlines first."""
+    if retries is None:
+        return
+    left = dict(retries)
+    again = [each for each in verdicts if each.state == "sending" and each.candidate.reason in RETRIED]
+    for verdict in sorted(again, key=lambda each: (deadline_of(each) is None, deadline_of(each) or 0)):
+        page = verdict.candidate.page_id
+        left[page] = left.get(page, 0) - 1
+        if left[page] < 0:
+            verdict.state, verdict.reason = "scheduled", NO_BUDGET
+            verdict.due_at = next_try(now, budget_pause_seconds(), deadline_of(verdict), verdict.candidate.expires_at)
 
 
 def _render(session: Session, sending: Sequence[Verdict]) -> list[Verdict]:
@@ -144,4 +173,6 @@ def _begun(verdict: Verdict, attempt_id: int) -> Begun:
         psid=candidate.psid,
         content=verdict.content,
         metadata=make_metadata(candidate.id, attempt_id),
+        tries=candidate.attempts + 1,
+        retry=candidate.reason in RETRIED,
     )

@@ -28,7 +28,7 @@ _LOCK_CONTACTS = text("""
 """)
 _LOCK_MESSAGES = text("""
     SELECT m.id, m.contact_id, c.psid, m.page_id, m.template_id, m.campaign_id, m.event_id, m.lane, m.category, m.topic,
-        m.variables, m.not_before, m.expires_at, m.deadline
+        m.variables, m.not_before, m.expires_at, m.deadline, m.attempts, m.reason
     FROM message m JOIN contact c ON c.id = m.contact_id
     WHERE m.id = ANY(:ids) AND m.state = 'due'
     AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.contact_id = m.contact_id AND a.outcome = 'sending')
@@ -54,6 +54,9 @@ class Candidate:
     not_before: int | None
     expires_at: int | None
     deadline: int | None
+    #: How often it was begun, and why it waited.
+    attempts: int
+    reason: str | None
 
 
 def lock_candidates(session: Session, lane: str, quotas: Mapping[int, int], limit: int) -> list[Candidate]:

@@ -1,4 +1,4 @@
-"""Changes to a page: mode, rate, token, allow-list, and whether it may send at all.
+"""Changes to a page: mode, rate, token, allow-list. Whether it may send at all is in ``stops.py``.
 
 Each locks the page's row first. What may permit more wakes the page's messages.
 """
@@ -14,6 +14,7 @@ from scheduler.audit.record import record
 from scheduler.errors import Invalid, NotFound
 from scheduler.outbox.wake import wait_for_deciders, wake_page
 from scheduler.pages.registry import check_mode, check_rate
+from scheduler.pages.stops import restore_page
 from scheduler.pages.tables import Page
 from scheduler.store.secrets import seal
 
@@ -82,41 +83,6 @@ def allowed(session: Session, page: Page) -> list[str]:
         text("SELECT psid FROM page_allowed WHERE page_id = :page_id ORDER BY psid"), {"page_id": page.id}
     )
     return [row.psid for row in rows]
-
-
-def stop_page(session: Session, page_id: int, reason: str, now: int, *, actor: str = "deliver") -> bool:
-    """Stop sending for a page that the platform refuses as a whole (``bad_token``, …). False when it was stopped."""
-    external_id = _lock_id(session, page_id)
-    stopped = session.connection().execute(
-        text(
-            "UPDATE page SET stopped_reason = :reason, stopped_at = :now "
-            "WHERE id = :id AND stopped_at IS NULL RETURNING id"
-        ),
-        {"id": page_id, "reason": reason, "now": now},
-    )
-    news = stopped.first() is not None
-    if news:
-        record(
-            session, actor=actor, action="page.stop", subject=f"page:{external_id}", detail={"reason": reason}, now=now
-        )
-    return news
-
-
-def restore_page(session: Session, page_id: int, *, now: int, actor: str = "operator") -> bool:
-    """Let a stopped page send again and wake its messages. False when it was not stopped."""
-    external_id = _lock_id(session, page_id)
-    restored = session.connection().execute(
-        text(
-            "UPDATE page SET stopped_reason = NULL, stopped_at = NULL "
-            "WHERE id = :id AND stopped_at IS NOT NULL RETURNING id"
-        ),
-        {"id": page_id},
-    )
-    news = restored.first() is not None
-    if news:
-        record(session, actor=actor, action="page.restore", subject=f"page:{external_id}", detail={}, now=now)
-        wake_page(session, page_id, now)
-    return news
 
 
 def _keep(session: Session, page: Page, actor: str, action: str, detail: dict[str, object], now: int) -> None:

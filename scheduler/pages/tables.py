@@ -37,6 +37,9 @@ class Page(SQLModel, table=True):
     #: Set when the platform refuses the page as a whole (a bad token, say); null while it may send.
     stopped_reason: str | None = None
     stopped_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: When a stopped page is next looked at, and how often it was since it last worked for a day.
+    probe_at: int | None = Field(default=None, sa_type=BigInteger)
+    probes: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     created_at: int = Field(sa_type=BigInteger)
 
 

@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from scheduler import clock
 from scheduler.outbox.states import ACCEPTED
+from scheduler.outbox.tick import tick
 from scheduler.store.process import wait_until
 from tests.unit.delivery.stage import Stage
 from tests.unit.delivery.wire import Script, WireServer, accept, answer, error, message_id_of, message_of
@@ -129,12 +130,19 @@ def test_a_message_that_waited_too_long_for_a_thread_goes_back_unsent(
             return float(buckets.hget(f"duly:rate:{stage.page}", "tokens") or 0) >= 2
 
         assert wait_until(filled, seconds=5)
-    assert _run(channel) == 2
-    assert stage.states() == {"sent": 2}
-    assert len(wire.requests) == 2
-    rows = stage.rows("SELECT reason, attempt_id FROM message_log WHERE from_state = 'sending' AND to_state = 'due'")
+    assert _run(channel) == 1
+    rows = stage.rows(
+        "SELECT reason, attempt_id FROM message_log WHERE from_state = 'sending' AND to_state = 'scheduled'"
+    )
     assert [row.reason for row in rows] == ["decision_too_old"]
     assert stage.one("SELECT outcome FROM attempt WHERE id = :id", id=rows[0].attempt_id) == "not_sent"
+    # After a moment, and decided anew.
+    assert stage.one("SELECT due_at - state_at FROM message WHERE state = 'scheduled'") in range(3)
+    tick(stage.session, clock.now() + 2)
+    stage.commit()
+    assert _run(channel) == 1
+    assert stage.states() == {"sent": 2}
+    assert len(wire.requests) == 2
 
 
 def test_a_message_whose_connection_took_too_long_goes_back_unsent(
@@ -146,7 +154,7 @@ def test_a_message_whose_connection_took_too_long_goes_back_unsent(
     stage.commit()
     assert _run(channels()) == 0
     assert wire.requests == []
-    assert stage.states() == {"due": 1}
+    assert stage.states() == {"scheduled": 1}
     reasons = {row.reason for row in stage.rows("SELECT reason FROM message_log WHERE from_state = 'sending'")}
     assert reasons == {"connected_too_late"}
 
@@ -231,7 +239,8 @@ def test_where_the_platform_cannot_be_reached_messages_wait(
     stage.messages(2)
     stage.commit()
     assert _run(channels()) == 0
-    assert stage.states() == {"due": 2}
+    assert stage.states() == {"scheduled": 2}
+    assert stage.one("SELECT max(due_at - state_at) FROM message") <= 2
     reasons = {row.reason for row in stage.rows("SELECT reason FROM message_log WHERE from_state = 'sending'")}
     assert reasons == {"unreachable_platform"}
 
@@ -320,5 +329,5 @@ def test_an_answer_that_takes_both_body_and_error_is_believed_as_error(
     stage.commit()
     _run(channels())
     assert tuple(stage.row("SELECT state, reason, mid FROM message WHERE id = :id", id=message)) == (
-        "refused", "window_closed", None,
+        "scheduled", "window_closed", None,
     )  # fmt: skip

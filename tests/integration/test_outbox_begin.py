@@ -178,7 +178,7 @@ def test_losing_the_way_into_sending_is_no_error(stage: Stage) -> None:
     message = stage.message(stage.contact())
     # An attempt whose fate is not known still stands, though somebody put its message back to due by hand.
     stage.attempt(message, outcome="unconfirmed")
-    stage.session.execute(text("UPDATE message SET state = 'due' WHERE id = :id"), {"id": message})
+    stage.put(message, "due")
     assert _begin(stage) == []
     assert stage.state(message) == "due"
     assert stage.one("SELECT count(*) FROM attempt") == 1

@@ -25,12 +25,12 @@ def _take(throttle: Throttle, seconds: float, wants: dict[str, int], *, rate: in
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for lane, want in wants.items():
-            got[lane] += [time.monotonic()] * throttle.reserve(lane, {1: (rate, want)})[1]
+            got[lane] += [time.monotonic()] * throttle.reserve(lane, {1: (rate, want)}).granted[1]
     return got
 
 
 def test_a_bucket_that_is_not_there_is_empty(throttle: Throttle) -> None:
-    assert throttle.reserve("utility", {1: (30, 10), 2: (30, 10)}) == {1: 0, 2: 0}
+    assert throttle.reserve("utility", {1: (30, 10), 2: (30, 10)}).granted == {1: 0, 2: 0}
 
 
 def test_no_second_sees_more_than_the_rate_and_little_is_wasted(throttle: Throttle) -> None:
@@ -46,7 +46,8 @@ def test_several_pages_are_asked_for_at_once_and_do_not_share(throttle: Throttle
     granted: dict[int, int] = {1: 0, 2: 0}
 
     def both() -> bool:
-        for page, count in throttle.reserve("utility", {1: (30, 2 - granted[1]), 2: (10, 1 - granted[2])}).items():
+        wants = {1: (30, 2 - granted[1]), 2: (10, 1 - granted[2])}
+        for page, count in throttle.reserve("utility", wants).granted.items():
             granted[page] += count
         return granted == {1: 2, 2: 1}
 
@@ -68,16 +69,16 @@ def test_a_lane_alone_gets_the_whole_rate(throttle: Throttle) -> None:
 
 def test_what_was_not_used_comes_back(throttle: Throttle) -> None:
     throttle.reserve("utility", {1: (1, 1)})
-    assert wait_until(lambda: throttle.reserve("utility", {1: (1, 1)})[1] == 1, seconds=5)
-    assert throttle.reserve("utility", {1: (1, 1)})[1] == 0
+    assert wait_until(lambda: throttle.reserve("utility", {1: (1, 1)}).granted[1] == 1, seconds=5)
+    assert throttle.reserve("utility", {1: (1, 1)}).granted[1] == 0
     throttle.give_back("utility", {1: (1, 1)})
-    assert throttle.reserve("utility", {1: (1, 1)})[1] == 1
+    assert throttle.reserve("utility", {1: (1, 1)}).granted[1] == 1
 
 
 def test_a_closed_page_gets_nothing_until_it_reopens(throttle: Throttle) -> None:
     started = time.monotonic()
     assert throttle.close(1, 0.5) == pytest.approx(0.5, abs=0.01)
-    assert wait_until(lambda: throttle.reserve("utility", {1: (30, 1)})[1] == 1, seconds=5)
+    assert wait_until(lambda: throttle.reserve("utility", {1: (30, 1)}).granted[1] == 1, seconds=5)
     assert time.monotonic() - started >= 0.5
 
 

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,18 +65,43 @@ class GraphClient:
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
-    def post_message(self, sender: Sender, payload: dict[str, Any], *, write_by: float = float("inf")) -> Answer:
+    def post_message(
+        self,
+        sender: Sender,
+        payload: dict[str, Any],
+        *,
+        write_by: float = float("inf"),
+        last_word: Callable[[], str | None] | None = None,
+    ) -> Answer:
         """Post one message, once. Never raises; never retries.
 
         Not a byte of it leaves after ``write_by`` (``time.monotonic()``): a slow connect must not carry a message out
-        of the time for which it was permitted.
+        of the time for which it was permitted. ``last_word`` is asked just before the first byte: a reason it gives
+        keeps the message back.
         """
         try:
             status, headers, body = self._request(
-                "POST", f"{sender.external_id}/messages", sender, document=payload, params={}, write_by=write_by
+                "POST", f"{sender.external_id}/messages", sender,
+                document=payload, params={}, write_by=write_by, last_word=last_word,
+            )  # fmt: skip
+        except (requests.RequestException, OSError) as error:
+            return _of_failure(error)
+        return understand(status, body, headers)
+
+    def read_page(self, sender: Sender) -> Answer:
+        """Read the page's own node, as a look whether the platform serves the page again. Never raises.
+
+        Accepted (``sent``) means that it answered with that page; else what is wrong, as for a message.
+        """
+        try:
+            status, headers, body = self._request(
+                "GET", sender.external_id, sender, document=None, params={"fields": "id,name"}
             )
         except (requests.RequestException, OSError) as error:
             return _of_failure(error)
+        page = _object(body)
+        if 200 <= status < 300 and "error" not in page and str(page.get("id")) == sender.external_id:
+            return Answer(kind="sent", http_status=status)
         return understand(status, body, headers)
 
     def read_profile(self, sender: Sender, psid: str) -> ProfileAnswer:
@@ -101,8 +127,10 @@ class GraphClient:
         document: dict[str, Any] | None,
         params: dict[str, str],
         write_by: float = float("inf"),
+        last_word: Callable[[], str | None] | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
-        watch.written, watch.late, watch.write_by = False, False, write_by
+        watch.written, watch.held_back = False, None
+        watch.write_by, watch.last_word = write_by, last_word
         watch.deadline = time.monotonic() + self._deadline
         with self._session.request(
             method,
@@ -132,14 +160,14 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _of_failure(error: BaseException) -> Answer:
-    if watch.late:
-        # The platform may be fine, but too far away just now: nothing is gained by asking again at once.
-        return Answer(result="not_sent", reason="connected_too_late", effect="throttle")
+    if watch.held_back is not None:
+        # The platform may be fine, but too far away just now, or the page has sent enough.
+        return Answer(kind="not_sent", reason=watch.held_back, retry=True)
     if not watch.written:
         # Refused, timed out while connecting, no such host, no TLS: not a byte of the request has left.
-        return Answer(result="not_sent", reason="unreachable_platform", effect="throttle")
+        return Answer(kind="not_sent", reason="unreachable_platform", retry=True)
     timed_out = isinstance(error, (requests.Timeout, TimeoutError)) or "timed out" in str(error).lower()
-    return Answer(result="in_doubt", reason="no_answer" if timed_out else "connection_lost")
+    return Answer(kind="in_doubt", reason="no_answer" if timed_out else "connection_lost")
 
 
 def _of_profile(status: int, headers: dict[str, str], body: bytes) -> ProfileAnswer:

@@ -11,6 +11,7 @@ import io
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import urllib3
@@ -31,10 +32,12 @@ class Watch(threading.local):
     deadline: float = float("inf")
     #: ``time.monotonic()`` after which its first byte must not leave any more.
     write_by: float = float("inf")
+    #: Asked just before the first byte leaves: None lets it, a reason keeps it back.
+    last_word: Callable[[], str | None] | None = None
     #: Whether a byte of the request may have left.
     written: bool = False
-    #: Whether it was kept back, because connecting had taken until after ``write_by``.
-    late: bool = False
+    #: Why it was kept back, where it was: connecting had taken until after ``write_by``, or the last word was no.
+    held_back: str | None = None
 
 
 watch = Watch()
@@ -76,12 +79,13 @@ class _Watched:
     _used_at = 0.0
 
     def send(self, data: Any) -> None:
-        """Write a part of the request; connects first where that has not happened. Raises when that took too long."""
+        """Write a part of the request; connects first where that has not happened. Raises when it may not leave now."""
         if self.sock is None:
             self.connect()  # type: ignore[attr-defined]  # of the connection class
-        if not watch.written and time.monotonic() > watch.write_by:
-            watch.late = True
-            raise TimeoutError("connected too late to write")
+        if not watch.written:
+            watch.held_back = _why_not_now()
+            if watch.held_back is not None:
+                raise TimeoutError(watch.held_back)
         watch.written = True
         super().send(data)  # type: ignore[misc]  # as above
 
@@ -96,6 +100,14 @@ class _Watched:
     def is_connected(self) -> bool:
         """Whether the pool may use this connection again."""
         return bool(super().is_connected) and time.monotonic() - self._used_at < _FRESH  # type: ignore[misc]  # as above
+
+
+def _why_not_now() -> str | None:
+    if time.monotonic() > watch.write_by:
+        return "connected_too_late"
+    reason = watch.last_word() if watch.last_word is not None else None
+    # The last word may have taken its time itself.
+    return "connected_too_late" if reason is None and time.monotonic() > watch.write_by else reason
 
 
 class _PlainConnection(_Watched, HTTPConnection):

@@ -18,8 +18,8 @@ from scheduler.contacts.profiles import due_profile_reads, profile_read_done, wa
 from scheduler.contacts.records import upsert_contact
 from scheduler.contacts.registry import ensure_contacts, get_contact
 from scheduler.errors import Unavailable
-from scheduler.pages.changes import restore_page, stop_page
 from scheduler.pages.check import check_page
+from scheduler.pages.stops import restore_page, stop_page
 from scheduler.store import database
 
 NOW = 1_800_000_000

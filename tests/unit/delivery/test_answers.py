@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.send_api.answers import Answer, understand
+from workers.send_api.classes import ANY, CLASSES, RESULTS, classify
 
 
 def _error(status: int, code: object, subcode: object = None, **headers: str) -> Answer:
@@ -26,7 +27,7 @@ def test_an_accepted_message_brings_its_id() -> None:
 @pytest.mark.parametrize(
     ("status", "code", "subcode", "result", "reason", "effect"),
     [
-        (400, 10, 2018278, "refused", "window_closed", None),
+        (400, 10, 2018278, "not_sent", "window_closed", "window_closed"),
         (400, 551, None, "refused", "blocked", "blocked"),
         (400, 551, 1545041, "refused", "blocked", "blocked"),
         (400, 200, 1545041, "refused", "blocked", "blocked"),
@@ -71,6 +72,23 @@ def test_an_answer_nobody_can_read_leaves_the_attempt_in_doubt(body: bytes) -> N
         assert understand(status, body, {}).result == "in_doubt"
 
 
+def test_a_proof_that_is_wrong_stops_the_page_and_a_parameter_that_is_wrong_one_message() -> None:
+    for type_, kind in (("GraphMethodException", "page_stopped"), ("OAuthException", "refused"), (None, "refused")):
+        body = json.dumps({"error": {"message": "(#100) …", "type": type_, "code": 100}}).encode()
+        assert understand(400, body, {}).kind == kind
+
+
+def test_every_row_can_be_reached_and_names_its_source() -> None:
+    for row in CLASSES:
+        status = {"5xx": 503, ANY: 400}.get(str(row.http), row.http)
+        code = 424242 if row.code == ANY else row.code
+        subcode = 31337 if row.subcode == ANY else row.subcode
+        assert isinstance(status, int)
+        assert classify(status, code, subcode, row.type) is row  # type: ignore[arg-type]  # ANY is replaced above
+        assert row.source
+        assert RESULTS[row.kind] in ("refused", "not_sent", "in_doubt")
+
+
 def test_too_many_requests_is_a_throttle_whatever_the_body() -> None:
     answer = understand(429, b"slow down", {"Retry-After": "7"})
     assert (answer.result, answer.effect, answer.wait) == ("not_sent", "throttle", 7.0)
@@ -82,6 +100,32 @@ def test_the_platform_says_in_minutes_how_long_to_wait() -> None:
     assert _error(400, 80006, None, **{"X-Business-Use-Case-Usage": usage}).wait == 19 * 60
     assert _error(400, 80006, None, **{"X-Business-Use-Case-Usage": "{"}).wait is None
     assert _error(400, 80006, None, **{"X-Business-Use-Case-Usage": '{"1": [{}]}'}).wait is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "near", "of_app", "wait"),
+    [
+        ({}, False, False, None),
+        ({"X-App-Usage": '{"call_count":28,"total_time":25,"total_cputime":25}'}, False, False, None),
+        ({"X-App-Usage": '{"call_count":28,"total_time":208,"total_cputime":25}'}, True, True, None),
+        ({"X-Page-Usage": '{"call_count":95,"total_time":0,"total_cputime":0}'}, True, False, None),
+        ({"X-Page-Usage": '{"call_count":94.9}'}, False, False, None),
+        (
+            {"X-Business-Use-Case-Usage": '{"9": [{"type":"ads_insights","call_count":100}, {"type":"messenger",'
+             '"call_count":96, "estimated_time_to_regain_access": 3}]}'}, True, False, 180.0,
+        ),
+        ({"X-Business-Use-Case-Usage": '{"9": [{"type":"ads_insights","call_count":100}]}'}, False, False, None),
+        ({"X-Business-Use-Case-Usage": '{"9": [5, {"call_count": "100"}], "8": {}}'}, False, False, None),
+        ({"X-App-Usage": '{"call_count": NaN, "total_time": Infinity, "total_cputime": true}'}, False, False, None),
+        ({"X-App-Usage": "[" * 5000, "X-Page-Usage": "7"}, False, False, None),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, False, False, None),
+    ],
+)  # fmt: skip
+def test_an_answer_of_success_tells_how_near_the_limits_are(
+    headers: dict[str, str], near: bool, of_app: bool, wait: float | None
+) -> None:
+    usage = understand(200, b'{"recipient_id": "1", "message_id": "m_1"}', headers).usage
+    assert (usage.near, usage.of_app, usage.wait) == (near, of_app, wait)
 
 
 @given(st.integers(100, 599), st.binary(max_size=200))
