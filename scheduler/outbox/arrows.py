@@ -6,8 +6,9 @@ and the table in ``docs/architecture.md`` are rendered from it, and the model ch
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 #: Who moves messages. ``person`` stands for whoever has a key: the log keeps the key's name.
@@ -131,6 +132,7 @@ def render_into(document: str) -> str:
     return before + as_markdown() + after
 
 
-def to_states(came: str | None, arrows: Iterable[Arrow] = TABLE) -> frozenset[str]:
-    """Where a message in ``came`` may go."""
-    return frozenset(arrow.to for arrow in arrows if arrow.came == came)
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        place = Path(name)
+        place.write_text(render_into(place.read_text(encoding="utf-8")), encoding="utf-8")

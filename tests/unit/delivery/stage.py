@@ -105,13 +105,18 @@ class Stage:
             begun_at=self.now if begun_at is None else begun_at, outcome=outcome,
         )  # fmt: skip
         self.session.add(made)
-        # The scene is set, not played: the arrows on the way there are left out.
-        self.session.execute(text("SET LOCAL session_replication_role = replica"))
-        message.state = {"not_sent": "due"}.get(outcome, outcome)
         self.session.flush()
-        self.session.execute(text("SET LOCAL session_replication_role = origin"))
+        self.put(message_id, {"not_sent": "due"}.get(outcome, outcome))
         assert made.id is not None
         return made.id
+
+    def put(self, message_id: int, state: str) -> None:
+        """Set the scene instead of playing it: the message is in that state, by no arrow."""
+        self.session.execute(text("SET LOCAL session_replication_role = replica"))
+        self.session.execute(
+            text("UPDATE message SET state = :state WHERE id = :id"), {"state": state, "id": message_id}
+        )
+        self.session.execute(text("SET LOCAL session_replication_role = origin"))
 
     def commit(self) -> None:
         self.session.commit()
