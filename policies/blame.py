@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policies.case import Case
 from policies.decision import PRECEDENCE
-from policies.intervals import Intervals, usable
+from policies.intervals import Intervals, clip, usable
 from policies.rules import frequency_cap, messaging_window, quiet_hours, schedule
 from policies.rules.holds import HOLDS
 from policies.rules.rule import Rule
@@ -54,7 +54,9 @@ def reason_of(case: Case, because: tuple[str, ...]) -> str:
 
 def reason_of_deny(case: Case, because: tuple[str, ...]) -> str:
     """The same, save where the messaging window closes before something else opens."""
-    if because[0] == messaging_window.NAME and (grounded := usable(messaging_window.grounded(case), case.remaining)):
+    # A ground that comes only after the message has expired is none.
+    within = clip(messaging_window.grounded(case), case.now, case.horizon)
+    if because[0] == messaging_window.NAME and (grounded := usable(within, case.remaining)):
         # The window is still open: it is the other rule's times that come too late. Where two such rules stand in the
         # way, neither's relaxation alone helps, and none is blamed beside the window; the code still tells the truth.
         if _comes_too_late(case, because, quiet_hours.RULE, grounded):
@@ -65,9 +67,11 @@ def reason_of_deny(case: Case, because: tuple[str, ...]) -> str:
 
 
 def _comes_too_late(case: Case, because: tuple[str, ...], rule: Rule, grounded: Intervals) -> bool:
-    if rule.name in because:
+    if rule.name in because and _left_without(case, rule.name, messaging_window.grounded(case)):
         return True
-    return because == (messaging_window.NAME,) and not usable(rule.narrow(case, grounded), case.remaining)
+    # Blamed for restricting somewhere is not enough: it must leave nothing of the grounds' own times.
+    told = rule.name in because or because == (messaging_window.NAME,)
+    return told and not usable(rule.narrow(case, grounded), case.remaining)
 
 
 def _left_without(case: Case, relaxed: str, times: Intervals) -> bool:

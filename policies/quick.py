@@ -166,12 +166,13 @@ def _blame(at: _Stretch, facts: Facts, now: int, remaining: int) -> tuple[tuple[
         because += _CAP
     if at.end - at.begin > remaining:
         because += _QUIET
-    if at.grounded - now > remaining and because[:1] == _WINDOW:
+    grounded = min(at.grounded, at.horizon)
+    if grounded - now > remaining and because[:1] == _WINDOW:
         # The ground is there; what opens only after it is the reason.
         alone = because == _WINDOW
-        if "quiet_hours" in because or (alone and not at.leaves(now, at.grounded, remaining)):
+        if "quiet_hours" in because or (alone and not at.leaves(now, grounded, remaining)):
             return because, "window_closes_in_quiet_hours"
-        if "frequency_cap" in because or (alone and at.grounded - at.cap <= remaining):
+        if "frequency_cap" in because or (alone and grounded - at.cap <= remaining):
             return because, "window_closes_before_cap"
     return because, None
 

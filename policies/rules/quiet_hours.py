@@ -48,7 +48,7 @@ def _day(zone: str, instant: int) -> int:
 def _closed_day(hours: Hours, zones: tuple[str, ...], instant: int) -> bool:
     # Most hours close no day, and the world has many zones.
     days = hours.days
-    if () not in days[0] and days[1] != () and not days[2]:
+    if () not in days[0] and days[1] != () and days[2] is None:
         return False
     return any(row_on(days, _day(zone, instant)) == () for zone in zones)
 
