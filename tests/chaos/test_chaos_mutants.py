@@ -49,7 +49,7 @@ MUTANTS = (
         "what a dead worker left is sent again",
         "scheduler/outbox/sweep.py",
         (
-            ("SET outcome = 'in_doubt' FROM orphan", "SET outcome = 'not_sent' FROM orphan"),
+            ("SET outcome = 'in_doubt', settled_at", "SET outcome = 'not_sent', settled_at"),
             ("ELSE 'in_doubt' END", "ELSE 'due' END"),
         ),
         "disagreements",
