@@ -61,15 +61,19 @@ holidays = "FR"
 
 
 def test_hours_that_do_not_outlast_the_window_are_not_its_reason() -> None:
-    # Nothing alone helps: too early, too soon after the last one, and the window closes; but the hours are open now.
-    text = DAYTIME + '[[minimum_gap]]\nid = "gap"\nbetween = "3d"\n'
+    # Nothing alone helps: it is too early for the message, too soon after the last, and the window closes; the hours are
+    # open until then, and closed in the last hour before the expiry.
+    text = DAYTIME + '[[minimum_gap]]\nid = "gap"\nbetween = "43h"\n'
     facts = Facts(
-        timezones=("UTC",), last_inbound=NOON, not_before=NOON + 30 * 3600, expires_at=NOON + 48 * 3600,
-        sends=(Send(at=NOON - 3600, category="promotional"),),
-    )  # fmt: skip
+        timezones=("UTC",),
+        last_inbound=NOON,
+        not_before=NOON + 30 * 3600,
+        expires_at=NOON + 44 * 3600,
+        sends=(Send(at=NOON, category="promotional"),),
+    )
     decision = decide(parse_policy(text, where="t"), facts, NOON)
+    assert decision.because == ("messaging_window", "schedule", "minimum_gap", "quiet_hours")
     assert (decision.verdict, decision.reason) == ("deny", "window_closed")
-    assert "messaging_window" in decision.because
 
 
 def test_a_ground_that_comes_after_the_expiry_is_no_window() -> None:
