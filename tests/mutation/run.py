@@ -25,9 +25,10 @@ NOTICERS = (
     *(
         f"tests/unit/policies/test_{name}.py"
         for name in (
-            "caps_and_gaps", "consent", "facts_and_findings", "findings_to_the_letter", "forecast_and_clauses",
+            "caps_and_gaps", "corners", "consent", "facts_and_findings", "findings_to_the_letter",
+            "forecast_and_clauses",
             "grounds", "handover", "holiday_hours", "local_time", "memory_and_edges", "places_and_packs",
-            "quiet_hours", "slots", "unknown_zone", "verdicts_and_blame",
+            "quiet_hours", "slots", "unknown_zone", "what_changes_would_break", "verdicts_and_blame",
         )
     ),
     "tests/properties/test_sets_and_decisions.py", "tests/properties/test_interval_laws.py",

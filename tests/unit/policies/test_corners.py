@@ -61,7 +61,7 @@ holidays = "FR"
 
 
 def test_hours_that_do_not_outlast_the_window_are_not_its_reason() -> None:
-    # Nothing alone helps: it is too early for the message, too soon after the last, and the window closes; the hours are
+    # Nothing alone helps: too early for the message, too soon after the last, and the window closes; the hours are
     # open until then, and closed in the last hour before the expiry.
     text = DAYTIME + '[[minimum_gap]]\nid = "gap"\nbetween = "43h"\n'
     facts = Facts(
