@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import requests
+from requests.structures import CaseInsensitiveDict
 
 from workers.send_api.answers import Answer, understand
 from workers.send_api.transport import WatchedAdapter, watch
@@ -24,6 +26,9 @@ ANSWER_DEADLINE = 10.0
 #: An answer is a few hundred bytes; whatever is longer is not one.
 _LONGEST_ANSWER = 262_144
 
+#: A ValueError is a header or an address that cannot be written: nothing has left.
+_FAILURES = (requests.RequestException, OSError, ValueError)
+_USER_AGENT = requests.utils.default_user_agent()
 _PROFILE_FIELDS = "first_name,name,locale,timezone"
 
 
@@ -84,7 +89,7 @@ class GraphClient:
                 "POST", f"{sender.external_id}/messages", sender,
                 document=payload, params={}, write_by=write_by, last_word=last_word,
             )  # fmt: skip
-        except (requests.RequestException, OSError) as error:
+        except _FAILURES as error:
             return _of_failure(error)
         return understand(status, body, headers)
 
@@ -97,7 +102,7 @@ class GraphClient:
             status, headers, body = self._request(
                 "GET", sender.external_id, sender, document=None, params={"fields": "id,name"}
             )
-        except (requests.RequestException, OSError) as error:
+        except _FAILURES as error:
             return _of_failure(error)
         page = _object(body)
         if 200 <= status < 300 and "error" not in page and str(page.get("id")) == sender.external_id:
@@ -110,7 +115,7 @@ class GraphClient:
             status, headers, body = self._request(
                 "GET", psid, sender, document=None, params={"fields": _PROFILE_FIELDS}
             )
-        except (requests.RequestException, OSError):
+        except _FAILURES:
             return ProfileAnswer(outcome="retry")
         return _of_profile(status, headers, body)
 
@@ -132,16 +137,9 @@ class GraphClient:
         watch.written, watch.held_back = False, None
         watch.write_by, watch.last_word = write_by, last_word
         watch.deadline = time.monotonic() + self._deadline
-        with self._session.request(
-            method,
-            f"{self._base}/{path}",
-            json=document,
-            params={**params, "appsecret_proof": sender.proof},
-            # In the header and not in the query: addresses end up in logs.
-            headers={"Authorization": f"Bearer {sender.token}"},
-            timeout=(CONNECT_TIMEOUT, self._deadline),
-            allow_redirects=False,
-            stream=True,
+        request = _prepared(method, f"{self._base}/{quote(path, safe='/:')}", sender, params, document)
+        with self._session.get_adapter(self._base).send(
+            request, stream=True, timeout=(CONNECT_TIMEOUT, self._deadline), verify=True
         ) as answer:
             body = bytearray()
             for chunk in answer.iter_content(16_384):
@@ -149,6 +147,29 @@ class GraphClient:
                 if len(body) > _LONGEST_ANSWER:
                     raise requests.exceptions.ContentDecodingError("the answer is too long to be one")
             return answer.status_code, answer.headers, bytes(body)  # type: ignore[return-value]  # a case-insensitive dict
+
+
+def _prepared(
+    method: str, url: str, sender: Sender, params: dict[str, str], document: dict[str, Any] | None
+) -> requests.PreparedRequest:
+    """A request as ``requests`` would prepare it, without the half of its cost that goes into cookies and proxies."""
+    request = requests.PreparedRequest()
+    request.method = method
+    request.url = f"{url}?{urlencode({**params, 'appsecret_proof': sender.proof})}"
+    request.headers = CaseInsensitiveDict(
+        {
+            "User-Agent": _USER_AGENT,
+            "Accept": "*/*",
+            "Accept-Encoding": "gzip, deflate",
+            # In the header and not in the query: addresses end up in logs.
+            "Authorization": f"Bearer {sender.token}",
+        }
+    )
+    if document is not None:
+        request.body = json.dumps(document, allow_nan=False).encode()
+        request.headers["Content-Type"] = "application/json"
+        request.headers["Content-Length"] = str(len(request.body))
+    return request
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -77,9 +78,24 @@ class _Watched:
 
     sock: socket.socket | None
     _used_at = 0.0
+    #: The parts of a request that is being put together.
+    _parts: list[bytes] | None = None
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        """Write a request, head and body at once: two writes are two packets, and a fifth of what a message costs."""
+        self._parts = []
+        try:
+            super().request(*arguments, **options)  # type: ignore[misc]  # of the connection class
+            whole = b"".join(self._parts)
+        finally:
+            self._parts = None
+        self.send(whole)
 
     def send(self, data: Any) -> None:
         """Write a part of the request; connects first where that has not happened. Raises when it may not leave now."""
+        if self._parts is not None:
+            self._parts.append(data)
+            return
         if self.sock is None:
             self.connect()  # type: ignore[attr-defined]  # of the connection class
         if not watch.written:
@@ -127,12 +143,45 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 
 
 class WatchedAdapter(HTTPAdapter):
-    """Mounts the connections above. Never retries: only the outbox decides whether something is tried again."""
+    """Mounts the connections above. Never retries: only the outbox decides whether something is tried again.
+
+    One platform, no proxies, no cookies: what ``requests`` works out anew for every request is worked out once, which
+    halves what a message costs.
+    """
 
     def __init__(self, connections: int) -> None:
+        self._pools: dict[str, Any] = {}
         super().__init__(pool_connections=4, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """As the base class does, with pools of watched connections."""
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """The pool of the request's host, with the certificates to check it by."""
+        assert request.url is not None
+        origin = "/".join(request.url.split("/", 3)[:3])
+        found = self._pools.get(origin)
+        if found is None:
+            found = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+            super().cert_verify(found, request.url, verify, cert)  # type: ignore[no-untyped-call]  # of requests
+            self._pools[origin] = found
+        return found
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing: the pool knows its certificates since it was made."""
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """What stands in the request line; there are no proxies, for which it would be the whole address."""
+        del proxies
+        return request.path_url
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Status, headers and the open body. The platform's cookies are nobody's business."""
+        answer = requests.Response()
+        answer.request, answer.url, answer.raw = req, req.url or "", resp
+        answer.status_code, answer.headers = resp.status, resp.headers
+        return answer
