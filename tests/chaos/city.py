@@ -28,7 +28,7 @@ CLOCKS = Path(__file__).parent / "clocks"
 #: Processes whose clock can be stepped.
 STEPPED = ("worker", "spare", "web", "beat")
 #: Real seconds for which a call is repeated while a part that died is being restarted.
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 
 _Found = TypeVar("_Found")
 
