@@ -11,7 +11,7 @@ from policies import engine
 from policies.decision import Finding
 from policies.engine import broken_rule, decide, permitted
 from policies.explain import explain
-from policies.facts import Consent, Facts
+from policies.facts import Consent, Facts, Send
 from policies.policy import Policy, load_policy, parse_policy
 from policies.rules import kill_switch, suppression
 from policies.rules.rule import Rule
@@ -105,3 +105,11 @@ def test_consent_that_ends_before_the_hours_open_has_expired() -> None:
     decision = decide(asked, facts, NOON)
     assert (decision.verdict, decision.because) == ("deny", ("consent", "quiet_hours"))
     assert decision.reason == "consent_expired"
+
+
+def test_a_gap_is_the_reason_beside_a_cap_by_the_calendar_too() -> None:
+    asked = policy('[[minimum_gap]]\nid = "g"\nbetween = "1h"\n[[frequency_cap]]\nid = "c"\nlimit = 2\nper = "day"\n')
+    facts = Facts(timezones=("Etc/UTC",), last_inbound=NOON, sends=(Send(at=NOON, category="service"),))
+    decision = decide(asked, facts, NOON)
+    assert (decision.verdict, decision.at, decision.because) == ("defer", NOON + HOUR, ("minimum_gap",))
+    assert decision.reason == "minimum_gap"
