@@ -43,6 +43,19 @@ def ring(*task_names: str) -> None:
         _log.warning("ring_lost", tasks=list(task_names), error=type(error).__name__)
 
 
+def workers(patience: float = 1.0) -> list[str]:
+    """The names of the workers that answer within ``patience`` real seconds; none where Redis does not answer."""
+    url = get_settings().redis_url
+    if url is None:
+        return []
+    try:
+        answers = producer(url.get_secret_value()).control.ping(timeout=patience)
+    except Exception as error:  # whatever it is: nobody answered
+        _log.warning("workers_unknown", error=type(error).__name__)
+        return []
+    return sorted(name for answer in answers or () for name in answer)
+
+
 @lru_cache(maxsize=4)
 def producer(url: str) -> Celery:
     """A bare Celery app that only publishes; it knows the broker and no task."""

@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 import time
+import uuid
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
@@ -22,6 +23,8 @@ _SECRET_WORDS = frozenset(
     }
 )  # fmt: skip
 _SECRET_ENDINGS = ("_token", "_secret", "_password", "_key", "_psid", "_text", "_payload", "_body", "_signature")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 
 #: Real seconds between two complaints of one process about the same thing.
 _SILENCE = 60.0
@@ -89,6 +92,23 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger for events with fields: ``log.info("message_deferred", reason=…, until=…)``."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def bind_request(given: str | None = None) -> str:
+    """Let every line of this request, task or command carry one id: ``given`` where it can be used, else a new one.
+
+    What is not a short plain word, or looks like something that is masked, is not used.
+    """
+    plain = given is not None and _REQUEST_ID.fullmatch(given) is not None and clean(given) == given
+    chosen = given if plain and given is not None else uuid.uuid4().hex
+    structlog.contextvars.bind_contextvars(request_id=chosen)
+    return chosen
+
+
+def request_id() -> str | None:
+    """The id of the request, task or command that runs, where one was bound."""
+    found = structlog.contextvars.get_contextvars().get("request_id")
+    return found if isinstance(found, str) else None
 
 
 def complain(log: structlog.stdlib.BoundLogger, event: str, about: object, **fields: object) -> None:

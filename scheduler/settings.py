@@ -134,6 +134,12 @@ class Settings(BaseSettings):
         30, ge=1, le=39, description="Messages a second of a new page; more than 40 freeze a page's inbox."
     )
     webhook_max_bytes: int = Field(1_048_576, ge=1024, description="The largest webhook body that is read, in bytes.")
+    ready_due: float = Field(
+        60.0, gt=0, description="Real seconds that messages may be due while nothing is begun before /readyz says so."
+    )
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="The port on which a worker answers /metrics; 0: none, the web process does."
+    )
     crash_point: CrashPoint | None = Field(
         None, description="Tests only: the point at which a process kills itself, e.g. deliver.after_commit."
     )

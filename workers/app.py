@@ -15,15 +15,18 @@ from celery.signals import (
     worker_init,
     worker_process_init,
     worker_process_shutdown,
+    worker_ready,
     worker_shutting_down,
 )
 
-from scheduler import logs
+from scheduler import logs, metrics
 from scheduler.errors import Unavailable
 from scheduler.settings import get_settings
 from scheduler.store import database
 from workers import channel
 from workers.turns import turns
+
+_log = logs.get_logger(__name__)
 
 app = Celery("duly", include=["workers.tasks"])
 
@@ -111,6 +114,18 @@ def _log_our_way(**_: object) -> None:
 def _stop_early_if_unusable(**_: object) -> None:
     # Named at the start, rather than by every task.
     database.database_url()
+
+
+@worker_ready.connect
+def _answer_prometheus(**_: object) -> None:
+    port = get_settings().metrics_port
+    if not port:
+        return
+    try:
+        metrics.serve(port)
+    except OSError as error:
+        # Sending matters more than counting.
+        _log.error("metrics_port_taken", port=port, error=type(error).__name__)
 
 
 @worker_process_init.connect

@@ -23,6 +23,7 @@ from sqlmodel import Session
 from scheduler import clock, crash_points
 from scheduler.errors import Unavailable
 from scheduler.logs import get_logger
+from scheduler.metrics import attempt_ended
 from scheduler.outbox.begin import BATCH, BATCH_OF_A_PAGE, Begun, begin
 from scheduler.outbox.pauses import pause_seconds
 from scheduler.outbox.settle import Outcome, settle
@@ -47,6 +48,8 @@ _SHARE = 5
 #: Real seconds that a finished attempt waits for others to be settled with.
 _LINGER = 0.05
 _SETTLE_AT = 32
+#: Real seconds between two looks into a lane that was empty while the other has work.
+_ASK_AGAIN = 0.1
 #: Real seconds between two looks when there is nothing to begin, and when all that is due is on pages that are shut.
 _PAUSE = 0.02
 _SHUT_PAUSE = 0.2
@@ -132,6 +135,8 @@ class Delivery:
         self._shut: dict[int, float] = {}
         #: The pages that had something due in each lane when it was last looked at.
         self._wanted: dict[str, set[int]] = {lane: set() for lane in self._lanes}
+        #: When each lane was last looked at, ``time.monotonic()``.
+        self._asked_at = dict.fromkeys(self._lanes, float("-inf"))
         #: What was begun in each lane.
         self._begun = dict.fromkeys(self._lanes, 0)
         self.sent = 0
@@ -166,9 +171,10 @@ class Delivery:
         asked: set[str] = set()
         for lane, most in ((second, self._owed(second)), (first, BATCH), (second, BATCH)):
             room = min(self._room(), most)
-            if room <= 0 or (lane in asked and not self._wanted[lane]):
+            if room <= 0 or (lane in asked and not self._wanted[lane]) or self._asked_just_now(lane):
                 continue
             asked.add(lane)
+            self._asked_at[lane] = time.monotonic()
             try:
                 found = self._begin(lane, room) or found
             except redis.RedisError as error:
@@ -181,6 +187,11 @@ class Delivery:
                 self._wanted = {lane: set() for lane in self._lanes}
                 return False
         return found
+
+    def _asked_just_now(self, lane: str) -> bool:
+        """Whether the lane was empty a moment ago, while the other is busy: to ask costs as much as a few messages."""
+        busy = any(self._wanted[other] for other in self._lanes if other != lane)
+        return busy and not self._wanted[lane] and time.monotonic() - self._asked_at[lane] < _ASK_AGAIN
 
     def _begin(self, lane: str, room: int) -> bool:
         directory, throttle = self._channel.directory, self._channel.throttle
@@ -328,6 +339,7 @@ class Delivery:
         return True
 
     def _follow_up(self) -> None:
+        _tell(self._unsettled)
         letters: dict[int, str] = {}
         try:
             for finished in self._unsettled:
@@ -402,6 +414,17 @@ def _write(finished: Sequence[_Finished]) -> None:
     with database.session() as session:
         settle(session, [_outcome(one) for one in finished], clock.now())
     crash_points.reach("settle.after_commit")
+
+
+def _tell(finished: Sequence[_Finished]) -> None:
+    """Count what ended, and log it: a line for each request behind it."""
+    ended: dict[str | None, dict[str, list[int]]] = {}
+    for each in finished:
+        answer = each.answer
+        attempt_ended(answer.result, answer.kind, each.took)
+        ended.setdefault(each.begun.request_id, {}).setdefault(answer.kind, []).append(each.begun.attempt_id)
+    for request_id, attempts in ended.items():
+        _log.info("settled", request_id=request_id, attempts=attempts)
 
 
 def _outcome(finished: _Finished) -> Outcome:

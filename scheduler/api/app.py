@@ -13,11 +13,13 @@ from scheduler import logs
 from scheduler.api import (
     campaigns,
     contacts,
+    dead_letters,
     events,
     failed_events,
     governance,
     health,
     messages,
+    ops,
     pages,
     policies,
     problems,
@@ -26,12 +28,15 @@ from scheduler.api import (
 )
 from scheduler.api.addresses import known_query
 from scheduler.api.auth import actor
+from scheduler.api.correlation import Correlation
 from scheduler.api.limits import Limits
 from scheduler.settings import get_settings
 from scheduler.store import database
 
 #: What is under /api/v1, and needs a key.
-_VERSIONED = (pages, policies, contacts, failed_events, templates, campaigns, events, messages, governance)
+_VERSIONED = (
+    pages, policies, contacts, failed_events, templates, campaigns, events, messages, dead_letters, governance, ops,
+)  # fmt: skip
 
 
 def create_app() -> FastAPI:
@@ -48,6 +53,8 @@ def create_app() -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(Limits)
+    # The outermost: every line and every answer carries the id, refusals too.
+    app.add_middleware(Correlation)
     app.include_router(health.router)
     app.include_router(webhook.router)
     for door in _VERSIONED:

@@ -1,14 +1,45 @@
-"""Is the process alive, and can it do its work?"""
+"""Is the process alive, does the work go on, and what Prometheus asks."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import threading
+import time
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 
+from scheduler import clock, metrics
+from scheduler.api.gauges import gauges
 from scheduler.errors import Unavailable
+from scheduler.facts.health import beat_ages, silent_tasks, stalled
+from scheduler.settings import get_settings
 from scheduler.store import database, migrate
+from scheduler.throttle_state import redis_answers
 
 router = APIRouter(tags=["health"])
+
+#: Real seconds for which a scrape stands: nobody makes the database work by asking often.
+_STANDS = 2.0
+
+
+class _Scrape:
+    """The last answer to ``/metrics``; one thread at a time makes a new one."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._made_at = float("-inf")
+        self._text = b""
+
+    def read(self) -> bytes:
+        with self._turn:
+            if time.monotonic() - self._made_at >= _STANDS:
+                self._text = metrics.render(gauges(clock.now()))
+                self._made_at = time.monotonic()
+            return self._text
+
+
+_scrape = _Scrape()
 
 
 @router.get("/healthz")
@@ -19,7 +50,8 @@ def alive() -> dict[str, str]:
 
 @router.get("/readyz")
 def ready() -> dict[str, str]:
-    """The database answers and has the tables this version needs. 503 otherwise."""
+    """The servers answer, the tables are this version's, beat ticks, and what is due is begun. 503 otherwise."""
+    now = clock.now()
     with database.session() as session:
         found = session.connection().execute(text("SELECT to_regclass('alembic_version') IS NOT NULL")).scalar_one()
         revision = (
@@ -27,9 +59,22 @@ def ready() -> dict[str, str]:
             if found
             else None
         )
-    if revision != migrate.head():
-        raise Unavailable(
-            f"the database is at revision {revision or 'none'}, this version needs {migrate.head()}",
-            way_out="run `duly db upgrade`",
-        )
+        if revision != migrate.head():
+            raise Unavailable(
+                f"the database is at revision {revision or 'none'}, this version needs {migrate.head()}",
+                way_out="run `duly db upgrade`",
+            )
+        if not redis_answers():
+            raise Unavailable("Redis does not answer: nothing is sent", way_out="check DULY_REDIS_URL")
+        wrong = silent_tasks(beat_ages(session, now), clock.rate())
+        slow = stalled(session, now, clock.real_seconds(get_settings().ready_due))
+        wrong += [slow] if slow is not None else []
+    if wrong:
+        raise Unavailable("; ".join(wrong), way_out="`duly ops status` tells more")
     return {"status": "ready", "revision": str(revision)}
+
+
+@router.get("/metrics", include_in_schema=True, response_class=Response)
+def scrape() -> Response:
+    """Counters and gauges in Prometheus' text format. No label names a person."""
+    return Response(_scrape.read(), media_type=CONTENT_TYPE_LATEST)

@@ -11,6 +11,7 @@ from scheduler.audit.record import record
 from scheduler.campaigns.registry import check_schedule, last_contact, lock_campaign
 from scheduler.campaigns.tables import Campaign
 from scheduler.errors import Conflict
+from scheduler.logs import request_id
 from scheduler.outbox.wake import cancel_campaign_messages, wait_for_deciders, wake_parked
 
 _LAUNCHED = ("planning", "running")
@@ -33,6 +34,7 @@ def launch(session: Session, campaign_id: int, *, actor: str, now: int) -> Campa
     check_schedule(campaign.not_before, campaign.expires_at, now)
     campaign.status = "planning"
     campaign.launched_at = now
+    campaign.request_id = request_id()
     campaign.plan_until = last_contact(session, campaign.page_id)
     _keep(session, campaign, actor, "launch", now)
     return campaign

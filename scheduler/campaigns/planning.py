@@ -9,8 +9,11 @@ from scheduler.campaigns.registry import audience_chunk, wish_of
 from scheduler.campaigns.tables import Campaign
 from scheduler.contacts.lock import lock_contacts
 from scheduler.governance.active import active_policies
+from scheduler.logs import get_logger
 from scheduler.outbox.plan import decide_wish, store_planned
 from scheduler.outbox.wake import hold_wakes
+
+_log = get_logger(__name__)
 
 #: Contacts of one transaction.
 CHUNK = 2000
@@ -55,7 +58,8 @@ def plan_next(session: Session, now: int, limit: int = CHUNK) -> bool:
         # Locked before their facts are read: what is acknowledged after this wakes the messages that it finds.
         lock_contacts(session, contacts)
         wish = wish_of(session, campaign)
-        store_planned(session, wish, decide_wish(session, wish, contacts, now), now)
+        states = store_planned(session, wish, decide_wish(session, wish, contacts, now), now)
+        _log.info("planned", request_id=campaign.request_id, campaign_id=campaign.id, states=states)
         campaign.plan_cursor = contacts[-1]
     if len(contacts) < limit:
         campaign.planned_at = now

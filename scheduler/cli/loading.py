@@ -26,11 +26,14 @@ class LoadingGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command called ``cmd_name``, or None."""
         if cmd_name in self.modules and self._exists(cmd_name):
-            return _load(f"{self.package}.{cmd_name}", cmd_name)
+            return _load(self._path(cmd_name), cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def _exists(self, name: str) -> bool:
-        return importlib.util.find_spec(f"{self.package}.{name}") is not None
+        return importlib.util.find_spec(self._path(name)) is not None
+
+    def _path(self, name: str) -> str:
+        return f"{self.package}.{name.replace('-', '_')}"
 
 
 def _load(path: str, name: str) -> Any:

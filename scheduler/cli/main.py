@@ -20,7 +20,9 @@ class _Duly(LoadingGroup):
     """Turns every error a person may see into one line on standard error and the exit code of its kind."""
 
     package = "scheduler.cli"
-    modules = ("demo", "up", "sandbox", "page", "campaign", "message", "policy", "key", "db", "config")
+    modules = (
+        "demo", "up", "sandbox", "page", "campaign", "message", "dead-letter", "ops", "policy", "key", "db", "config",
+    )  # fmt: skip
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -64,6 +66,7 @@ def main(
     del version
     settings = get_settings()
     # A command speaks for itself: only what went wrong is logged beside it.
+    logs.bind_request()
     logs.configure("debug" if settings.log_level == "debug" else "warning", settings.log_format)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg.errors import QueryCanceled
-from sqlalchemy import text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
@@ -46,17 +46,26 @@ def count_messages(
     narrowed = " AND ".join([where, *(f"m.{column} = ANY(:_{column})" for column in groups)])
     columns = ", ".join(f"m.{column}" for column in groups)
     count = text(f"SELECT {columns}, count(*) AS n FROM message m WHERE {narrowed} GROUP BY {columns}")  # noqa: S608 - constants only
+    rows = within(session, patience, count, given)
+    if rows is not None:
+        return Counts(of={tuple(row[:-1]): int(row.n) for row in rows})
+    return Counts(exact=False, of=_estimates(session, groups, where, dict(values or {})))
+
+
+def within(
+    session: Session, patience: float, statement: TextClause, values: Mapping[str, object]
+) -> Sequence[Row[Any]] | None:
+    """The rows of ``statement``, or None where they take longer than ``patience`` real seconds."""
     try:
         with session.begin_nested():
             _limit(session, patience)
-            rows = session.connection().execute(count, given).all()
+            rows = session.connection().execute(statement, values).all()
             _limit(session, 0)
+            return rows
     except OperationalError as error:
-        if not isinstance(error.orig, QueryCanceled):
-            raise
-    else:
-        return Counts(of={tuple(row[:-1]): int(row.n) for row in rows})
-    return Counts(exact=False, of=_estimates(session, groups, where, dict(values or {})))
+        if isinstance(error.orig, QueryCanceled):
+            return None
+        raise
 
 
 def _limit(session: Session, seconds: float) -> None:

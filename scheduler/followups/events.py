@@ -17,11 +17,13 @@ from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.followups.kinds import ORDER_SHIPPED, check_data, check_kind, variables_of
 from scheduler.followups.recipes import get_recipe
 from scheduler.followups.tables import BusinessEvent, Recipe
+from scheduler.logs import request_id
 from scheduler.pages.tables import Page
 
 _KEEP = text("""
-    INSERT INTO business_event (page_id, kind, key, body, occurred_at, received_at, plan_cursor)
-    VALUES (:page_id, :kind, :key, CAST(:body AS jsonb), :occurred_at, :now, 0)
+    INSERT INTO business_event (page_id, kind, key, body, occurred_at, received_at, plan_cursor,
+        request_id)
+    VALUES (:page_id, :kind, :key, CAST(:body AS jsonb), :occurred_at, :now, 0, :request_id)
     ON CONFLICT (page_id, kind, key) DO NOTHING
 """)
 #: How far ahead of ours a shop's clock may be, seconds.
@@ -74,6 +76,7 @@ def receive_event(
             "body": json.dumps(told),
             "occurred_at": min(happened, now),
             "now": now,
+            "request_id": request_id(),
         },
     )
     new = inserted.rowcount == 1

@@ -11,8 +11,11 @@ from scheduler.content.tables import Template
 from scheduler.followups.kinds import BACK_IN_STOCK, variables_of
 from scheduler.followups.tables import BusinessEvent, Recipe
 from scheduler.governance.active import active_policies
+from scheduler.logs import get_logger
 from scheduler.outbox.plan import Wish, decide_wish, store_planned
 from scheduler.outbox.wake import hold_wakes
+
+_log = get_logger(__name__)
 
 #: Contacts of one transaction.
 CHUNK = 2000
@@ -55,7 +58,8 @@ def plan_next_event(session: Session, now: int, limit: int = CHUNK) -> bool:
         # Locked before their facts are read: what is acknowledged after this wakes the messages that it finds.
         lock_contacts(session, contacts)
         wish = _wish(session, event)
-        store_planned(session, wish, decide_wish(session, wish, contacts, now), now)
+        states = store_planned(session, wish, decide_wish(session, wish, contacts, now), now)
+        _log.info("planned", request_id=event.request_id, event_id=event.id, states=states)
         event.plan_cursor = contacts[-1]
     if event.kind == BACK_IN_STOCK and contacts:
         session.connection().execute(

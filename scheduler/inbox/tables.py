@@ -11,7 +11,11 @@ class PlatformEvent(SQLModel, table=True):
     """Anything a webhook brought, raw, once."""
 
     __tablename__ = "platform_event"
-    __table_args__ = (Index("platform_event_failed", "id", postgresql_where=text("error IS NOT NULL")),)
+    __table_args__ = (
+        Index("platform_event_failed", "id", postgresql_where=text("error IS NOT NULL")),
+        #: When a page was last heard of.
+        Index("platform_event_page", "page_id", "id"),
+    )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
     #: Null when the webhook names a page that is not ours.

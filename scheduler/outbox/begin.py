@@ -20,7 +20,9 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.content.render import Rendered
+from scheduler.facts.correlation import Origin, request_ids
 from scheduler.governance.active import active_policies
+from scheduler.logs import get_logger
 from scheduler.outbox.candidates import lock_candidates
 from scheduler.outbox.content_of import content_of
 from scheduler.outbox.metadata import make_metadata
@@ -28,6 +30,8 @@ from scheduler.outbox.pauses import NO_BUDGET, RETRIED, budget_pause_seconds, ne
 from scheduler.outbox.states import append_log
 from scheduler.outbox.verdicts import Verdict, deadline_of, ground_of, judge, log_row, put_aside
 from scheduler.outbox.wake import hold_wakes
+
+_log = get_logger(__name__)
 
 #: The most messages of one batch, and of one page in it: what is decided must be on the wire within 250 ms.
 BATCH = 32
@@ -62,6 +66,9 @@ class Begun:
     psid: str
     content: Rendered
     metadata: str
+    #: Its campaign and event, and the id of the request that it goes back to.
+    origin: Origin = (None, None)
+    request_id: str | None = None
     #: How often it was begun, this time included; whether the last time the platform could not be reached.
     tries: int
     retry: bool
@@ -99,7 +106,28 @@ def begin(
     sending = _render(session, [verdict for verdict in verdicts if verdict.state == "sending"])
     begun = _begin_attempts(session, sending, now)
     put_aside(session, [verdict for verdict in verdicts if verdict.state != "sending"], now)
+    _tell(session, verdicts, begun)
     return begun
+
+
+def _tell(session: Session, verdicts: Sequence[Verdict], begun: Sequence[Begun]) -> None:
+    """A line for each request behind the batch and each state: what was decided, and the attempts that it became."""
+    origins = {(verdict.candidate.campaign_id, verdict.candidate.event_id) for verdict in verdicts}
+    requests = request_ids(session, origins)
+    attempts = {each.message_id: each.attempt_id for each in begun}
+    for each in begun:
+        each.request_id = requests[each.origin]
+    decided: dict[tuple[str | None, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        request = requests[verdict.candidate.campaign_id, verdict.candidate.event_id]
+        decided.setdefault((request, verdict.state), []).append(verdict)
+    for (request, state), some in decided.items():
+        ids = [verdict.candidate.id for verdict in some]
+        _log.info(
+            "decided", request_id=request, state=state, messages=ids,
+            attempts=[attempts[id_] for id_ in ids if id_ in attempts],
+            reasons=sorted({verdict.reason for verdict in some if verdict.reason is not None}),
+        )  # fmt: skip
 
 
 def _keep_to_budget(verdicts: Sequence[Verdict], retries: Mapping[int, int] | None, now: int) -> None:
@@ -175,4 +203,5 @@ def _begun(verdict: Verdict, attempt_id: int) -> Begun:
         metadata=make_metadata(candidate.id, attempt_id),
         tries=candidate.attempts + 1,
         retry=candidate.reason in RETRIED,
+        origin=(candidate.campaign_id, candidate.event_id),
     )

@@ -212,7 +212,15 @@ class Stack:
             os.environ[name] = value
         get_settings.cache_clear()
         get_settings()  # a value that cannot be used stops us here, not in five logs
-        self.environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        self.environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PROMETHEUS_MULTIPROC_DIR": self._counters()}
+
+    def _counters(self) -> str:
+        """An empty folder in which the programs count: what those of an earlier start counted is gone with them."""
+        made = self.data_dir / "metrics"
+        made.mkdir(parents=True, exist_ok=True)
+        for counted in made.glob("*.db"):
+            counted.unlink()
+        return str(made)
 
     def _unshare_environment(self) -> None:
         database.dispose()
