@@ -86,13 +86,26 @@ _ACCEPT = text("""
 _ACCEPT_ATTEMPT = text("""
     UPDATE attempt SET outcome = 'sent', mid = :mid, settled_at = :now WHERE id = :id AND outcome <> 'sent'
 """)
-#: A person chose to send it again, and it had arrived after all: what has not begun is not needed.
-_CANCEL_RESENDS = text("""
+#: What was sent again in place of these. All of it is locked, whatever its state: one that is being given back unsent
+#: must be seen as it is afterwards, by the next statement.
+_LOCK_RESENDS = text("""
     WITH RECURSIVE again AS (
         SELECT id FROM message WHERE resend_of = ANY(:ids)
         UNION SELECT m.id FROM message m JOIN again ON m.resend_of = again.id
-    ), unsent AS (
-        SELECT id, state FROM message WHERE id IN (SELECT id FROM again) AND state IN ('scheduled', 'due')
+    )
+    SELECT id FROM message WHERE id IN (SELECT id FROM again) ORDER BY id FOR NO KEY UPDATE
+""")
+#: Of these re-sends, those of which something that they repeat has arrived.
+_NEEDLESS = text("""
+    WITH RECURSIVE first AS (
+        SELECT id AS again, resend_of FROM message WHERE id = ANY(:ids)
+        UNION SELECT first.again, m.resend_of FROM message m JOIN first ON m.id = first.resend_of
+    )
+    SELECT DISTINCT first.again FROM first JOIN message m ON m.id = first.resend_of WHERE m.state = ANY(:accepted)
+""")
+_CANCEL = text("""
+    WITH unsent AS (
+        SELECT id, state FROM message WHERE id = ANY(:ids) AND state IN ('scheduled', 'due')
         ORDER BY id FOR NO KEY UPDATE
     ), cancelled AS (
         UPDATE message m SET state = 'cancelled', state_at = :now, reason = 'arrived_before', due_at = NULL,
@@ -213,8 +226,15 @@ def accept(session: Session, accepted: Sequence[Accepted], *, reason: str | None
     _move(session, [(row.message_id, "sent") for row in early if not row.read], "delivered", now)
     _move(session, [(row.message_id, "sent") for row in early if row.read], "read", now)
     repeated = [one.message_id for one in accepted if one.was in DEAD_LETTERS]
-    if repeated:
-        session.execute(_CANCEL_RESENDS, {"ids": repeated, "actor": actor, "now": now})
+    if repeated and (again := session.execute(_LOCK_RESENDS, {"ids": repeated}).scalars().all()):
+        session.execute(_CANCEL, {"ids": list(again), "actor": actor, "now": now})
+
+
+def cancel_needless(session: Session, resends: Collection[int], now: int) -> None:
+    """Cancel those of the re-sends, given back unsent, that repeat what has arrived meanwhile. The caller holds them."""
+    needless = session.execute(_NEEDLESS, {"ids": list(resends), "accepted": list(ACCEPTED)}).scalars().all()
+    if needless:
+        session.execute(_CANCEL, {"ids": list(needless), "actor": "deliver", "now": now})
 
 
 def _before(

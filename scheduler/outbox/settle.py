@@ -19,21 +19,21 @@ from scheduler.consent.blocks import suppress
 from scheduler.contacts.holds import PLATFORM, hand_over
 from scheduler.contacts.inbound import hold_windows_shut
 from scheduler.contacts.lock import lock_contacts
-from scheduler.outbox.evidence import Accepted, accept
+from scheduler.outbox.evidence import Accepted, accept, cancel_needless
 from scheduler.outbox.pauses import next_try
-from scheduler.outbox.states import ACCEPTED
+from scheduler.outbox.states import ACCEPTED, UNSENT
 from scheduler.outbox.wake import wake_contacts
 from scheduler.pages.stops import stop_page
 
 #: outcome → (attempts it may settle, what the message becomes). ``sent`` goes through ``evidence.accept``.
-_SETTLES: dict[str, tuple[frozenset[str], str]] = {
+SETTLES: dict[str, tuple[frozenset[str], str]] = {
     "sent": (frozenset({"sending", "in_doubt", "unconfirmed"}), "sent"),
     "refused": (frozenset({"sending", "in_doubt"}), "refused"),
     "not_sent": (frozenset({"sending", "in_doubt"}), "due"),
     "in_doubt": (frozenset({"sending"}), "in_doubt"),
 }
 _MESSAGES = text("""
-    SELECT id, state, due_at, deadline, expires_at FROM message WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+    SELECT id, state, due_at, deadline, expires_at, resend_of FROM message WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
 """)
 _ATTEMPTS = text("SELECT id, outcome FROM attempt WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
 _BEGUN = text("SELECT id, begun_at FROM attempt WHERE id = ANY(:ids)")
@@ -98,7 +98,7 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
         row.id: row.outcome
         for row in session.execute(_ATTEMPTS, {"ids": sorted({outcome.attempt_id for outcome in outcomes})})
     }
-    fitting = [outcome for outcome in outcomes if before.get(outcome.attempt_id, "") in _SETTLES[outcome.result][0]]
+    fitting = [outcome for outcome in outcomes if before.get(outcome.attempt_id, "") in SETTLES[outcome.result][0]]
     if not fitting:
         return 0
     session.execute(
@@ -116,7 +116,11 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
     )
     crash_points.reach("settle.middle")
     moving = [outcome for outcome in fitting if _moves(outcome, states[outcome.message_id])]
-    _move(session, [_moved(outcome, messages, shut, now) for outcome in moving if outcome.result != "sent"], now)
+    moves = [_moved(outcome, messages, shut, now) for outcome in moving if outcome.result != "sent"]
+    _move(session, moves, now)
+    back = [each.outcome.message_id for each in moves if each.to in UNSENT]
+    if resends := [message_id for message_id in back if messages[message_id].resend_of is not None]:
+        cancel_needless(session, resends, now)
     accepted = [
         Accepted(
             message_id=outcome.message_id, attempt_id=outcome.attempt_id, mid=outcome.mid,
@@ -133,7 +137,7 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
 
 def _moves(outcome: Outcome, state: str) -> bool:
     # Acceptance moves a message from wherever it is; everything else only from where its attempt left it.
-    return state not in ACCEPTED if outcome.result == "sent" else state in _SETTLES[outcome.result][0]
+    return state not in ACCEPTED if outcome.result == "sent" else state in SETTLES[outcome.result][0]
 
 
 def _spread(session: Session, outcomes: Sequence[Outcome], now: int) -> set[int]:
@@ -182,7 +186,7 @@ class _Move:
 
 def _moved(outcome: Outcome, messages: Mapping[int, Any], shut: Collection[int], now: int) -> _Move:
     message = messages[outcome.message_id]
-    to, due_at, wakes_on = _SETTLES[outcome.result][1], message.due_at, None
+    to, due_at, wakes_on = SETTLES[outcome.result][1], message.due_at, None
     if to == "due" and outcome.effect == "window_closed" and outcome.contact_id in shut:
         to, due_at, wakes_on = "scheduled", None, "inbound"
     elif to == "due" and outcome.pause is not None:
