@@ -12,14 +12,19 @@ from sqlmodel import Session
 #: How many times over to look, so that a second batch that chooses at the same moment finds others behind the first's.
 _LOOK_AHEAD = 4
 
+#: No page has more than its depth among them, which is so many times its quota: the first ``limit`` times as many of
+#: all pages are enough to fill a batch, and the rest is not carried here.
 _CHOOSE = text("""
     SELECT DISTINCT ON (m.contact_id) m.id, m.contact_id, m.page_id, m.deadline
-    FROM unnest(CAST(:pages AS integer[]), CAST(:depths AS integer[])) AS wanted (page_id, depth)
-    CROSS JOIN LATERAL (
-        SELECT id, contact_id, page_id, deadline FROM message due
-        WHERE due.page_id = wanted.page_id AND due.lane = :lane AND due.state = 'due'
-        AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.contact_id = due.contact_id AND a.outcome = 'sending')
-        ORDER BY due.deadline, due.id LIMIT wanted.depth
+    FROM (
+        SELECT m.* FROM unnest(CAST(:pages AS integer[]), CAST(:depths AS integer[])) AS wanted (page_id, depth)
+        CROSS JOIN LATERAL (
+            SELECT id, contact_id, page_id, deadline FROM message due
+            WHERE due.page_id = wanted.page_id AND due.lane = :lane AND due.state = 'due'
+            AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.contact_id = due.contact_id AND a.outcome = 'sending')
+            ORDER BY due.deadline, due.id LIMIT wanted.depth
+        ) m
+        ORDER BY m.deadline, m.id LIMIT :enough
     ) m
     ORDER BY m.contact_id, m.deadline, m.id
 """)
@@ -65,14 +70,19 @@ def lock_candidates(session: Session, lane: str, quotas: Mapping[int, int], limi
     Their contacts' rows are locked, then their own. Contacts that somebody else holds, or that have an attempt in
     flight, are passed over. Nothing waits here.
     """
-    rows = session.execute(
-        _CHOOSE,
-        {
-            "lane": lane,
-            "pages": list(quotas),
-            "depths": [quota * _LOOK_AHEAD for quota in quotas.values()],
-        },
-    ).all()
+    rows = (
+        session.connection()
+        .execute(
+            _CHOOSE,
+            {
+                "lane": lane,
+                "pages": list(quotas),
+                "depths": [quota * _LOOK_AHEAD for quota in quotas.values()],
+                "enough": limit * _LOOK_AHEAD,
+            },
+        )
+        .all()
+    )
     waiting = sorted(rows, key=lambda row: (row.deadline is None, row.deadline, row.id))
     left, room = dict(quotas), limit
     taken: list[Candidate] = []
@@ -104,9 +114,9 @@ def _next_round(rows: Sequence[Any], left: Mapping[int, int], room: int) -> tupl
 
 def lock_chosen(session: Session, chosen: Sequence[Any]) -> list[Candidate]:
     """Lock the contacts of these (``id``, ``contact_id``), then the messages themselves; those that were free."""
-    held = set(session.execute(_LOCK_CONTACTS, {"ids": [row.contact_id for row in chosen]}).scalars())
+    held = set(session.connection().execute(_LOCK_CONTACTS, {"ids": [row.contact_id for row in chosen]}).scalars())
     ids = [row.id for row in chosen if row.contact_id in held]
     if not ids:
         return []
-    rows = session.execute(_LOCK_MESSAGES, {"ids": ids}).mappings()
+    rows = session.connection().execute(_LOCK_MESSAGES, {"ids": ids}).mappings()
     return [Candidate(**row) for row in rows]
