@@ -2,96 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 from sqlmodel import Session
 
-from policies.policy import load_policy
 from scheduler import clock
 from scheduler.contacts.profiles import want_profile
 from scheduler.contacts.registry import ensure_contacts
-from scheduler.governance.policies import activate_policy
 from scheduler.outbox.sweep import sweep
-from scheduler.pages.registry import add_page
-from tests.unit.delivery.stage import Stage
+from tests.integration.town import Town, open_town
 from workers.channel import make_channel
 from workers.deliver import Channel, Delivery
 from workers.profiles import read_profiles
-
-SECRET, VERIFY = "0123456789abcdef", "verify-me"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-class Town:
-    """Sandbox and web process, and a page of the sandbox registered with Duly."""
-
-    def __init__(self, session: Session, sandbox: str, eventually: Callable[..., None]) -> None:
-        self.url = sandbox
-        self.session = session
-        self._eventually = eventually
-        self.page = self.get("/sandbox/pages")[0]
-        self.now = clock.now()
-        page = add_page(
-            session, app_external_id=self.page["app_id"], app_secret=SECRET, verify_token=VERIFY,
-            external_id=self.page["id"], name=self.page["name"], token=self.page["access_token"], mode="live", rate=39,
-            now=self.now,
-        )  # fmt: skip
-        assert page.id is not None
-        activate_policy(session, page.id, load_policy("platform-only"), actor="test", why="test", now=self.now)
-        self.page_id = page.id
-        self.stage = Stage(session, now=self.now)
-        for category in ("promotional", "utility"):
-            self.stage.templates[self.page_id, category] = self.stage.one(
-                """INSERT INTO template (page_id, name, version, category, default_locale, bodies, utility_name,
-                       utility_approved, created_at)
-                   SELECT :page, name, version, category, default_locale, bodies, utility_name, utility_approved, 0
-                   FROM template WHERE id = :id RETURNING id""",
-                page=self.page_id,
-                id=self.stage.templates[self.stage.page, category],
-            )
-        session.commit()
-
-    def get(self, path: str) -> Any:
-        return requests.get(self.url + path, timeout=10).json()
-
-    def post(self, path: str, **body: Any) -> Any:
-        answer = requests.post(self.url + path, json=body, timeout=20)
-        assert answer.ok, answer.text
-        return answer.json() if answer.content else None
-
-    def person(self, **values: Any) -> str:
-        """Somebody whose first message Duly has got."""
-        psid = str(self.post("/sandbox/person", page_id=self.page["id"], zone="Africa/Abidjan", **values)["psid"])
-        self.post("/sandbox/say", psid=psid, kind="message", text="hello")
-        return psid
-
-    def contact(self, psid: str) -> int:
-        return int(self.stage.one("SELECT id FROM contact WHERE psid = :psid", psid=psid))
-
-    def message(self, psid: str, **values: Any) -> int:
-        self.stage.commit()
-        message = self.stage.message(self.contact(psid), **values)
-        self.stage.commit()
-        return message
-
-    def until(self, message: int, *states: str) -> None:
-        def there() -> bool:
-            self.stage.commit()
-            return self.stage.state(message) in states
-
-        self._eventually(there, seconds=15, what=f"message {message} becoming {' or '.join(states)}")
 
 
 @pytest.fixture
@@ -103,39 +27,8 @@ def town(
     set_environment: Callable[..., None],
     eventually: Callable[..., None],
 ) -> Iterator[Town]:
-    web, sandbox = _free_port(), _free_port()
-    commands = [
-        ["workers.sandbox", "--host", "127.0.0.1", "--port", str(sandbox), "--log", str(tmp_path / "sandbox.jsonl"),
-         "--webhook-url", f"http://127.0.0.1:{web}/webhooks/messenger", "--app-secret", SECRET,
-         "--verify-token", VERIFY, "--seed", "7", "--script", "none", "--no-fsync"],
-        ["uvicorn", "scheduler.api.app:create_app", "--factory", "--host", "127.0.0.1", "--port", str(web)],
-    ]  # fmt: skip
-    logs = [(tmp_path / f"{number}.log").open("wb") for number in range(len(commands))]
-    processes = [
-        subprocess.Popen([sys.executable, "-m", *command], env=dict(os.environ), stdout=log, stderr=subprocess.STDOUT)
-        for command, log in zip(commands, logs, strict=True)
-    ]
-
-    def answers() -> bool:
-        try:
-            return (
-                requests.get(f"http://127.0.0.1:{sandbox}/sandbox/status", timeout=2).ok
-                and requests.get(f"http://127.0.0.1:{web}/healthz", timeout=2).ok
-            )
-        except requests.RequestException:
-            return False
-
-    try:
-        eventually(answers, seconds=30, what="sandbox and web process answering")
-        set_environment(DULY_GRAPH_URL=f"http://127.0.0.1:{sandbox}")
-        yield Town(session, f"http://127.0.0.1:{sandbox}", eventually)
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(15)
-        for log in logs:
-            log.close()
+    with open_town(session, tmp_path, set_environment, eventually) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+import redis
 from psycopg import sql
 from sqlmodel import Session
 
@@ -135,6 +136,84 @@ def test_what_is_on_the_wire_is_settled_before_a_failure_ends_the_task(
     with pytest.raises(RuntimeError, match="no such thing"):
         Delivery("promotional", channel, time_slice=10, idle=0.4).run()
     assert set(stage.states()) == {"due", "sent"}
+
+
+def test_what_is_due_on_a_page_that_is_shut_waits_without_a_busy_loop(
+    stage: Stage, wire: WireServer, channel: Channel, redis_url: str
+) -> None:
+    stage.messages(5)
+    stage.commit()
+    channel.throttle.report({stage.page: "fffff"})
+    with redis.Redis.from_url(redis_url) as client:
+        present = int(client.time()[0])  # type: ignore[index]  # typed for its async twin as well
+        client.hset(f"duly:breaker:{stage.page}", "open", str(present + 30))
+        client.config_resetstat()
+        started = time.monotonic()
+        assert Delivery("promotional", channel, time_slice=4, idle=1.0).run() == 0
+        assert 0.9 < time.monotonic() - started < 3
+        asked = client.info("commandstats")["cmdstat_evalsha"]["calls"]  # type: ignore[index]  # typed for async too
+    # Both lanes asked once; until the breaker lets one through, nobody asks again.
+    assert asked <= 4
+    assert wire.requests == []
+    assert stage.states() == {"due": 5}
+
+
+def test_a_platform_that_is_gone_is_found_out_by_a_few_and_waited_for_by_the_others(
+    stage: Stage, wire: WireServer, channel: Channel
+) -> None:
+    stage.messages(40)
+    stage.commit()
+    wire.close()
+    Delivery("promotional", channel, time_slice=3, idle=0.5).run()
+    attempts = stage.rows("SELECT outcome, message_id FROM attempt")
+    assert {row.outcome for row in attempts} == {"not_sent"}
+    # Those on their way when it opened, and a probe or two.
+    assert 5 <= len(attempts) <= 25
+    assert stage.states() == {"due": 40 - len(attempts), "scheduled": len(attempts)}
+    assert channel.throttle.state([stage.page])[stage.page].breaker != "closed"
+
+
+def test_retries_beyond_the_pages_budget_wait(stage: Stage, wire: WireServer, channel: Channel) -> None:
+    again = stage.messages(6, reason="unreachable_platform", attempts=1)
+    stage.commit()
+    Delivery("promotional", channel, time_slice=3, idle=0.3).run()
+    # The budget of a page that nobody knew was empty; it grows by one in six seconds.
+    assert len(wire.requests) <= 1
+    waiting = stage.rows("SELECT reason, due_at - state_at AS pause FROM message WHERE state = 'scheduled'")
+    assert len(waiting) == 6 - len(wire.requests)
+    assert {row.reason for row in waiting} == {"retry_budget"}
+    assert all(0 < row.pause <= 10 for row in waiting)
+    assert stage.arrows(again[-1])[-1] == ("due", "scheduled")
+
+
+@pytest.mark.parametrize(
+    ("header", "closed"),
+    [
+        ('X-App-Usage: {"call_count":97,"total_time":1,"total_cputime":1}', (1, 2)),
+        ('X-Page-Usage: {"call_count":97,"total_time":1,"total_cputime":1}', (1, 2)),
+        ('X-Business-Use-Case-Usage: {"1": [{"type":"messenger","call_count":99,'
+         '"estimated_time_to_regain_access":4}]}', (230, 241)),
+    ],
+)  # fmt: skip
+def test_an_answer_of_success_near_the_limit_pauses_the_page(
+    stage: Stage, wire: WireServer, channel: Channel, header: str, closed: tuple[int, int]
+) -> None:
+    other = stage.add_page()
+    stage.message(stage.contact())
+    stage.commit()
+
+    def warned(connection: socket.socket, request: bytes) -> None:
+        answer(200, b'{"recipient_id": "1", "message_id": "m_warned"}', header)(connection, request)
+
+    wire.script = warned
+    assert Delivery("promotional", channel, time_slice=5, idle=0.3).run() == 1
+    states = channel.throttle.state([stage.page, other])
+    assert states[stage.page].closed_for <= closed[1]
+    assert states[stage.page].closed_for > 0 or closed[0] < 2
+    if closed[0] > 2:
+        assert states[stage.page].closed_for >= closed[0]
+    # A limit of the app is one of all its pages.
+    assert (states[other].closed_for > 0) == (header.startswith("X-App") and states[stage.page].closed_for > 0)
 
 
 @pytest.mark.parametrize(("first", "other"), [("utility", "UPDATE"), ("promotional", "UTILITY")])

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from sqlmodel import Session
 from scheduler import clock
 from scheduler.doorbell import producer
 from scheduler.outbox.sweep import sweep
+from scheduler.store.process import wait_until
 from tests.unit.delivery.stage import Stage
 from tests.unit.delivery.wire import WireServer, accept, message_id_of
 from workers.app import app
@@ -178,6 +180,35 @@ def test_a_worker_asked_to_end_finishes_what_is_on_the_wire(
     stage.commit()
     assert [stage.state(first), stage.state(second)] == ["sent", "due"]
     assert stage.one("SELECT count(*) FROM attempt WHERE outcome = 'sending'") == 0
+
+
+def test_a_drain_while_requests_are_slow_leaves_nothing_in_doubt(
+    stage: Stage, wire: WireServer, worker: Worker, redis_url: str, eventually: Callable[..., None]
+) -> None:
+    """Every request takes seconds, and far more is due than is on its way when the worker is asked to end."""
+
+    def slowly(connection: socket.socket, request: bytes) -> None:
+        arrived = time.monotonic()
+        assert wait_until(lambda: time.monotonic() - arrived > 4.0, seconds=10)
+        accept(connection, request)
+
+    wire.script = slowly
+    for page in (stage.page, stage.add_page(), stage.add_page()):
+        for _ in range(30):
+            stage.message(stage.contact(page=page))
+    stage.commit()
+    _ring(redis_url, "deliver", "promotional")
+    eventually(lambda: len(wire.requests) >= 6, seconds=30, what="six requests on their way")
+    asked = time.monotonic()
+    worker.process.terminate()
+    assert worker.process.wait(20) == 0
+    took = time.monotonic() - asked
+    stage.commit()
+    states = stage.states()
+    assert states.keys() <= {"due", "scheduled", "sent"}, states
+    assert states["sent"] == len(wire.requests)
+    assert stage.one("SELECT count(*) FROM attempt WHERE outcome NOT IN ('sent', 'not_sent')") == 0
+    assert took <= 20
 
 
 def test_the_broker_settings_are_the_safe_ones(redis_url: str) -> None:
