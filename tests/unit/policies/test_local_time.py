@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 import pytest
@@ -126,3 +127,14 @@ def test_an_unknown_zone_is_refused_by_name() -> None:
     with pytest.raises(LookupError, match="Mars/Olympus"):
         distinct_zones(("Mars/Olympus",))
     assert str(zone("Europe/Berlin")) == "Europe/Berlin"
+
+
+def test_the_machine_s_own_zone_is_of_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert wall_clock("UTC-03:30", utc("2026-03-08T02:30Z")) == "2026-03-07 23:00 UTC-03:30"
+        assert wall_clock("Europe/Berlin", utc("2026-03-08T02:30Z")) == "2026-03-08 03:30 CET"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
