@@ -27,7 +27,8 @@ _NEVER = 1 << 60
 _WAITING = text("""
     SELECT page_id, lane, greatest(coalesce(due_at, 0), :now) - (greatest(coalesce(due_at, 0), :now) - :now) % :step
             AS due,
-        least(deadline, expires_at) - (least(deadline, expires_at) - :now) % :step AS over, count(*) AS n
+        least(deadline, expires_at) - (least(deadline, expires_at) - :now) % :step AS over,
+        count(*) AS n, min(least(deadline, expires_at)) AS first, max(least(deadline, expires_at)) AS last
     FROM message WHERE state = 'due' OR (state = 'scheduled' AND due_at IS NOT NULL AND due_at < :until)
     GROUP BY 1, 2, 3, 4
 """)
@@ -49,11 +50,11 @@ class LaneRisk:
     first_at: int | None = None
     last_at: int | None = None
 
-    def lose(self, count: int, at: int) -> None:
-        """So many run out at ``at``."""
+    def lose(self, count: int, first: int, last: int) -> None:
+        """So many run out between these instants."""
         self.at_risk += count
-        self.first_at = at if self.first_at is None else min(self.first_at, at)
-        self.last_at = at if self.last_at is None else max(self.last_at, at)
+        self.first_at = first if self.first_at is None else min(self.first_at, first)
+        self.last_at = last if self.last_at is None else max(self.last_at, last)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +86,9 @@ class _Batch:
     due: int
     over: int
     count: float
+    #: When the first and the last of them are over, epoch seconds.
+    first: int = 0
+    last: int = 0
 
 
 def at_risk(
@@ -100,10 +104,10 @@ def at_risk(
     for row in session.connection().execute(_WAITING, values):
         # Without an end it can wait for ever.
         over = _NEVER if row.over is None else max(0, (row.over - now) // step)
-        batches.setdefault(row.page_id, []).append(_Batch(row.lane, (row.due - now) // step, over, row.n))
+        batch = _Batch(row.lane, (row.due - now) // step, over, row.n, row.first or 0, row.last or 0)
+        batches.setdefault(row.page_id, []).append(batch)
     found = {
-        page_id: _page(waiting, rates.get(page_id, 0.0) * step, now, step)
-        for page_id, waiting in sorted(batches.items())
+        page_id: _page(waiting, rates.get(page_id, 0.0) * step, step) for page_id, waiting in sorted(batches.items())
     }
     parked = [
         HeldRisk(
@@ -114,15 +118,15 @@ def at_risk(
     return found, parked
 
 
-def _page(waiting: Sequence[_Batch], capacity: float, now: int, step: int) -> PageRisk:
+def _page(waiting: Sequence[_Batch], capacity: float, step: int) -> PageRisk:
     risk = PageRisk()
     for batch in waiting:
         risk.lanes.setdefault(batch.lane, LaneRisk()).waiting += int(batch.count)
     lost = _play(waiting, capacity)
-    for lane, over, count in lost:
+    for batch, count in lost:
         # Fractions are of the play, not of messages: what is not whole by rounding got through.
         if round(count):
-            risk.lanes[lane].lose(round(count), now + over * step)
+            risk.lanes[batch.lane].lose(round(count), batch.first, batch.last)
     if any(each.at_risk for each in risk.lanes.values()):
         risk.needed = _needed(waiting, capacity, step)
     return risk
@@ -138,18 +142,18 @@ def _needed(waiting: Sequence[_Batch], capacity: float, step: int) -> float | No
     return high / step
 
 
-def _misses(lost: Iterable[tuple[str, int, float]]) -> bool:
-    return any(round(count) for _, _, count in lost)
+def _misses(lost: Iterable[tuple[_Batch, float]]) -> bool:
+    return any(round(count) for _, count in lost)
 
 
-def _play(waiting: Sequence[_Batch], capacity: float) -> list[tuple[str, int, float]]:
-    """Work the batches off at ``capacity`` messages a step; (lane, step at which they ran out, how many) of the rest.
+def _play(waiting: Sequence[_Batch], capacity: float) -> list[tuple[_Batch, float]]:
+    """Work the batches off at ``capacity`` messages a step; the batches that ran out, each with how many of it did.
 
     Steps at which nothing happens are jumped over: what is to do is known until the next batch is due or over.
     """
     coming = sorted(waiting, key=lambda batch: batch.due)
     queues: dict[str, list[list[Any]]] = {"utility": [], "promotional": []}
-    lost: list[tuple[str, int, float]] = []
+    lost: list[tuple[_Batch, float]] = []
     place, now = 0, 0
     while place < len(coming) or any(queues.values()):
         if not any(queues.values()):
@@ -158,10 +162,10 @@ def _play(waiting: Sequence[_Batch], capacity: float) -> list[tuple[str, int, fl
             batch = coming[place]
             heapq.heappush(queues[batch.lane], [batch.over, place, batch.count])
             place += 1
-        for lane, queue in queues.items():
+        for queue in queues.values():
             while queue and queue[0][0] <= now:
-                over, _, count = heapq.heappop(queue)
-                lost.append((lane, over, count))
+                _, which, count = heapq.heappop(queue)
+                lost.append((coming[which], count))
         following = [coming[place].due] if place < len(coming) else []
         following += [queue[0][0] for queue in queues.values() if queue]
         if not following:
@@ -171,9 +175,9 @@ def _play(waiting: Sequence[_Batch], capacity: float) -> list[tuple[str, int, fl
         now += ahead
         if capacity <= 0 and place == len(coming):
             # Nothing more will be done: everything left runs out in its turn.
-            lost += [(lane, over, count) for lane, queue in queues.items() for over, _, count in queue]
+            lost += [(coming[which], count) for queue in queues.values() for _, which, count in queue]
             break
-    return [each for each in lost if each[1] != _NEVER]
+    return [each for each in lost if each[0].over != _NEVER]
 
 
 def _work(queues: dict[str, list[list[Any]]], room: float) -> None:

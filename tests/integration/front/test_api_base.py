@@ -8,17 +8,22 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from scheduler import clock
 from scheduler.access.keys import create_key, revoke_key
 from scheduler.api.app import create_app
 from scheduler.api.instants import Instant
 from scheduler.api.limits import STRANGER_BODY_BYTES
 from scheduler.api.sessions import Db
 from scheduler.errors import Conflict, Unavailable
+from scheduler.outbox.beat import record_beat
 from scheduler.store import database
 
 
-def test_alive_and_ready(client: TestClient) -> None:
+def test_alive_and_ready(client: TestClient, redis_url: str) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
+    with database.session() as session:
+        for task in ("tick", "sweep"):
+            record_beat(session, task, clock.now())
     assert client.get("/readyz").json()["status"] == "ready"
 
 
