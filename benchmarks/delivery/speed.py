@@ -75,11 +75,10 @@ def measure(
     """Bare and ours in turns, so that what else the machine does hits both."""
     shape = Shape(threads, latency)
     for number in range(rounds):
-        with Platform(latency) as platform:
-            with Bare(platform.url, threads) as bare:
-                if not wait_until(lambda: platform.tally()["requests"] > threads * 4, seconds=30):
-                    raise RuntimeError("the bare loop does not get through")
-                shape.bare.append(_window(platform, bare.process.pid, seconds))
+        with Platform(latency) as platform, Bare(platform.url, threads) as bare:
+            if not wait_until(lambda: platform.tally()["requests"] > threads * 4, seconds=30):
+                raise RuntimeError("the bare loop does not get through")
+            shape.bare.append(_window(platform, bare.process.pid, seconds))
         with Platform(latency) as platform:
             # Enough that the window never sees the end.
             wanted = int(shape.bare[-1].per_second * (seconds + 6) * 1.2) + 2000

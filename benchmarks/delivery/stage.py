@@ -19,6 +19,7 @@ import requests
 from sqlmodel import Session
 
 from benchmarks.delivery import machine
+from scheduler import logs
 from scheduler import settings as settings_module
 from scheduler.content.templates import save_template
 from scheduler.doorbell import producer
@@ -75,7 +76,7 @@ class Stage:
             session.commit()
 
     def add_contacts(self, count: int, *, pages: Sequence[int] | None = None) -> None:
-        """People in New York who wrote two hours ago (every one who was written to ten days ago, by ``add_history``)."""
+        """People for whom it is noon, who wrote two hours ago."""
         self.query(
             """
             INSERT INTO contact (page_id, psid, first_name, locale, country, timezones, timezones_source,
@@ -137,6 +138,7 @@ def staged(*, keep: Path | None = None) -> Iterator[Stage]:
         with Servers(folder, durable=False, throwaway=keep is None) as servers:
             os.environ |= {"DULY_DATABASE_URL": servers.database_url, "DULY_REDIS_URL": servers.redis_url}
             get_settings.cache_clear()
+            logs.configure("warning", "json")
             migrate.upgrade(servers.database_url)
             stage = Stage(folder, servers)
             stage.query("ALTER SYSTEM SET shared_buffers = '1GB'")
