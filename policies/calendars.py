@@ -8,6 +8,7 @@ never comes up there, whatever its calendar says.
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -105,7 +106,10 @@ def _of_year(calendar: str, year: int) -> dict[int, str]:
     spoken = holidays.country_holidays(country, subdiv=place)
     # Without a language the library would ask the machine's locale.
     language = "en_US" if "en_US" in spoken.supported_languages else spoken.default_language
-    days = holidays.country_holidays(country, subdiv=place, years=year, expand=False, language=language)
+    with warnings.catch_warnings():
+        # Far ahead the library knows less of some countries (of India from 2036 on) and warns; it stays the best there is.
+        warnings.simplefilter("ignore")
+        days = holidays.country_holidays(country, subdiv=place, years=year, expand=False, language=language)
     return {day.toordinal() - _EPOCH: name for day, name in days.items()}
 
 

@@ -117,3 +117,8 @@ def test_calendars_of_many_places_can_be_read() -> None:
     for code in ("WS", "SA", "US-PR", "ES-CT", "IT-BZ", "CH-GE", "IN-MH"):
         assert known_calendar(code)
         assert holidays_between(code, day("2026-01-01"), day("2026-12-31"))
+
+
+def test_years_of_which_the_library_knows_less_are_no_failure() -> None:
+    first = date(2040, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
+    assert "Republic Day" in holidays_between("IN", first, first + 365).values()
