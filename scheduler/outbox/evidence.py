@@ -231,7 +231,7 @@ def accept(session: Session, accepted: Sequence[Accepted], *, reason: str | None
 
 
 def cancel_needless(session: Session, resends: Collection[int], now: int) -> None:
-    """Cancel those of the re-sends, given back unsent, that repeat what has arrived meanwhile. The caller holds them."""
+    """Cancel those of the re-sends, given back unsent, that repeat what has arrived meanwhile. The caller has them."""
     needless = session.execute(_NEEDLESS, {"ids": list(resends), "accepted": list(ACCEPTED)}).scalars().all()
     if needless:
         session.execute(_CANCEL, {"ids": list(needless), "actor": "deliver", "now": now})

@@ -33,7 +33,8 @@ SETTLES: dict[str, tuple[frozenset[str], str]] = {
     "in_doubt": (frozenset({"sending"}), "in_doubt"),
 }
 _MESSAGES = text("""
-    SELECT id, state, due_at, deadline, expires_at, resend_of FROM message WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+    SELECT id, state, due_at, deadline, expires_at, resend_of FROM message WHERE id = ANY(:ids)
+    ORDER BY id FOR NO KEY UPDATE
 """)
 _ATTEMPTS = text("SELECT id, outcome FROM attempt WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
 _BEGUN = text("SELECT id, begun_at FROM attempt WHERE id = ANY(:ids)")

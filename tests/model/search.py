@@ -1,4 +1,4 @@
-"""Every world that the model can reach, breadth first, what must hold in each, the shortest way to where it does not."""
+"""Every world that the model can reach, breadth first, what must hold in each, the way to where it does not."""
 
 from __future__ import annotations
 
