@@ -92,7 +92,8 @@ def _seed(many: int) -> tuple[int, int]:
         campaign = session.execute(
             text(
                 "INSERT INTO campaign (page_id, name, template_id, audience, status, plan_cursor, planned_at, "
-                "launched_at, created_at) VALUES (:page, 'c', :template, 'everyone', 'running', 0, 0, 0, 0) RETURNING id"
+                "launched_at, created_at) "
+                "VALUES (:page, 'c', :template, 'everyone', 'running', 0, 0, 0, 0) RETURNING id"
             ),
             {"page": page.id, "template": template.id},
         ).scalar_one()
