@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos chaos-ci check format agree coverage mutants bench lock migration clean
+.PHONY: help setup demo up test chaos chaos-ci check format agree coverage mutants bench bench-delivery bench-obvious lock migration clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: $(SET_UP) ## Make .venv from the hashed lock (every target below does this by itself)
 
@@ -61,6 +61,12 @@ mutants: $(SET_UP) ## Change the engine in a thousand ways: every change is noti
 
 bench: $(SET_UP) ## Measure decisions a second
 	@$(BIN)/python -m benchmarks
+
+bench-delivery: $(SET_UP) ## Measure delivery against a bare loop of requests: docs/performance.md
+	@$(BIN)/python -m benchmarks.delivery $(BENCH)
+
+bench-obvious: $(SET_UP) ## One Celery task a message when things go wrong, judged by the witness
+	@$(BIN)/python -m benchmarks.obvious.chaos $(BENCH)
 
 migration: $(SET_UP) ## Draft a migration from the tables: make migration M="what changes"
 	@$(BIN)/duly db draft "$(M)"
