@@ -107,7 +107,7 @@ def _of_year(calendar: str, year: int) -> dict[int, str]:
     # Without a language the library would ask the machine's locale.
     language = "en_US" if "en_US" in spoken.supported_languages else spoken.default_language
     with warnings.catch_warnings():
-        # Far ahead the library knows less of some countries (of India from 2036 on) and warns; it stays the best there is.
+        # Far ahead the library knows less of some countries (of India from 2036 on) and warns.
         warnings.simplefilter("ignore")
         days = holidays.country_holidays(country, subdiv=place, years=year, expand=False, language=language)
     return {day.toordinal() - _EPOCH: name for day, name in days.items()}
