@@ -30,9 +30,12 @@ class Table:
         self._lines = lines
         self._path = path
         self._taken: set[str] = set()
+        #: Keys that may stand here: whoever reads the table has asked about them.
+        self._known: set[str] = set()
 
     def has(self, key: str) -> bool:
         """Whether the key is there."""
+        self._known.add(key)
         return key in self._values
 
     def __iter__(self) -> Iterator[str]:
@@ -105,6 +108,7 @@ class Table:
 
     def table(self, key: str) -> Table | None:
         """The sub-table of this name, or None."""
+        self._known.add(key)
         value = self._values.get(key)
         if value is None:
             return None
@@ -128,7 +132,7 @@ class Table:
         """Every key was asked for, or is one of ``also``. Raises PolicyError naming the first other, and the known."""
         for key in self._values:
             if key not in self._taken and key not in also:
-                known = ", ".join(sorted({*self._taken, *also}))
+                known = ", ".join(sorted({*self._known, *self._taken, *also}))
                 raise self.error(key, f"is not known here; known are {known}")
 
     def _take(self, key: str, default: object) -> object:

@@ -199,3 +199,21 @@ def test_new_keys_say_where_they_are_wrong(text: str, line: int, key: str) -> No
     with pytest.raises(PolicyError) as raised:
         parse_policy(BASE + text, where="acme.policy.toml")
     assert (raised.value.where, raised.value.line, raised.value.key) == ("acme.policy.toml", line, key)
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ('[policy]\nname = "acme"\ncolour = 1\n', "extends, jurisdictions, name, packs"),
+        (
+            BASE + "[tags]\n",
+            "consent, frequency_cap, handover, messaging_window, minimum_gap, permitted_hours, policy, unknown_zone",
+        ),
+        (BASE + '[messaging_window]\ntag = "HUMAN_AGENT"\n', "click_to_messenger, margin"),
+        (BASE + "[unknown_zone]\nmood = 1\n", "mode, zone"),
+    ],
+)
+def test_an_unknown_key_is_told_every_key_that_may_stand_there(text: str, known: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        parse_policy(text, where="t")
+    assert refused.value.message == f"is not known here; known are {known}"
