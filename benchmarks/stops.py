@@ -9,6 +9,7 @@ its own. A pause and a switch touch no message: each parks as it comes due.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Session
 
-from scheduler import clock
+from scheduler import clock, logs
 from scheduler.api import governance, ops
 from scheduler.campaigns import lifecycle
 from scheduler.content.templates import save_template
@@ -48,9 +49,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=1_000_000)
     many = parser.parse_args().messages
+    logs.configure("warning")
     with tempfile.TemporaryDirectory() as folder, Servers(Path(folder), durable=False, throwaway=True) as servers:
-        import os
-
         os.environ |= {"DULY_DATABASE_URL": servers.database_url, "DULY_REDIS_URL": servers.redis_url}
         os.environ["DULY_DATA_DIR"] = folder
         get_settings.cache_clear()
@@ -58,6 +58,9 @@ def main() -> None:
         page, campaign = _seed(many)
         print(f"{many:,} messages wait, a tenth of them due")
         _explain(campaign)
+        _time("status", lambda s: ops.status(s, clock.now()))
+        _time("at-risk, 24 hours", lambda s: at_risk.at_risk(s, {page: 27.0}, clock.now(), 24 * 3600))
+        _time("at-risk, a tenth of the rate", lambda s: at_risk.at_risk(s, {page: 2.7}, clock.now(), 24 * 3600))
         _time("blast radius of everything", lambda s: governance.radius_view(s, Scope()))
         _time("blast radius of the campaign", lambda s: governance.radius_view(s, Scope(campaign_id=campaign)))
         now = clock.now()
@@ -69,11 +72,12 @@ def main() -> None:
         with database.session() as session:
             session.execute(text("UPDATE message SET state = 'scheduled' WHERE state = 'due'"))
             session.execute(text("UPDATE message SET due_at = NULL, wakes_on = 'resume', reason = 'kill_switch'"))
+        with database.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE message"))
         switch = _time("engage, all parked", lambda s: engage(s, Scope(), actor="bench", why="parked", now=now))
         _time("release, all parked", lambda s: release(s, switch.id or 0, actor="bench", now=now))
         _time("one tick of waking them", lambda s: tick(s, now))
-        _time("status", lambda s: ops.status(s, now))
-        _time("at-risk, 24 hours", lambda s: at_risk.at_risk(s, {page: 27.0}, now, 24 * 3600))
+        _time("status, all parked", lambda s: ops.status(s, now))
         database.dispose()
 
 

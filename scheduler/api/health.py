@@ -12,6 +12,7 @@ from sqlalchemy import text
 from scheduler import clock, metrics
 from scheduler.api.gauges import gauges
 from scheduler.errors import Unavailable
+from scheduler.facts import ops
 from scheduler.facts.health import beat_ages, silent_tasks, stalled
 from scheduler.settings import get_settings
 from scheduler.store import database, migrate
@@ -67,7 +68,8 @@ def ready() -> dict[str, str]:
         if not redis_answers():
             raise Unavailable("Redis does not answer: nothing is sent", way_out="check DULY_REDIS_URL")
         wrong = silent_tasks(beat_ages(session, now), clock.rate())
-        slow = stalled(session, now, clock.real_seconds(get_settings().ready_due))
+        oldest, last = ops.oldest_due(session), ops.pace(session, now).last_begun
+        slow = stalled(oldest, last, now, clock.real_seconds(get_settings().ready_due))
         wrong += [slow] if slow is not None else []
     if wrong:
         raise Unavailable("; ".join(wrong), way_out="`duly ops status` tells more")

@@ -130,6 +130,7 @@ def status(session: Db, now: Now) -> StatusView:
     for (state, lane), number in counted.of.items():
         messages.setdefault(state, {})[lane] = number
     pace = ops.pace(session, now - clock.real_seconds(_PACE))
+    oldest = ops.oldest_due(session)
     ages = beat_ages(session, now)
     pages = ops.pages(session)
     states = throttle_states([page.id for page in pages])
@@ -139,14 +140,14 @@ def status(session: Db, now: Now) -> StatusView:
         at=now,
         exact=counted.exact,
         messages=messages,
-        due_oldest_seconds={lane: now - since for lane, since in ops.oldest_due(session).items()},
+        due_oldest_seconds={lane: now - since for lane, since in oldest.items()},
         held=HeldCounts(**asdict(ops.held(session))),
         dead_letters=ops.dead_letter_counts(session),
         out_per_second=pace.begun / _PACE,
         in_per_second=pace.received / _PACE,
         workers=WorkerState(names=names, last_begun=pace.last_begun, beat_seconds=ages),
         pages=[page for page in shown if _unusual(page)],
-        alerts=_alerts(session, now, ages, shown, names),
+        alerts=_alerts(session, now, ages, shown, names, oldest, pace.last_begun),
     )
 
 
@@ -211,7 +212,13 @@ def _unusual(page: PageState) -> bool:
 
 
 def _alerts(
-    session: Session, now: int, ages: dict[str, int], pages: list[PageState], names: list[str] | None
+    session: Session,
+    now: int,
+    ages: dict[str, int],
+    pages: list[PageState],
+    names: list[str] | None,
+    oldest: dict[str, int],
+    last: int | None,
 ) -> list[Alert]:
     alerts = []
     if names is None:
@@ -219,7 +226,7 @@ def _alerts(
     elif not names:
         alerts.append(Alert(kind="no_workers", words="no worker answers"))
     alerts += [Alert(kind="beat_silent", words=words) for words in silent_tasks(ages, clock.rate())]
-    slow = stalled(session, now, clock.real_seconds(get_settings().ready_due))
+    slow = stalled(oldest, last, now, clock.real_seconds(get_settings().ready_due))
     if slow is not None:
         alerts.append(Alert(kind="stalled", words=slow))
     for switch in switches.engaged(session):

@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Session
 
-#: Steps of a play.
-STEPS = 1440
+#: Steps of a play: five minutes of a day. Messages begin a step and end one, so that the play is out by one at most.
+STEPS = 288
 #: What each lane keeps while both want it.
 _SHARE = 0.2
 #: A rate that nobody needs: where even this is not enough, time is too short for any.
@@ -27,7 +27,7 @@ _NEVER = 1 << 60
 _WAITING = text("""
     SELECT page_id, lane, greatest(coalesce(due_at, 0), :now) - (greatest(coalesce(due_at, 0), :now) - :now) % :step
             AS due,
-        least(deadline, expires_at) - (least(deadline, expires_at) - :now) % :step AS over,
+        (least(deadline, expires_at) - :now + :step - 1) / :step AS over,
         count(*) AS n, min(least(deadline, expires_at)) AS first, max(least(deadline, expires_at)) AS last
     FROM message WHERE state = 'due' OR (state = 'scheduled' AND due_at IS NOT NULL AND due_at < :until)
     GROUP BY 1, 2, 3, 4
@@ -103,7 +103,7 @@ def at_risk(
     batches: dict[int, list[_Batch]] = {}
     for row in session.connection().execute(_WAITING, values):
         # Without an end it can wait for ever.
-        over = _NEVER if row.over is None else max(0, (row.over - now) // step)
+        over = _NEVER if row.over is None else max(0, row.over)
         batch = _Batch(row.lane, (row.due - now) // step, over, row.n, row.first or 0, row.last or 0)
         batches.setdefault(row.page_id, []).append(batch)
     found = {

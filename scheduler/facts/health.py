@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import text
 from sqlmodel import Session
-
-from scheduler.facts import ops
 
 #: Real seconds after which a periodic task that did not run is silent: tick runs every second, sweep every five.
 BEAT_LIMITS = {"tick": 15.0, "sweep": 60.0}
@@ -30,12 +30,13 @@ def silent_tasks(ages: dict[str, int], rate: float) -> list[str]:
     return wrong
 
 
-def stalled(session: Session, now: int, limit: int) -> str | None:
-    """In words, that something has been due for more than ``limit`` seconds while nothing was begun; else None."""
-    oldest = ops.oldest_due(session)
+def stalled(oldest: Mapping[str, int], last: int | None, now: int, limit: int) -> str | None:
+    """In words, that something has been due for more than ``limit`` seconds while nothing was begun; else None.
+
+    ``oldest``: lane → since when its oldest due message is due; ``last``: when the newest attempt began.
+    """
     if not oldest or now - min(oldest.values()) <= limit:
         return None
-    last = ops.pace(session, now).last_begun
     if last is not None and now - last <= limit:
         return None
     begun = "nothing was ever begun" if last is None else f"the last was begun {now - last} s ago"

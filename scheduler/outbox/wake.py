@@ -14,7 +14,7 @@ from sqlmodel import Session
 from scheduler.outbox.tables import WakeOrder
 
 #: Parked messages that one transaction wakes.
-CHUNK = 20_000
+CHUNK = 5_000
 
 #: Any number, the same everywhere: see ``hold_wakes``.
 _WAKES = 0x77616B65
