@@ -34,7 +34,7 @@ from workers.directory import Directory
 from workers.send_api.answers import Answer
 from workers.send_api.client import GraphClient, Sender
 from workers.send_api.payload import build_payload
-from workers.send_api.throttle import FRESH_TOKEN, Reserved, Throttle
+from workers.send_api.throttle import Reserved, Throttle, fresh_for
 
 _log = get_logger(__name__)
 
@@ -47,7 +47,7 @@ IDLE = 1.0
 _SHARE = 5
 #: Real seconds that a finished attempt waits for others to be settled with.
 _LINGER = 0.05
-_SETTLE_AT = 32
+_SETTLE_AT = 64
 #: Real seconds between two looks into a lane that was empty while the other has work.
 _ASK_AGAIN = 0.1
 #: Real seconds between two looks when there is nothing to begin, and when all that is due is on pages that are shut.
@@ -378,7 +378,7 @@ def _why_not_now(throttle: Throttle, errand: _Errand) -> str | None:
     """The last word before a first byte, in a sender thread: what the page's rate has against it this instant."""
     # INVARIANT: a token is for its own second. One that grew old in line, or over a slow connect, is not carried into
     # another. (A probe is alone.)
-    if errand.probe or time.monotonic() - errand.reserved_at <= FRESH_TOKEN:
+    if errand.probe or time.monotonic() - errand.reserved_at <= fresh_for(errand.rate):
         return None
     try:
         return None if throttle.renew(errand.lane, errand.begun.page_id, errand.rate) else "rate_spent"

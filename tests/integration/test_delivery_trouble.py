@@ -145,13 +145,13 @@ def test_what_is_due_on_a_page_that_is_shut_waits_without_a_busy_loop(
     stage.commit()
     channel.throttle.report({stage.page: "fffff"})
     with redis.Redis.from_url(redis_url) as client:
-        present = int(client.time()[0])  # type: ignore[index]  # typed for its async twin as well
+        present = int(client.time()[0])
         client.hset(f"duly:breaker:{stage.page}", "open", str(present + 30))
         client.config_resetstat()
         started = time.monotonic()
         assert Delivery("promotional", channel, time_slice=4, idle=1.0).run() == 0
         assert 0.9 < time.monotonic() - started < 3
-        asked = client.info("commandstats")["cmdstat_evalsha"]["calls"]  # type: ignore[index]  # typed for async too
+        asked = client.info("commandstats")["cmdstat_evalsha"]["calls"]
     # Both lanes asked once; until the breaker lets one through, nobody asks again.
     assert asked <= 4
     assert wire.requests == []

@@ -138,12 +138,12 @@ def test_first_tries_earn_a_tenth_and_what_is_unused_is_forgotten(throttle: Thro
     # A debt: two workers that asked at once pay for it together.
     assert throttle.reserve("utility", {1: (RATE, 0)}).retries == {1: 0}
     assert (throttle.state([1])[1].retries or 0) < -2
-    client.hset("duly:rate:1", mapping={"retries": "100", "at": str(float(client.time()[0]) - 120)})  # type: ignore[index]  # typed for its async twin too
+    client.hset("duly:rate:1", mapping={"retries": "100", "at": str(float(client.time()[0]) - 120)})
     assert throttle.reserve("utility", {1: (RATE, 0)}).retries[1] < 20
 
 
 def test_a_page_whose_tries_all_failed_may_still_retry_now_and_then(throttle: Throttle, client: redis.Redis) -> None:
-    client.hset("duly:rate:1", mapping={"retries": "0", "at": str(float(client.time()[0]) - 6)})  # type: ignore[index]  # as above
+    client.hset("duly:rate:1", mapping={"retries": "0", "at": str(float(client.time()[0]) - 6)})
     assert throttle.reserve("utility", {1: (RATE, 0)}).retries == {1: 1}
 
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from scheduler.store.process import wait_until
-from workers.send_api.throttle import Throttle
+from workers.send_api.throttle import Throttle, fresh_for
 
 
 @pytest.fixture
@@ -39,6 +39,14 @@ def test_no_second_sees_more_than_the_rate_and_little_is_wasted(throttle: Thrott
     for index, first in enumerate(got):
         assert sum(first <= instant < first + 0.999 for instant in got[index:]) <= rate
     assert len(got) > 2.5 * rate * 0.8
+
+
+@pytest.mark.parametrize("rate", range(1, 40))
+def test_tokens_used_as_late_as_may_be_stay_below_the_ceiling(rate: int) -> None:
+    room = max(1.0, min(3.0, rate * 0.1))
+    refill = min(rate * 0.9, max(rate - room, 0.9), 35 / 1.1)
+    assert room + refill * (1 + fresh_for(rate)) <= 38.01
+    assert 0.1 <= fresh_for(rate) <= 0.25
 
 
 def test_several_pages_are_asked_for_at_once_and_do_not_share(throttle: Throttle) -> None:
@@ -87,7 +95,7 @@ def test_refusals_of_one_batch_are_one_pause_and_later_ones_double_it(throttle: 
     assert 1.0 <= first <= 2.0
     assert throttle.close(1) == 0
     with redis.Redis.from_url(redis_url) as client:
-        moment = float(client.time()[0])  # type: ignore[index]  # the client types it for its async twin as well
+        moment = float(client.time()[0])
         client.hset("duly:rate:1", "closed", str(moment - 1))
         assert 2.0 <= throttle.close(1) <= 4.0
         throttle.reopen(1)

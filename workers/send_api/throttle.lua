@@ -10,7 +10,7 @@ local other = lane == 'utility' and 'promotional' or 'utility'
 local share = 0.2     -- what each lane keeps of the rate while both want it
 local memory = 2      -- seconds over which shares are counted
 local ceiling = 38    -- what any second may see on the wire: 40 freeze a page's inbox, and the way there has its jitter
-local age = 0.1       -- seconds between a token and the byte it is for: see FRESH_TOKEN
+local age = 0.1       -- seconds between a token and the byte it is for, at least: see fresh_for
 local minute = 60     -- over which retries are counted
 local spare = 6       -- seconds in which one may be retried whatever there was to earn it with
 local probing = 30    -- seconds after which a probe that nobody reported is given up

@@ -15,8 +15,11 @@ from typing import Any, Literal
 
 import redis
 
-#: Real seconds after which a token is too old for a first byte: later ones would add to another second's.
-FRESH_TOKEN = 0.1
+#: As in ``throttle.lua``: what any second may see on the wire, and a bucket's size.
+_CEILING = 38
+_ROOM = 3.0
+#: Real seconds after which a token is too old for a first byte: at least for the highest rates, and at most.
+_SOONEST_OLD, _LATEST_OLD = 0.1, 0.25
 #: Real seconds for which the first refusal closes a page, doubling up to the last.
 _FIRST_PAUSE = 2.0
 _LAST_PAUSE = 300.0
@@ -86,6 +89,14 @@ class PageState:
     #: Of the bucket when it was last asked, and of the retries' budget; None where nobody asked lately.
     tokens: float | None
     retries: float | None
+
+
+def fresh_for(rate: int) -> float:
+    """Real seconds for which a token of a page with that rate may be used: later ones would add to another second's.
+
+    What a full bucket and so much more than a second of refilling let out is the ceiling.
+    """
+    return max(_SOONEST_OLD, min(_LATEST_OLD, (_CEILING - min(_ROOM, rate * 0.1)) / (rate * 0.9) - 1))
 
 
 class Throttle:
