@@ -2,7 +2,7 @@
 
 A dozen people stand on both sides of every line that matters: hours that close while a message is on its slow way, a
 night that UTC knows nothing of, a window that closed twenty minutes ago, a STOP. A campaign to all of them is launched;
-what the witness thought of it is printed as JSON.
+what the witness thought of it is printed as JSON, with what the arrows do not explain in the log.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from sqlalchemy import create_engine
+from sqlmodel import Session
 
 from scheduler import clock
+from scheduler.outbox.ledger import faults
+from scheduler.store.database import driver_url
 from scheduler.store.process import wait_until
 from scheduler.supervise.first_key import first_key
 from scheduler.supervise.stack import SandboxOptions, Stack
@@ -49,7 +53,12 @@ def main(data_dir: Path) -> dict[str, Any]:
     ) as stack:
         key, _path = first_key(data_dir)
         assert stack.sandbox_url is not None
-        return _play(f"{stack.web_url}/api/v1", f"{stack.sandbox_url}/sandbox", key)
+        told = _play(f"{stack.web_url}/api/v1", f"{stack.sandbox_url}/sandbox", key)
+        engine = create_engine(driver_url(stack.database_url))
+        with Session(engine) as session:
+            told["faults"] = [f"{fault.message_id}: {fault.kind}, {fault.what}" for fault in faults(session)]
+        engine.dispose()
+        return told
 
 
 def _play(api: str, sandbox: str, key: str) -> dict[str, Any]:
