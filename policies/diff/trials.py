@@ -22,6 +22,8 @@ _ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "As
 #: Countries whose holidays differ, for rows that speak of them.
 _CALENDARS = (("US", "America/New_York"), ("DE", "Europe/Berlin"), ("KR", "Asia/Seoul"), ("GB", "Europe/London"))
 _MOST_SENDS = 40
+#: Of a cap that changed so many are tried.
+_MOST_TRIED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,15 @@ def _histories(old: Policy, new: Policy) -> Iterator[tuple[int, ...]]:
     caps, gaps = {*old.caps, *new.caps}, {*old.gaps, *new.gaps}
     periods = {cap.period or (DAY if cap.calendar == "day" else 7 * DAY) for cap in caps}
     pauses = {gap.between for gap in gaps}
-    counts = {count for cap in caps for count in (cap.limit - 1, cap.limit) if 0 < count <= _MOST_SENDS} | {1}
+    # A limit that changed is tried whatever it is.
+    most = max((cap.limit for cap in set(old.caps) ^ set(new.caps) if cap.limit <= _MOST_TRIED), default=_MOST_SENDS)
+    counts = {count for cap in caps for count in (cap.limit - 1, cap.limit) if 0 < count <= max(most, _MOST_SENDS)} | {
+        1
+    }
     leads = {1, 13 * HOUR, *periods, *pauses, *(each - HOUR for each in periods), *(each // 2 for each in pauses)}
+    if any(cap.calendar == "week" for cap in caps):
+        # Early on the Monday of a week that is longer than seven days.
+        leads.add(6 * DAY - HOUR // 2)
     for count, lead, apart in product(sorted(counts), sorted(leads), sorted({1, *periods, *pauses})):
         ages = tuple(lead + number * apart for number in range(count))
         if lead > 0 and ages[-1] < 30 * DAY and (count > 1 or apart == 1):

@@ -216,3 +216,17 @@ def test_what_is_found_speaks_for_itself() -> None:
     found: Any = diff(DEFAULT, policy('[consent]\nrequire = "packs"\n'), at=AT).changes[0].stricter
     assert isinstance(found, Counterexample)
     assert (found.new.verdict, found.new.reason) == ("deny", "no_consent")
+
+
+def test_a_large_cap_that_changed_is_tried_at_its_limit() -> None:
+    old, new = (policy(cap("many", limit, "30d"), extends=None) for limit in (60, 61))
+    found = diff(old, new, at=AT, budget=0).changes[0]
+    assert found.direction == "looser"
+    confirm(found, old)
+
+
+def test_a_week_that_is_longer_than_seven_days_is_stricter_than_they_are() -> None:
+    old, new = (policy(cap("weekly", 3, per), extends=None) for per in ("7d", "week"))
+    found = diff(old, new, at=AT, budget=0).changes[0]
+    assert found.direction == "both"
+    confirm(found, old)

@@ -82,7 +82,7 @@ def test_the_one_confirmation_of_an_opt_out_is_known_as_one() -> None:
         ((Token(kind="marketing", expires_at=NOW - 1), Token(kind="marketing")), 1),
         # Preferred is the marketing token, wherever it stands.
         ((Token(kind="one_time", topic="news"), Token(kind="marketing")), 1),
-        ((Token(kind="one_time"), Token(kind="one_time", topic="news")), 1),
+        ((Token(kind="one_time"), Token(kind="one_time", topic="news")), 0),
         ((Token(kind="one_time", topic="news", last_used_at=NOW - DAY), Token(kind="one_time", topic="news")), 1),
         ((Token(kind="one_time", topic="offers"),), None),
     ],
