@@ -71,7 +71,13 @@ def _never_binding(subject: Subject) -> Iterator[tuple[str, Remark]]:
 def _rows_without_effect(subject: Subject, entries: Sequence[Hours]) -> Iterator[Remark]:
     for hours in entries:
         for key, row in (("holiday", hours.holiday), ("before_holiday", hours.before_holiday)):
-            if row is not None and _row_without_effect(hours, key, row):
+            if row is not None and not hours.holidays:
+                yield subject.at_entry(
+                    "never_binds", "warning", _SECTION, hours.id,
+                    f"`{key}` of `{hours.id}` never applies, because no day counts as a holiday: say `holidays = "
+                    '"contact"`, or a code, or take the row out', key,
+                )  # fmt: skip
+            elif row is not None and _row_without_effect(hours, key, row):
                 yield subject.at_entry(
                     "never_binds", "warning", _SECTION, hours.id,
                     f"`{key}` of `{hours.id}` changes no weekday's hours: take it out, or change it", key,

@@ -237,3 +237,11 @@ def test_a_base_beside_the_document_is_read(tmp_path: Path) -> None:
     (tmp_path / "base.policy.toml").write_text('[policy]\nname = "base"\n' + HOUSE, encoding="utf-8")
     found = look('extends = "base.policy.toml"\n' + HOUSE, where=str(tmp_path / "own.policy.toml"))
     assert [each.kind for each in found] == ["restated"]
+
+
+def test_a_holidays_row_without_a_calendar_never_applies() -> None:
+    text = hours("house", '[["08:00", "21:00"]]', "holiday = []")
+    assert [(each.key, each.line) for each in look(text) if "never applies" in each.message] == [
+        ("permitted_hours.house.holiday", 7)
+    ]
+    assert not look(text.replace("holiday = []", 'holiday = []\nholidays = "contact"'))
