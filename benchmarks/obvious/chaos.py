@@ -23,6 +23,7 @@ from typing import Any
 import psycopg
 import requests
 
+from benchmarks.delivery import machine
 from benchmarks.delivery.stage import NOON, Stage, staged
 from scheduler.store import process
 from scheduler.store.redis_server import free_port
@@ -31,7 +32,7 @@ from workers.sandbox.witness import judge
 _RATE = 60.0
 _ZONES = ("America/New_York", "Europe/London", "Asia/Kolkata", "Asia/Bangkok", "Asia/Singapore")
 #: Longer than the farthest eta, or Redis gives every waiting task to a second worker as well.
-_VISIBILITY = 75
+_VISIBILITY = 100
 _BROKEN = ("http500_after_accept", "reset", "hang")
 
 
@@ -97,7 +98,10 @@ class _Storm:
                 process.stop(self._worker, patience=2.0)
             process.stop(sandbox, patience=5.0)
             hook.shutdown()
-        return self._judge(log)
+        found = self._judge(log)
+        if not found["requests"]:
+            raise RuntimeError(process.tail(stage.folder / "logs" / "worker.log", 30))
+        return found
 
     def _answers(self) -> bool:
         try:
@@ -148,6 +152,10 @@ class _Storm:
             "--without-gossip", "--without-mingle", "--loglevel", "warning",
         ]  # fmt: skip
         self._worker = process.spawn(argv, log=self._stage.folder / "logs" / "worker.log", env=os.environ)
+        # A worker that dies before it began proves nothing.
+        running = self._worker
+        if not process.wait_until(lambda: bool(machine.children(running.pid)), seconds=60):
+            raise RuntimeError(process.tail(self._stage.folder / "logs" / "worker.log"))
 
     def _break_things(self, people: list[str]) -> None:
         given, rng = self._given, self._random
@@ -164,6 +172,11 @@ class _Storm:
                 self._done[what] += 1
                 if what == "kill":
                     assert self._worker is not None
+                    # By turns one child, and all of it.
+                    pool_of_it = machine.children(self._worker.pid)
+                    if self._done["kill"] % 2 and pool_of_it:
+                        os.kill(rng.choice(pool_of_it), signal.SIGKILL)
+                        continue
                     os.killpg(self._worker.pid, signal.SIGKILL)
                     self._worker.wait()
                     self._start_worker()
