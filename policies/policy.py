@@ -20,6 +20,7 @@ from policies.toml_source import PolicyError
 
 if TYPE_CHECKING:
     from policies.binding import Binding
+    from policies.plain import Plain
 
 __all__ = ["BUILT_IN", "Policy", "PolicyError", "load_policy", "parse_policy", "policy_to_document"]
 
@@ -28,6 +29,8 @@ BUILT_IN = ("default", "platform-only")
 
 #: What decides the binding of a decision: see ``policies.binding``.
 BindingKey = tuple[tuple[str, ...], int | None, str | None, str | None, str]
+#: The same with a chunk of time: see ``policies.plain``.
+PlainKey = tuple[tuple[str, ...], int | None, str | None, str | None, str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,7 @@ class Policy:
     document: str = field(repr=False)
     #: What was worked out for places and categories before. Not part of the value.
     bindings: dict[BindingKey, Binding] = field(default_factory=dict, repr=False, compare=False, hash=False)
+    plains: dict[PlainKey, Plain] = field(default_factory=dict, init=False, repr=False, compare=False, hash=False)
 
     @cached_property
     def platform(self) -> PlatformPack:

@@ -1,10 +1,10 @@
 """The short way to a decision, for the plain cases that nearly all messages are.
 
-The engine's general path keeps sets of times and asks each rule in turn; that is the definition. Where nothing but the
-window (or an approved template), the schedule, gaps, rolling caps and local hours can matter, and all sends lie in the
-past, those sets have one shape: everything but the hours comes to a single stretch,
+The engine's general path keeps sets of times and asks each rule in turn; that is the definition. Mostly each rule but
+the hours leaves one stretch of time from now on: consent until it ends, the ground (the window, a template, tokens),
+the schedule, a handover from its time-out on, gaps and full caps from their ends on. All but the hours then comes to
 
-    [max(now, not_before, end of each gap, end of each full cap), min(end of the ground, expires_at))
+    [max of the stretches' beginnings, min of their ends)
 
 so the decision is arithmetic on a few integers and one search in the hours. That is many times faster, and a test holds
 it equal to the general path on random facts of every sort. Whatever is not plain is left to the general path: None.
@@ -12,228 +12,214 @@ it equal to the general path on random facts of every sort. Whatever is not plai
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from typing import NamedTuple
-
-from policies.binding import Binding, binding_of
+from policies.binding import binding_of
 from policies.case import HORIZON, Case
 from policies.decision import Decision
-from policies.facts import Facts, Send
+from policies.facts import Facts
+from policies.grounds.standard_window import after_advertisement
+from policies.intervals import Intervals, union
+from policies.plain import Plain, plain_of
+from policies.plain_blame import Span, alone, code_of, relaxable, shut
 from policies.policy import Policy
-from policies.rules import consent, quiet_hours
-from policies.timeline import Timeline
+from policies.rules import consent, handover, quiet_hours, suppression
+from policies.stretches import Grounded, consented, on_tokens, resting
+from policies.timeline import Opening, Timeline
 
 _WINDOW = ("messaging_window",)
 _QUIET = ("quiet_hours",)
-_CAP = ("frequency_cap",)
-_GAP = ("minimum_gap",)
-_SCHEDULE = ("schedule",)
-_CODES = {"messaging_window": "window_closed", "minimum_gap": "minimum_gap", "frequency_cap": "frequency_cap"}
+_CODES = {
+    "messaging_window": "window_closed", "handover": "handover", "minimum_gap": "minimum_gap",
+    "frequency_cap": "frequency_cap",
+}  # fmt: skip
+
+#: The commonest denials are one object each: whoever holds a decision treats it as a value.
+_CLOSED = Decision(verdict="deny", because=_WINDOW, reason="window_closed")
+_EXPIRED = Decision(verdict="deny", because=("schedule",), reason="expired")
+_BARRED = {
+    reason: Decision(verdict="deny", because=(suppression.NAME,), reason=reason)
+    for reason in ("opted_out", "blocked", "unreachable", "erased", "test_mode")
+}
 
 
-def decide_plain(policy: Policy, facts: Facts, now: int, remaining: int) -> Decision | None:
+def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would cost what it saves
+    policy: Policy, facts: Facts, now: int, remaining: int
+) -> Decision | None:
     """The decision on a plain case, the same that the general path takes; None where the case is not plain.
 
     Raises LookupError for a zone that tzdata has not.
     """
+    place = plain_of(policy, facts, now)
     if (
         facts.opted_out
         or facts.blocked
         or facts.unreachable
         or facts.erased
         or facts.not_allowed
-        or facts.kill_switch
-        or facts.page_stopped
-        or facts.campaign_paused
-        or facts.handover
-        or facts.held
-        or (facts.tokens and facts.category == "promotional")
-        or (facts.opted_out_topics and facts.topic in facts.opted_out_topics)
+        or facts.opted_out_topics
     ):
-        return None
-    binding = binding_of(policy, facts)
-    if (
-        binding.held
-        or (binding.consents and not consent.lasts(binding.consents, facts, now, now + HORIZON))
-        or (facts.consents and binding.lifted)
-        or (policy.click_to_messenger and facts.ad_inbound is not None)
-    ):
+        barred = suppression.barred(facts)
+        if barred is not None:
+            return _BARRED[barred]
+    if facts.kill_switch or facts.page_stopped or facts.campaign_paused or facts.held or place.held:
         return None
     limit = now + HORIZON
     closes = now if facts.last_inbound is None else facts.last_inbound + policy.window
+    if facts.ad_inbound is not None and (longer := after_advertisement(policy, facts)) is not None and longer > closes:
+        closes = longer
     if closes > limit:
         return None
-    grounded = limit if facts.template_approved and facts.category in policy.utility_categories else closes
-    gap = cap = now
-    if facts.sends:
-        ends = _ends(binding, facts.sends, now)
-        if ends is None:
+    # The grounds come to [opens, grounded), and ``later`` where tokens rest beyond the window's end.
+    opens, grounded = now, closes
+    later: Intervals = ()
+    named: list[Grounded] | None = None
+    if facts.template_approved and facts.category in policy.utility_categories:
+        grounded = limit
+    elif facts.tokens and place.carriers:
+        named = on_tokens(place.carriers, facts, now, limit)
+        if named is None:
             return None
-        gap, cap = ends
-    not_before, expires_at, horizon = facts.not_before, facts.expires_at, limit
-    begin, end = (gap if gap > cap else cap), grounded
+        if named:
+            opens, grounded, later = _together(named, now, closes)
+    gap = cap = begin = wait = sooner = now
+    if facts.sends:
+        rested = resting(place, facts.sends, now)
+        if rested is None:
+            return None
+        gap, cap = rested
+        begin = gap if gap > cap else cap
+    agreed = end = horizon = limit
+    if place.asked:
+        until = consented(place, facts, now, limit)
+        if until is None:
+            return None
+        agreed = end = until
+    not_before, expires_at = facts.not_before, facts.expires_at
     if not_before is not None and not_before > begin:
         begin = not_before
     if expires_at is not None:
         if expires_at <= now:
-            return None
+            return _EXPIRED
         if expires_at < end:
             end = expires_at
         if expires_at < horizon:
             horizon = expires_at
-    timeline = binding.timeline(now) if binding.hours else None
-    if binding.uncertain and timeline is not None and not timeline.opens(now, horizon, remaining):
+    if facts.handover:
+        if facts.handover_at is None or policy.handover_timeout is None:
+            return None
+        wait = facts.handover_at + policy.handover_timeout
+        sooner = begin
+        if wait > begin:
+            begin = wait
+    if place.lifting and any(each.kind in place.lifting for each in facts.consents):
         return None
-    if grounded <= now:
+    timeline = place.timeline
+    if place.uncertain and timeline is not None and not timeline.opens(now, horizon, remaining):
+        return None
+    if grounded <= now and wait <= now:
         # No ground at all, the plainest of denials: relaxing any other rule could not help.
-        helps = horizon - begin > remaining if timeline is None else timeline.opens(begin, horizon, remaining)
-        return Decision(verdict="deny", because=_WINDOW, reason="window_closed") if helps else None
-    if timeline is not None:
-        found = _search(timeline, begin, end, remaining)
+        if end - begin > remaining if timeline is None else timeline.opens(begin, end, remaining):
+            return _CLOSED
+        found = None
     else:
-        found = (begin, end, end) if end - begin > remaining else None
+        first, last = (begin if begin > opens else opens), (end if end < grounded else grounded)
+        if timeline is not None:
+            found = timeline.first(first, last, remaining)
+        else:
+            found = (first, last, last) if last - first > remaining else None
+        if later:
+            found = _further(timeline, later, begin, end, remaining, found)
     if found is not None:
         at, closes_at, deadline = found
-        ground = "standard_window" if at + remaining < closes else "utility_template"
+        if named:
+            ground = _ground(named, at, remaining)
+        else:
+            ground = "standard_window" if at + remaining < closes else "utility_template"
         if at == now:
             return Decision(verdict="send", at=now, ground=ground, closes_at=closes_at, deadline=deadline)
-        asked = now + remaining + 1
-        if begin == now and end >= asked:
-            because: tuple[str, ...] = _QUIET
-        else:
-            because = _shut(timeline, facts, now, asked, grounded, gap, cap)
-        return Decision(
-            verdict="defer", at=at, ground=ground, closes_at=closes_at, deadline=deadline, because=because,
-            reason=_reason(policy, facts, binding, now, remaining, because),
-        )  # fmt: skip
-    stretch = _Stretch(timeline, grounded, gap, cap, begin, end, horizon)
-    because, reason = _blame(stretch, facts, now, remaining)
-    if not because:
+    elif later:
+        # Several stretches, to be relaxed together.
         return None
-    return Decision(
-        verdict="deny", because=because, reason=reason or _reason(policy, facts, binding, now, remaining, because)
+    spans: tuple[Span, ...] = (
+        ("consent", now, agreed),
+        ("messaging_window", opens, grounded),
+        (
+            "schedule",
+            now if not_before is None else not_before,
+            limit if expires_at is None else min(expires_at, limit),
+        ),
+        ("handover", wait, limit),
+        ("minimum_gap", gap, limit),
+        ("frequency_cap", cap, limit),
     )
+    asked = now + remaining + 1
+    if found is None and wait > now and (held := _first(timeline, max(sooner, opens), last, remaining)) is not None:
+        # It times out too late, but the person may hand the conversation back before.
+        because = shut(spans, timeline, now, asked)
+        reason = _reason(policy, facts, place, now, remaining, because)
+        return Decision(
+            verdict="defer", deadline=held[2], because=because, reason=reason, wakes_on=handover.WAKES_ON
+        )  # fmt: skip
+    if found is None:
+        because = helpful = relaxable(spans, timeline, now, limit, remaining)
+        if not because:
+            because = alone(spans, timeline, now, max(horizon, now + remaining + 1), remaining)
+            if not because:
+                return None
+        code = code_of(because, bool(helpful), timeline, opens, min(grounded, horizon), cap, remaining)
+        reason = code or _reason(policy, facts, place, now, remaining, because)
+        return Decision(verdict="deny", because=because, reason=reason)
+    because = _QUIET if first == now and last >= asked else shut(spans, timeline, now, asked)
+    return Decision(
+        verdict="defer", at=at, ground=ground, closes_at=closes_at, deadline=deadline, because=because,
+        reason=_reason(policy, facts, place, now, remaining, because),
+        wakes_on=handover.WAKES_ON if wait > now else None,
+    )  # fmt: skip
 
 
-def _shut(
-    timeline: Timeline | None, facts: Facts, now: int, asked: int, grounded: int, gap: int, cap: int
-) -> tuple[str, ...]:
-    """Whoever does not permit throughout [now, asked), by precedence."""
-    not_before, expires_at = facts.not_before, facts.expires_at
-    because: tuple[str, ...] = _WINDOW if grounded < asked else ()
-    if (not_before is not None and not_before > now) or (expires_at is not None and expires_at < asked):
-        because += _SCHEDULE
-    if gap > now:
-        because += _GAP
-    if cap > now:
-        because += _CAP
-    if timeline is not None and not _covers(timeline, now, asked):
-        because += _QUIET
-    return because
+def _together(named: list[Grounded], now: int, closes: int) -> tuple[int, int, Intervals]:
+    """The first stretch of the tokens' grounds with the window's, which is put before them, and the later ones."""
+    if closes > now:
+        named.insert(0, (now, closes, "standard_window"))
+    if len(named) == 1:
+        return named[0][0], named[0][1], ()
+    stretches = union([(begin, end) for begin, end, _ in named])
+    return (*stretches[0], stretches[1:])
 
 
-class _Stretch(NamedTuple):
-    """The single stretch of a plain case in which nothing was left, and what made it."""
-
-    timeline: Timeline | None
-    #: Ends of the ground, of the gaps, of the full caps.
-    grounded: int
-    gap: int
-    cap: int
-    begin: int
-    end: int
-    #: Where looking ends.
-    horizon: int
-
-    def leaves(self, begin: int, end: int, remaining: int) -> bool:
-        """Whether the hours leave something of [begin, end)."""
-        timeline = self.timeline
-        return end - begin > remaining if timeline is None else timeline.opens(begin, end, remaining)
+def _further(
+    timeline: Timeline | None, later: Intervals, begin: int, end: int, remaining: int, found: Opening | None
+) -> Opening | None:
+    """What was found, and what the later stretches of the grounds add."""
+    for start, stop in later:
+        if (more := _first(timeline, max(begin, start), min(end, stop), remaining)) is not None:
+            found = more if found is None else (found[0], found[1], more[2])
+    return found
 
 
-def _blame(at: _Stretch, facts: Facts, now: int, remaining: int) -> tuple[tuple[str, ...], str | None]:
-    """Every rule whose relaxation alone would leave something, and the window's own codes; none: ask the engine."""
-    because: tuple[str, ...] = _WINDOW if at.leaves(at.begin, at.horizon, remaining) else ()
-    not_before = facts.not_before
-    due = now if not_before is None or not_before < now else not_before
-    if (not_before is not None or facts.expires_at is not None) and at.leaves(
-        max(at.gap, at.cap), at.grounded, remaining
-    ):
-        because += _SCHEDULE
-    if at.gap > now and at.leaves(max(due, at.cap), at.end, remaining):
-        because += _GAP
-    if at.cap > now and at.leaves(max(due, at.gap), at.end, remaining):
-        because += _CAP
-    if at.end - at.begin > remaining:
-        because += _QUIET
-    grounded = min(at.grounded, at.horizon)
-    if grounded - now > remaining and because[:1] == _WINDOW:
-        # The ground is there; what opens only after it is the reason.
-        alone = because == _WINDOW
-        if "quiet_hours" in because or (alone and not at.leaves(now, grounded, remaining)):
-            return because, "window_closes_in_quiet_hours"
-        if "frequency_cap" in because or (alone and grounded - at.cap <= remaining):
-            return because, "window_closes_before_cap"
-    return because, None
+def _first(timeline: Timeline | None, begin: int, end: int, remaining: int) -> Opening | None:
+    if timeline is not None:
+        return timeline.first(begin, end, remaining)
+    return (begin, end, end) if end - begin > remaining else None
 
 
-def _ends(binding: Binding, sends: tuple[Send, ...], now: int) -> tuple[int, int] | None:
-    """When the gaps and the full rolling caps end, each at least ``now``; None where that does not say it all."""
-    if binding.calendar:
-        return None
-    gap = cap = now
-    for applies_to, between, caps in binding.paces:
-        counted = [send.at for send in sends if not applies_to or send.category in applies_to]
-        count = len(counted)
-        if not count:
-            continue
-        if count > 1:
-            counted.sort()
-        if counted[-1] > now:
-            return None
-        if counted[-1] + between > gap:
-            gap = counted[-1] + between
-        # A cap is full until the newest sends that fill it begin to drop out.
-        for number, period in caps:
-            if number <= count and counted[-number] + period > cap:
-                cap = counted[-number] + period
-    return gap, cap
+def _ground(named: list[Grounded], at: int, remaining: int) -> str:
+    """The preferred ground that holds at this instant and for as long after it as is asked for."""
+    holding = [(end, ground) for begin, end, ground in named if begin <= at < end]
+    return next((ground for end, ground in holding if at + remaining < end), holding[0][1])
 
 
-def _search(timeline: Timeline, begin: int, end: int, remaining: int) -> tuple[int, int, int] | None:
-    """In [begin, end): the first usable instant, the end of its interval, the end of the last usable interval."""
-    intervals, ends = timeline.intervals, timeline.ends
-    for place in range(bisect_right(ends, begin), len(ends)):
-        opened, closed = intervals[place]
-        if opened < begin:
-            opened = begin
-        if closed >= end:
-            return (opened, end, end) if end - opened > remaining else None
-        if closed - opened > remaining:
-            break
-    else:
-        return None
-    for later in range(min(bisect_left(ends, end), len(ends) - 1), place, -1):
-        last = min(ends[later], end)
-        if last - intervals[later][0] > remaining:
-            return opened, closed, last
-    return opened, closed, closed
-
-
-def _covers(timeline: Timeline, start: int, end: int) -> bool:
-    """Whether the hours permit throughout [start, end)."""
-    place = bisect_right(timeline.ends, start)
-    return place < len(timeline.ends) and timeline.intervals[place][0] <= start and end <= timeline.ends[place]
-
-
-def _reason(policy: Policy, facts: Facts, binding: Binding, now: int, remaining: int, because: tuple[str, ...]) -> str:
+def _reason(policy: Policy, facts: Facts, place: Plain, now: int, remaining: int, because: tuple[str, ...]) -> str:
     """The code of the first of the blamed rules."""
     first = because[0]
-    if first == "quiet_hours":
-        if not binding.closing:
-            return first
-        # It may be a closed day; the rule knows.
-        return quiet_hours.RULE.reason(Case(policy, facts, binding, now, remaining))
+    if first in _CODES:
+        return _CODES[first]
     if first == "schedule":
         return "expired" if facts.not_before is None or facts.not_before <= now else "not_before"
-    return _CODES[first]
+    if first == "quiet_hours":
+        if not place.closing:
+            return first
+        # It may be a closed day; the rule knows.
+        return quiet_hours.RULE.reason(Case(policy, facts, binding_of(policy, facts), now, remaining))
+    if not facts.consents:
+        return "no_consent"
+    return consent.RULE.reason(Case(policy, facts, binding_of(policy, facts), now, remaining))

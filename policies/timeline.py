@@ -7,7 +7,7 @@ into a gap takes effect at the change of clocks.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from functools import lru_cache
 
 from policies.calendars import days_off, holiday_on
@@ -16,6 +16,9 @@ from policies.local_time import CHUNK, DAY, MARGIN, Pieces, pieces
 from policies.terms import Days, Hours, Row
 
 _MEMORY = 20_000
+
+#: The first instant, the end of its interval, the end of the last interval.
+Opening = tuple[int, int, int]
 
 _zone_times: dict[tuple[Pieces, Days, int], Intervals] = {}
 
@@ -47,6 +50,33 @@ class Timeline:
             if closed - opened > remaining:
                 return True
         return False
+
+    def first(self, begin: int, end: int, remaining: int) -> Opening | None:
+        """The first usable instant in [begin, end), the end of its interval, the end of the last usable interval.
+
+        None: there is none. Usable is what holds an instant and the ``remaining`` seconds after it.
+        """
+        intervals, ends = self.intervals, self.ends
+        for place in range(bisect_right(ends, begin), len(ends)):
+            opened, closed = intervals[place]
+            if opened < begin:
+                opened = begin
+            if closed >= end:
+                return (opened, end, end) if end - opened > remaining else None
+            if closed - opened > remaining:
+                break
+        else:
+            return None
+        for later in range(min(bisect_left(ends, end), len(ends) - 1), place, -1):
+            last = min(ends[later], end)
+            if last - intervals[later][0] > remaining:
+                return opened, closed, last
+        return opened, closed, closed
+
+    def covers(self, start: int, end: int) -> bool:
+        """Whether the hours permit throughout [start, end)."""
+        place = bisect_right(self.ends, start)
+        return place < len(self.ends) and self.intervals[place][0] <= start and end <= self.ends[place]
 
     def within(self, start: int, end: int) -> Intervals:
         """The permitted instants in [start, end)."""

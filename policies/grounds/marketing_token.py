@@ -7,6 +7,7 @@ pack excludes. A country that is not known does not hinder.
 from __future__ import annotations
 
 from policies.case import Case
+from policies.facts import Facts
 from policies.grounds.tokens import alive, available, ground_on_tokens, serving
 from policies.intervals import NEVER, Intervals, intersect, subtract, union
 from policies.platform_pack import TokenTerms
@@ -20,7 +21,7 @@ def _times(case: Case) -> Intervals:
     if not tokens:
         return NEVER
     held = union(stretch for token in tokens for stretch in alive(case, token))
-    used = uses(case)
+    used = uses(case.facts)
     return union(
         stretch
         for period, rest in available(case, _terms(case))
@@ -28,11 +29,11 @@ def _times(case: Case) -> Intervals:
     )
 
 
-def uses(case: Case) -> list[int]:
+def uses(facts: Facts) -> list[int]:
     """When messages went to the contact on this ground, epoch seconds."""
-    sent = [send.at for send in case.facts.sends if send.ground == NAME]
+    sent = [send.at for send in facts.sends if send.ground == NAME]
     return sent + [
-        token.last_used_at for token in case.facts.tokens if token.kind == KIND and token.last_used_at is not None
+        token.last_used_at for token in facts.tokens if token.kind == KIND and token.last_used_at is not None
     ]
 
 

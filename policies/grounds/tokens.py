@@ -30,28 +30,30 @@ def serving(case: Case, kind: str) -> list[Token]:
 
 def alive(case: Case, token: Token) -> Intervals:
     """From now until the token expires, at most 30 days."""
-    start, reach = case.whole[0]
-    end = reach if token.expires_at is None else min(token.expires_at, reach)
+    start, limit = case.whole[0]
+    end = limit if token.expires_at is None else min(token.expires_at, limit)
     return ((start, end),) if start < end else ()
 
 
 def available(case: Case, terms: TokenTerms) -> Iterator[tuple[Intervals, int]]:
     """The stretches of time in which the platform takes such tokens of this contact, each with the rest after a use."""
-    if case.facts.category not in terms.categories:
-        return
-    countries = case.binding.countries
-    if not terms.unavailable_in.isdisjoint(countries):
-        return
-    start, reach = case.whole[0]
-    for period in terms.periods:
-        if period.only_in is not None and not (countries and period.only_in.issuperset(countries)):
-            continue
-        begins = start if period.since is None else max(start, period.since)
-        ends = reach if period.until is None else min(reach, period.until)
+    start, limit = case.whole[0]
+    for since, until, rest in reach(terms, case.facts.category, case.binding.countries):
+        begins = start if since is None else max(start, since)
+        ends = limit if until is None else min(limit, until)
         if begins < ends:
-            yield ((begins, ends),), period.rest if period.rest is not None else terms.rest or 0
+            yield ((begins, ends),), rest
+
+
+def reach(terms: TokenTerms, category: str, countries: tuple[str, ...]) -> Iterator[tuple[int | None, int | None, int]]:
+    """The same without an end: since when (None: ever), until when (None: for good), seconds of rest after a use."""
+    if category not in terms.categories or not terms.unavailable_in.isdisjoint(countries):
+        return
+    for period in terms.periods:
+        if period.only_in is None or (countries and period.only_in.issuperset(countries)):
+            yield period.since, period.until, period.rest if period.rest is not None else terms.rest or 0
     if not terms.periods:
-        yield case.whole, terms.rest or 0
+        yield None, None, terms.rest or 0
 
 
 def _words(case: Case, kind: str, called: str, terms: TokenTerms, times: Callable[[Case], Intervals]) -> str | None:

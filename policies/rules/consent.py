@@ -26,39 +26,30 @@ def narrow(case: Case, times: Intervals) -> Intervals:
     return times
 
 
-def lasts(asked: tuple[Asked, ...], facts: Facts, now: int, until: int) -> bool:
-    """Whether every one that asks has a consent that stands now and until then."""
-    return all(
-        any(
-            each.granted_at <= now and ((end := _end(one, each)) is None or end >= until)
-            for each in _accepted(facts, one)
-        )
-        for one in asked
-    )
-
-
 def _satisfied(case: Case, asked: Asked) -> Intervals:
     reach = case.whole[0][1]
     found = []
-    for consent in _accepted(case.facts, asked):
-        end = _end(asked, consent)
+    for consent in accepted(case.facts, asked):
+        end = end_of(asked, consent)
         found.append((max(consent.granted_at, case.now), reach if end is None else min(end, reach)))
     return union(found)
 
 
-def _accepted(facts: Facts, asked: Asked) -> list[Consent]:
+def accepted(facts: Facts, asked: Asked) -> list[Consent]:
+    """The person's consents that will do for this message, ended or not."""
     topic = facts.topic
     return [each for each in facts.consents if each.kind in asked.kinds and each.topic in (None, topic)]
 
 
-def _end(asked: Asked, consent: Consent) -> int | None:
+def end_of(asked: Asked, consent: Consent) -> int | None:
+    """When a consent ends for whoever asks, epoch seconds UTC; None: never."""
     if asked.law is None:
         return consent.expires_at
     return asked.law.end_of(consent.kind, consent.granted_at, consent.expires_at)
 
 
 def _ended(case: Case, asked: Asked) -> bool:
-    ends = [end for each in _accepted(case.facts, asked) if (end := _end(asked, each)) is not None]
+    ends = [end for each in accepted(case.facts, asked) if (end := end_of(asked, each)) is not None]
     return any(end <= case.now for end in ends)
 
 
@@ -93,7 +84,7 @@ def _finding(case: Case, asked: Asked) -> Finding:
         lasting = current >= case.whole[0][1]
         words += "; there is one" + ("" if lasting else f", until {case.shown(current)}")
     elif _ended(case, asked):
-        ended = max(end for each in _accepted(case.facts, asked) if (end := _end(asked, each)) is not None)
+        ended = max(end for each in accepted(case.facts, asked) if (end := end_of(asked, each)) is not None)
         words += f"; the last one ended at {case.shown(ended)}"
     else:
         words += "; there is none" + (f" about `{case.facts.topic}`" if case.facts.topic else "")
