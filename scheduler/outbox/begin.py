@@ -162,7 +162,7 @@ def _begin_attempts(session: Session, sending: Sequence[Verdict], now: int) -> l
         return []
     # INVARIANT: the partial unique indexes fence the way into ``sending``. Losing to another attempt of the message or
     # of the contact is no error: that message simply stays due.
-    rows = session.execute(
+    rows = session.connection().execute(
         _ATTEMPTS,
         {
             "now": now,
@@ -177,7 +177,7 @@ def _begin_attempts(session: Session, sending: Sequence[Verdict], now: int) -> l
     won = [verdict for verdict in sending if verdict.candidate.id in attempts]
     if not won:
         return []
-    session.execute(
+    session.connection().execute(
         _SENDING,
         {
             "now": now,

@@ -209,14 +209,14 @@ def accept(session: Session, accepted: Sequence[Accepted], *, reason: str | None
         return
     ids, mids = [one.message_id for one in accepted], [one.mid for one in accepted]
     attempts = [one.attempt_id for one in accepted]
-    session.execute(
+    session.connection().execute(
         _ACCEPT,
         {
             "ids": ids, "mids": mids, "attempts": attempts, "wases": [one.was for one in accepted],
             "reason": reason, "actor": actor, "now": now,
         },
     )  # fmt: skip
-    early = session.execute(
+    early = session.connection().execute(
         _EARLY,
         {
             "ids": ids, "attempts": attempts, "reasons": [f"{EARLY_DELIVERY}{mid}" for mid in mids],
@@ -226,8 +226,8 @@ def accept(session: Session, accepted: Sequence[Accepted], *, reason: str | None
     _move(session, [(row.message_id, "sent") for row in early if not row.read], "delivered", now)
     _move(session, [(row.message_id, "sent") for row in early if row.read], "read", now)
     repeated = [one.message_id for one in accepted if one.was in DEAD_LETTERS]
-    if repeated and (again := session.execute(_LOCK_RESENDS, {"ids": repeated}).scalars().all()):
-        session.execute(_CANCEL, {"ids": list(again), "actor": actor, "now": now})
+    if repeated and (again := session.connection().execute(_LOCK_RESENDS, {"ids": repeated}).scalars().all()):
+        session.connection().execute(_CANCEL, {"ids": list(again), "actor": actor, "now": now})
 
 
 def cancel_needless(session: Session, resends: Collection[int], now: int) -> None:

@@ -92,17 +92,22 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
         return 0
     shut = _spread(session, outcomes, now)
     messages = {
-        row.id: row for row in session.execute(_MESSAGES, {"ids": sorted({outcome.message_id for outcome in outcomes})})
+        row.id: row
+        for row in session.connection().execute(
+            _MESSAGES, {"ids": sorted({outcome.message_id for outcome in outcomes})}
+        )
     }
     states = {message_id: row.state for message_id, row in messages.items()}
     before = {
         row.id: row.outcome
-        for row in session.execute(_ATTEMPTS, {"ids": sorted({outcome.attempt_id for outcome in outcomes})})
+        for row in session.connection().execute(
+            _ATTEMPTS, {"ids": sorted({outcome.attempt_id for outcome in outcomes})}
+        )
     }
     fitting = [outcome for outcome in outcomes if before.get(outcome.attempt_id, "") in SETTLES[outcome.result][0]]
     if not fitting:
         return 0
-    session.execute(
+    session.connection().execute(
         _SETTLE_ATTEMPTS,
         {
             "now": now,
@@ -170,7 +175,7 @@ def _spread(session: Session, outcomes: Sequence[Outcome], now: int) -> set[int]
     if not closed:
         return set()
     # As of the request: what the person wrote since then opened it again.
-    begun = {row.id: row.begun_at for row in session.execute(_BEGUN, {"ids": list(closed)})}
+    begun = {row.id: row.begun_at for row in session.connection().execute(_BEGUN, {"ids": list(closed)})}
     return hold_windows_shut(session, {closed[attempt_id]: at for attempt_id, at in sorted(begun.items())})
 
 
@@ -198,7 +203,7 @@ def _moved(outcome: Outcome, messages: Mapping[int, Any], shut: Collection[int],
 def _move(session: Session, moves: Sequence[_Move], now: int) -> None:
     if not moves:
         return
-    session.execute(
+    session.connection().execute(
         _MOVE,
         {
             "now": now,
