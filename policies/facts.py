@@ -99,6 +99,48 @@ class Facts:
 
 CATEGORIES = ("promotional", "utility", "service")
 
+
+def with_message(
+    contact: Facts, *, category: str, topic: str | None, not_before: int | None, expires_at: int | None,
+    template_approved: bool, kill_switch: bool, campaign_paused: bool,
+) -> Facts:  # fmt: skip
+    """The contact's facts with those of one message to them; the given ones stay as they are.
+
+    Spelt out, because it is done for every message planned or sent: ``dataclasses.replace`` takes twice as long.
+    """
+    return Facts(
+        timezones=contact.timezones,
+        utc_offset=contact.utc_offset,
+        country=contact.country,
+        region=contact.region,
+        locale=contact.locale,
+        last_inbound=contact.last_inbound,
+        ad_inbound=contact.ad_inbound,
+        opted_out=contact.opted_out,
+        opted_out_at=contact.opted_out_at,
+        opted_out_topics=contact.opted_out_topics,
+        blocked=contact.blocked,
+        unreachable=contact.unreachable,
+        erased=contact.erased,
+        not_allowed=contact.not_allowed,
+        handover=contact.handover,
+        handover_at=contact.handover_at,
+        held=contact.held,
+        consents=contact.consents,
+        tokens=contact.tokens,
+        sends=contact.sends,
+        category=category,
+        topic=topic,
+        not_before=not_before,
+        expires_at=expires_at,
+        template_approved=template_approved,
+        confirms_opt_out=contact.confirms_opt_out,
+        kill_switch=kill_switch,
+        campaign_paused=campaign_paused,
+        page_stopped=contact.page_stopped,
+    )
+
+
 _DEFAULTS = Facts()
 _NAMES = tuple(field.name for field in fields(Facts))
 _TUPLES = {"timezones", "opted_out_topics"}

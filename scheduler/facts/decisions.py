@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from psycopg import Connection
 from sqlalchemy import text
 from sqlmodel import Session
 
-from policies.facts import Facts, Send
+from policies.facts import Facts, Send, with_message
 
 #: How far back sends are read, seconds: the longest period that a cap may have.
 HISTORY = 30 * 24 * 3600
@@ -124,7 +124,7 @@ def cancelled_campaigns(session: Session, campaign_ids: Collection[int]) -> set[
 
 def for_message(facts: Facts, message: MessageLike, thrown: Switches) -> Facts:
     """The contact's facts with those of one message to them: a new object, the given one stays as it is."""
-    return replace(
+    return with_message(
         facts,
         category=message.category,
         topic=message.topic,

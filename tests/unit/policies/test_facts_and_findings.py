@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 from datetime import datetime
 
 import pytest
 
 from policies.engine import decide
 from policies.explain import explain
-from policies.facts import Facts, Send, facts_from_json, facts_to_json
+from policies.facts import Consent, Facts, Send, Token, facts_from_json, facts_to_json, with_message
 from policies.policy import load_policy
 
 DEFAULT = load_policy("default")
@@ -106,3 +107,17 @@ def test_a_rule_that_permits_now_but_not_for_long_enough_says_so() -> None:
         "house: open 08:00-21:00 local time, and there it is 2026-03-07 20:50 EST (America/New_York)"
         "; permitted at this instant, but not for the 20m that a send must have left"
     )
+
+
+def test_the_facts_of_a_message_leave_out_none_of_the_contacts() -> None:
+    contact = replace(
+        FULL, ad_inbound=5, opted_out_at=6, handover_at=7, confirms_opt_out=True,
+        consents=(Consent(kind="express", granted_at=1),), tokens=(Token(kind="marketing"),),
+    )  # fmt: skip
+    assert all(getattr(contact, each.name) != each.default for each in fields(Facts) if each.name != "topic")
+    of_the_message = {
+        "category": "service", "topic": "u", "not_before": 8, "expires_at": 9, "template_approved": False,
+        "kill_switch": False, "campaign_paused": False,
+    }  # fmt: skip
+    assert with_message(contact, **of_the_message) == replace(contact, **of_the_message)  # type: ignore[arg-type]  # they are the fields' own
+    assert contact.category == "utility"

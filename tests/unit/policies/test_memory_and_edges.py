@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from policies import binding
+from policies import binding, plain
 from policies.binding import binding_of
 from policies.engine import decide
 from policies.explain import explain
@@ -22,15 +23,29 @@ DAY = 86_400
 def test_what_was_worked_out_is_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binding, "_MEMORY", 2)
     monkeypatch.setattr(binding, "_timelines", {})
+    monkeypatch.setattr(plain, "_MEMORY", 2)
+    monkeypatch.setattr(plain, "_shared", {})
     policy = load_policy("default")
     for zone in ("Europe/Berlin", "Asia/Tokyo", "America/Lima", "Asia/Kathmandu"):
         assert decide(policy, Facts(timezones=(zone,), last_inbound=NOON), NOON).verdict in ("send", "defer")
         assert len(policy.bindings) <= 2
         assert len(binding._timelines) <= 2
+        assert len(policy.plains) <= 2
+        assert len(plain._shared) <= 2
     bound = binding_of(policy, Facts(timezones=("Asia/Kathmandu",)))
     for chunk in range(100):
         assert bound.timeline(chunk * CHUNK) is bound.timeline(chunk * CHUNK + 1)
         assert len(bound._timelines) <= 64
+
+
+def test_a_policy_made_from_another_remembers_nothing_of_it() -> None:
+    policy, facts = load_policy("default"), Facts(timezones=("Asia/Tokyo",), last_inbound=NOON - DAY // 2)
+    assert decide(policy, facts, NOON).verdict == "send"
+    shorter = replace(policy, window=DAY // 4, bindings={})
+    assert decide(shorter, facts, NOON).reason == "window_closed"
+    later = replace(policy, hours=(), caps=(), bindings={})
+    assert later.plains == {}
+    assert policy.plains
 
 
 def test_an_inbound_far_ahead_of_our_clock_opens_the_window() -> None:
