@@ -136,6 +136,12 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
             ground = "standard_window" if at + remaining < closes else "utility_template"
         if at == now:
             return Decision(verdict="send", at=now, ground=ground, closes_at=closes_at, deadline=deadline)
+        if first == now and last > now + remaining:
+            # All but the hours permit.
+            return Decision(
+                verdict="defer", at=at, ground=ground, closes_at=closes_at, deadline=deadline, because=_QUIET,
+                reason=_reason(policy, facts, place, now, remaining, _QUIET),
+            )  # fmt: skip
     elif later:
         # Several stretches, to be relaxed together.
         return None
@@ -168,7 +174,7 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
         code = code_of(because, bool(helpful), timeline, opens, min(grounded, horizon), cap, remaining)
         reason = code or _reason(policy, facts, place, now, remaining, because)
         return Decision(verdict="deny", because=because, reason=reason)
-    because = _QUIET if first == now and last >= asked else shut(spans, timeline, now, asked)
+    because = shut(spans, timeline, now, asked)
     return Decision(
         verdict="defer", at=at, ground=ground, closes_at=closes_at, deadline=deadline, because=because,
         reason=_reason(policy, facts, place, now, remaining, because),

@@ -57,7 +57,9 @@ class Timeline:
         None: there is none. Usable is what holds an instant and the ``remaining`` seconds after it.
         """
         intervals, ends = self.intervals, self.ends
-        for place in range(bisect_right(ends, begin), len(ends)):
+        place, count = bisect_right(ends, begin), len(ends)
+        # Spelt out, as ``opens`` is: nearly always the first interval has room, and the next begins too late.
+        while place < count:
             opened, closed = intervals[place]
             if opened < begin:
                 opened = begin
@@ -65,9 +67,12 @@ class Timeline:
                 return (opened, end, end) if end - opened > remaining else None
             if closed - opened > remaining:
                 break
+            place += 1
         else:
             return None
-        for later in range(min(bisect_left(ends, end), len(ends) - 1), place, -1):
+        if place + 1 == count or end - intervals[place + 1][0] <= remaining:
+            return opened, closed, closed
+        for later in range(min(bisect_left(ends, end, place), count - 1), place, -1):
             last = min(ends[later], end)
             if last - intervals[later][0] > remaining:
                 return opened, closed, last
