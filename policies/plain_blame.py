@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from policies.timeline import Timeline
 
-#: Rule, begin and end of the one stretch that it leaves; by precedence, ``quiet_hours`` left out, which is the last.
+#: A rule that does not always permit, and the one stretch that it leaves: begin, end. Kept by precedence, without
+#: ``quiet_hours``, which are the last.
 Span = tuple[str, int, int]
 
 _QUIET = "quiet_hours"
@@ -12,7 +13,7 @@ _WINDOW = "messaging_window"
 _CAP = "frequency_cap"
 
 
-def shut(spans: tuple[Span, ...], timeline: Timeline | None, now: int, asked: int) -> tuple[str, ...]:
+def shut(spans: list[Span], timeline: Timeline | None, now: int, asked: int) -> tuple[str, ...]:
     """Whoever does not permit throughout [now, asked), by precedence: to blame for a ``defer``."""
     because = [name for name, begin, end in spans if begin > now or end < asked]
     if timeline is not None and not timeline.covers(now, asked):
@@ -20,9 +21,7 @@ def shut(spans: tuple[Span, ...], timeline: Timeline | None, now: int, asked: in
     return tuple(because)
 
 
-def relaxable(
-    spans: tuple[Span, ...], timeline: Timeline | None, now: int, limit: int, remaining: int
-) -> tuple[str, ...]:
+def relaxable(spans: list[Span], timeline: Timeline | None, now: int, limit: int, remaining: int) -> tuple[str, ...]:
     """Every rule whose relaxation alone would leave something: to blame for a ``deny``."""
     # What the others leave is [latest beginning, earliest end) without one: the second of each is enough to know.
     begin = begin_but_one = now
@@ -38,7 +37,9 @@ def relaxable(
         elif ends < end_but_one:
             end_but_one = ends
     because = []
-    for name in (latest,) if latest == earliest else _by_precedence(spans, latest, earliest):
+    for name, _, _ in spans:
+        if name not in (latest, earliest):
+            continue
         begins = begin_but_one if name == latest else begin
         ends = end_but_one if name == earliest else end
         if ends - begins > remaining and (timeline is None or timeline.opens(begins, ends, remaining)):
@@ -48,7 +49,7 @@ def relaxable(
     return tuple(because)
 
 
-def alone(spans: tuple[Span, ...], timeline: Timeline | None, now: int, until: int, remaining: int) -> tuple[str, ...]:
+def alone(spans: list[Span], timeline: Timeline | None, now: int, until: int, remaining: int) -> tuple[str, ...]:
     """Every rule that by itself leaves nothing of [now, until): to blame where no relaxation alone would help."""
     because = [name for name, begin, end in spans if min(end, until) - max(begin, now) <= remaining]
     if timeline is not None and not timeline.opens(now, until, remaining):
@@ -77,7 +78,3 @@ def code_of(
             if late:
                 return code
     return None
-
-
-def _by_precedence(spans: tuple[Span, ...], *names: str) -> list[str]:
-    return [name for name, _, _ in spans if name in names]

@@ -145,18 +145,19 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
     elif later:
         # Several stretches, to be relaxed together.
         return None
-    spans: tuple[Span, ...] = (
-        ("consent", now, agreed),
-        ("messaging_window", opens, grounded),
-        (
-            "schedule",
-            now if not_before is None else not_before,
-            limit if expires_at is None else min(expires_at, limit),
-        ),
-        ("handover", wait, limit),
-        ("minimum_gap", gap, limit),
-        ("frequency_cap", cap, limit),
-    )
+    # Who may be to blame, by precedence: those that do not always permit.
+    spans: list[Span] = []
+    if agreed < limit:
+        spans.append(("consent", now, agreed))
+    spans.append(("messaging_window", opens, grounded))
+    if not_before is not None or expires_at is not None:
+        spans.append(("schedule", now if not_before is None else not_before, horizon))
+    if wait > now:
+        spans.append(("handover", wait, limit))
+    if gap > now:
+        spans.append(("minimum_gap", gap, limit))
+    if cap > now:
+        spans.append(("frequency_cap", cap, limit))
     asked = now + remaining + 1
     if found is None and wait > now and (held := _first(timeline, max(sooner, opens), last, remaining)) is not None:
         # It times out too late, but the person may hand the conversation back before.
