@@ -449,6 +449,8 @@ def _pause_of(finished: _Finished) -> int | None:
     answer = finished.answer
     if not (answer.retry or answer.effect == "window_closed"):
         return None
-    # Whom we kept back ourselves does not wait the longer every time.
-    tries = 1 if answer.reason in _NOBODYS_FAULT else finished.begun.tries
-    return pause_seconds(tries)
+    if answer.reason in _NOBODYS_FAULT:
+        # Whom we kept back ourselves goes back in line, and waits a moment only if that happens again: not the longer
+        # every time.
+        return pause_seconds(1) if finished.begun.tries > 1 else None
+    return pause_seconds(finished.begun.tries)
