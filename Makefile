@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos chaos-ci check format agree coverage mutants bench bench-delivery bench-obvious lock migration clean
+.PHONY: help setup demo up test chaos chaos-ci lint check format agree coverage mutants bench bench-delivery bench-obvious lock migration clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -37,12 +37,15 @@ chaos: $(SET_UP) ## Everything goes wrong at once, on three seeds, judged by the
 chaos-ci: $(SET_UP) ## The same, small, and mutants that it must catch: under four minutes
 	@$(BIN)/python -m pytest -m chaos tests/chaos
 
-check: $(SET_UP) ## Format, lint, types, import contracts, unit tests: in seconds, before every commit
+lint: $(SET_UP) ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 tests/unit tests/properties tests/architecture
+
+check: lint ## The same, unit tests and scenarios: before every commit
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 tests/unit tests/scenarios tests/architecture \
+		tests/properties/test_sets_and_decisions.py tests/properties/test_cases_by_hand.py
 
 format: $(SET_UP) ## Format the code and fix what can be fixed
 	@$(BIN)/ruff format .
@@ -57,7 +60,8 @@ coverage: $(SET_UP) ## Every line and branch of policies/, or exit 1
 	@$(BIN)/coverage report --include 'policies/*' --show-missing --skip-covered --fail-under 100
 
 mutants: $(SET_UP) ## Change the engine in a thousand ways: every change is noticed, or explained (20 minutes)
-	@$(BIN)/python -m tests.mutation.run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "mutmut>=3.8,<4"
+	@$(BIN)/python -m tests.mutation.run $(MUTANTS)
 
 bench: $(SET_UP) ## Measure decisions a second
 	@$(BIN)/python -m benchmarks

@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     page_probe: float = Field(
         300.0,
         gt=0,
-        description="Real seconds until a page that the platform refused is first looked at again; doubles up to 4 hours.",
+        description="Real seconds until a page that the platform refused is looked at again; doubles up to 4 hours.",
     )
     default_page_rate: int = Field(
         30, ge=1, le=39, description="Messages a second of a new page; more than 40 freeze a page's inbox."

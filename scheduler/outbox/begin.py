@@ -33,8 +33,8 @@ from scheduler.outbox.wake import hold_wakes
 
 _log = get_logger(__name__)
 
-#: The most messages of one batch, and of one page in it: what is decided must be on the wire within 250 ms. (Whoever has
-#: fewer threads asks for fewer. Most of what a batch costs is the same whatever its size.)
+#: The most messages of one batch, and of one page in it: what is decided must be on the wire within 250 ms. (Whoever
+#: has fewer threads asks for fewer. Most of what a batch costs is the same whatever its size.)
 BATCH = 64
 BATCH_OF_A_PAGE = 10
 
