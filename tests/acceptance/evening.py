@@ -67,7 +67,7 @@ def _lead() -> float:
     """Real seconds until the stack is up, on this machine now: the evening must not begin before."""
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", "import scheduler.api.app"], check=True)
-    return 1.0 + 3.0 * (time.monotonic() - started)
+    return 1.0 + 4.0 * (time.monotonic() - started)
 
 
 def _play(api: str, sandbox: str, key: str) -> dict[str, Any]:
