@@ -17,6 +17,7 @@ ROOMS = (
     "content",
     "followups",
     "governance",
+    "imports",
     "inbox",
     "outbox",
     "pages",
