@@ -1,0 +1,48 @@
+"""How the tests are asked about a mutant: the copy's ``tests/conftest.py``, put there by ``run.py``.
+
+The quickest tests go first, for most mutants are noticed by any of them. A test that takes many times as long as it
+did is over: the mutant never comes to an end. And the engine's short way is shut, for it decides most cases without
+the rules: what is noticed about a rule is noticed about the rule. Only the tests of the short way itself keep it open.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from policies import engine
+
+#: What mutmut wrote when it ran the tests on the unchanged code; not there before.
+STATS = Path("mutmut-stats.json")
+#: mutmut's own exit code for what never comes to an end.
+ENDLESS = 36
+DECIDE_PLAIN = engine.decide_plain
+SHORT_WAY = ("test_short_way", "test_memory_and_edges")
+
+
+def durations() -> dict[str, float]:
+    return json.loads(STATS.read_text(encoding="utf-8"))["duration_by_test"] if STATS.exists() else {}
+
+
+TOOK = durations()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: TOOK.get(item.nodeid, 0.0))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    engine.decide_plain = DECIDE_PLAIN if item.path.stem in SHORT_WAY else lambda *_: None
+    signal.signal(signal.SIGPROF, lambda *_: os._exit(ENDLESS))
+    if TOOK:
+        signal.setitimer(signal.ITIMER_PROF, 5 + 8 * TOOK.get(item.nodeid, 1.0))
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
