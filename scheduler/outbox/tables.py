@@ -121,6 +121,8 @@ class Attempt(SQLModel, table=True):
             postgresql_where=text("outcome = 'sending'"),
         ),
         Index("attempt_message", "message_id"),
+        #: What a token was used for: few among many.
+        Index("attempt_token", "token_id", postgresql_where=text("token_id IS NOT NULL")),
         #: What caps count, and what evidence about a person may speak of.
         Index("attempt_contact", "contact_id", "begun_at"),
         #: Attempts whose fate is unknown, by the instant since which it is.
@@ -135,6 +137,8 @@ class Attempt(SQLModel, table=True):
     page_id: int = Field(foreign_key="page.id")
     category: str
     ground: str | None = None
+    #: The permission token that it went on, where that was its ground.
+    token_id: int | None = Field(default=None, sa_type=BigInteger)
     begun_at: int = Field(sa_type=BigInteger)
     #: ``sending`` | ``sent`` | ``refused`` | ``not_sent`` | ``in_doubt`` | ``unconfirmed``.
     outcome: str = Field(default="sending")

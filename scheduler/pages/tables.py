@@ -34,6 +34,10 @@ class Page(SQLModel, table=True):
     token_sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     #: Messages a second, over all workers.
     rate: int = Field(default=30)
+    #: What paid marketing messages are sent through, both or neither: the platform's ids of the ad account and of the
+    #: message campaign in it.
+    ad_account_id: str | None = None
+    message_campaign_id: str | None = None
     #: Set when the platform refuses the page as a whole (a bad token, say); null while it may send.
     stopped_reason: str | None = None
     stopped_at: int | None = Field(default=None, sa_type=BigInteger)

@@ -1,0 +1,206 @@
+"""Permissions to write outside the messaging window that people grant on the platform, stop, and let go on.
+
+Events arrive late, twice and out of order. Every word goes into the ledger; what is in force is made from it by the
+instants at which things were said, so that any order leaves the same: a token is stopped by the newest stop on its
+topic that no newer grant and no newer resume answers. Of one instant's words the stop counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from scheduler.contacts.lock import lock_contacts
+from scheduler.errors import Invalid
+from scheduler.outbox.wake import wake_contacts
+from scheduler.store.secrets import seal, unseal_text
+
+Kind = Literal["marketing", "recurring", "one_time"]
+Grant = Literal["notification_messages", "marketing", "recurring", "one_time"]
+#: What a grant gives. The opt-in event of ``notification_messages`` does not tell whether its token is one of the free
+#: recurring notifications or of the paid marketing messages: the platform takes the same one for either, each where it
+#: is available (?). Policy knows where.
+GRANTS: dict[Grant, tuple[Kind, ...]] = {
+    "notification_messages": ("marketing", "recurring"),
+    "marketing": ("marketing",),
+    "recurring": ("recurring",),
+    "one_time": ("one_time",),
+}
+#: The actions in the ledger.
+GRANTED, STOPPED, RESUMED = "token_grant", "token_stop", "token_resume"
+#: The longest token that the platform would give: whatever is longer is none.
+_LONGEST = 4096
+
+_LEDGER = text("""
+    INSERT INTO consent_record (contact_id, action, topic, source, event_id, occurred_at, recorded_at)
+    VALUES (:id, :action, :topic, :source, :event_id, :at, :now)
+""")
+#: The newest grant's text and term stand.
+_GRANT = text("""
+    INSERT INTO permission_token (contact_id, kind, topic, sealed, digest, granted_at, expires_at, event_id)
+    SELECT :id, kind, :topic, :sealed, :digest, :at, :expires_at, :event_id
+    FROM unnest(CAST(:kinds AS text[])) AS given (kind)
+    ON CONFLICT (contact_id, kind, coalesce(topic, ''), digest) DO UPDATE SET sealed = excluded.sealed,
+        granted_at = excluded.granted_at, expires_at = excluded.expires_at, event_id = excluded.event_id
+    WHERE permission_token.granted_at <= excluded.granted_at
+""")
+#: What is in force after the newest word, whichever came first.
+_STAND = text("""
+    UPDATE permission_token t SET stopped_at = found.stopped_at
+    FROM (
+        SELECT each.id, (
+            SELECT max(said.occurred_at) FROM consent_record said
+            WHERE said.contact_id = each.contact_id AND said.action = 'token_stop'
+            AND (said.topic IS NULL OR each.topic IS NULL OR said.topic = each.topic)
+            AND said.occurred_at >= each.granted_at
+            AND NOT EXISTS (
+                SELECT 1 FROM consent_record again
+                WHERE again.contact_id = said.contact_id AND again.action = 'token_resume'
+                AND (again.topic IS NULL OR again.topic = said.topic) AND again.occurred_at > said.occurred_at)
+        ) AS stopped_at
+        FROM permission_token each WHERE each.contact_id = :id
+    ) found
+    WHERE t.id = found.id AND t.stopped_at IS DISTINCT FROM found.stopped_at
+""")
+_IN_FORCE = text("""
+    SELECT id, contact_id, kind, topic, sealed, expires_at, last_used_at FROM permission_token
+    WHERE contact_id = ANY(:ids) AND stopped_at IS NULL
+    ORDER BY contact_id, expires_at NULLS LAST, granted_at, id
+""")
+_USE = text("""
+    UPDATE permission_token t SET last_used_at = greatest(t.last_used_at, :now)
+    FROM unnest(CAST(:ids AS bigint[])) AS used (id) WHERE t.id = used.id
+""")
+#: From what went on it and still counts; nobody asks for a token whose attempts are no longer kept.
+_COUNT_AGAIN = text("""
+    UPDATE permission_token t SET last_used_at = (
+        SELECT max(a.begun_at) FROM attempt a WHERE a.token_id = t.id AND a.outcome NOT IN ('refused', 'not_sent'))
+    WHERE t.id = ANY(:ids)
+""")
+
+
+@dataclass(slots=True, kw_only=True)
+class HeldToken:
+    """A token in force, with its text: for the request that it goes into; never log or return it."""
+
+    id: int
+    contact_id: int
+    kind: Kind
+    topic: str | None
+    expires_at: int | None
+    last_used_at: int | None
+    sealed: bytes = field(repr=False)
+
+    def clear(self) -> str:
+        """The token's text. Raises Unavailable when it was sealed with a key that is not here."""
+        return unseal_text(self.sealed)
+
+
+def grant_token(
+    session: Session,
+    contact_id: int,
+    *,
+    kind: Grant,
+    token: str,
+    topic: str | None,
+    expires_at: int | None,
+    event_id: int | None,
+    at: int,
+    now: int,
+) -> None:
+    """Keep a token that a person granted ``at`` (epoch seconds, the event's own time) for ``topic`` (None: any).
+
+    ``kind`` is ``notification_messages`` for such an opt-in event, ``one_time`` for ``one_time_notif_req``. A grant of
+    the same kind and topic renews the one there is; a one-time token stands by itself. Their waiting messages are
+    decided anew. Raises Invalid for another kind or a text that can be no token.
+    """
+    if kind not in GRANTS:
+        raise Invalid(f"`{kind[:32]}` is no kind of token", field="kind", way_out=f"use one of {', '.join(GRANTS)}")
+    if not 1 <= len(token) <= _LONGEST or "\x00" in token:
+        raise Invalid("that is no token", field="token", way_out="copy it whole from the opt-in event")
+    lock_contacts(session, (contact_id,))
+    # What a clock ahead of ours says must not outrank what is said later by ours.
+    at = min(at, now)
+    digest = hashlib.sha256(token.encode()).digest() if kind == "one_time" else b""
+    connection = session.connection()
+    said = {"id": contact_id, "topic": topic, "event_id": event_id, "at": at}
+    connection.execute(_LEDGER, {**said, "action": GRANTED, "source": "optin", "now": now})
+    given = {"kinds": list(GRANTS[kind]), "sealed": seal(token), "digest": digest, "expires_at": expires_at}
+    connection.execute(_GRANT, {**said, **given})
+    connection.execute(_STAND, {"id": contact_id})
+    wake_contacts(session, [contact_id], now)
+
+
+def stop_tokens(
+    session: Session,
+    contact_id: int,
+    *,
+    topic: str | None,
+    at: int,
+    now: int,
+    event_id: int | None,
+    source: str = "optin",
+) -> None:
+    """The person wants no more messages by token on ``topic`` (None: on any). In force once this commits.
+
+    Also for a token that we only learn of later, if it was granted before. ``source``: ``optin``, or ``send_error``.
+    """
+    _say(session, contact_id, STOPPED, topic, source, event_id, min(at, now), now)
+
+
+def resume_tokens(
+    session: Session, contact_id: int, *, topic: str | None, at: int, now: int, event_id: int | None
+) -> None:
+    """The person lets messages by token on ``topic`` (None: on any) go on; what waits for them is decided anew."""
+    _say(session, contact_id, RESUMED, topic, "optin", event_id, min(at, now), now)
+    wake_contacts(session, [contact_id], now)
+
+
+def tokens_in_force(session: Session, contact_ids: Collection[int]) -> dict[int, list[HeldToken]]:
+    """The tokens of these contacts that nobody stopped, those that end soonest first; expired and spent ones too."""
+    found: dict[int, list[HeldToken]] = {}
+    if contact_ids:
+        for row in session.connection().execute(_IN_FORCE, {"ids": list(contact_ids)}).mappings():
+            found.setdefault(row["contact_id"], []).append(HeldToken(**row))
+    return found
+
+
+def use_tokens(session: Session, attempts: Mapping[int, int], now: int) -> None:
+    """These attempts (attempt id → token id) begin now on these tokens. The caller holds the contacts' rows."""
+    if attempts:
+        session.connection().execute(_USE, {"ids": sorted(set(attempts.values())), "now": now})
+
+
+def use_token(session: Session, token_id: int, *, attempt_id: int, now: int) -> None:
+    """One attempt begins now on a token; see ``use_tokens``."""
+    use_tokens(session, {attempt_id: token_id}, now)
+
+
+def recount_tokens(session: Session, token_ids: Collection[int]) -> None:
+    """When these tokens were last used, from the attempts on them: refused and unsent ones give them back.
+
+    The caller holds the contacts' rows and has written what became of the attempts.
+    """
+    if token_ids:
+        session.connection().execute(_COUNT_AGAIN, {"ids": sorted(set(token_ids))})
+
+
+def _say(
+    session: Session, contact_id: int, action: str, topic: str | None, source: str, event_id: int | None, at: int,
+    now: int,
+) -> None:  # fmt: skip
+    lock_contacts(session, (contact_id,))
+    connection = session.connection()
+    connection.execute(
+        _LEDGER,
+        {
+            "id": contact_id, "action": action, "topic": topic, "source": source, "event_id": event_id, "at": at,
+            "now": now,
+        },
+    )  # fmt: skip
+    connection.execute(_STAND, {"id": contact_id})
