@@ -27,6 +27,15 @@ class BusinessEvent(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("page_id", "kind", "key"),
         Index("business_event_open", "id", postgresql_where=text("planned_at IS NULL")),
+        #: What happened to somebody, and what waits for its person to be known.
+        Index("business_event_contact", "contact_id", "id", postgresql_where=text("contact_id IS NOT NULL")),
+        Index(
+            "business_event_unmatched",
+            "page_id",
+            "person_kind",
+            "person_key",
+            postgresql_where=text("contact_id IS NULL AND person_key IS NOT NULL"),
+        ),
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
@@ -38,6 +47,11 @@ class BusinessEvent(SQLModel, table=True):
     received_at: int = Field(sa_type=BigInteger)
     plan_cursor: int = Field(default=0, sa_type=BigInteger)
     planned_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: Whom it is about, where it is about somebody who is known.
+    contact_id: int | None = Field(default=None, foreign_key="contact.id", sa_type=BigInteger)
+    #: The identity that names them, where that is not a psid; as in ``contact_identity``.
+    person_kind: str | None = None
+    person_key: str | None = None
     #: The id of the request that told it, for the logs.
     request_id: str | None = None
 
@@ -48,6 +62,7 @@ class Interest(SQLModel, table=True):
     __tablename__ = "interest"
     __table_args__ = (
         Index("interest_open", "page_id", "sku", "contact_id", unique=True, postgresql_where=text("served_at IS NULL")),
+        Index("interest_contact", "contact_id", "asked_at"),
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
@@ -57,4 +72,21 @@ class Interest(SQLModel, table=True):
     asked_at: int = Field(sa_type=BigInteger)
     #: When a back-in-stock event turned it into a message.
     served_at: int | None = Field(default=None, sa_type=BigInteger)
+    event_id: int | None = Field(default=None, foreign_key="business_event.id", sa_type=BigInteger)
+
+
+class ProductSignal(SQLModel, table=True):
+    """Somebody looked at a product, put it in a cart, or bought it. Append-only; scores are computed when read."""
+
+    __tablename__ = "product_signal"
+    __table_args__ = (Index("product_signal_contact", "contact_id", "at"),)
+
+    id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
+    page_id: int = Field(foreign_key="page.id")
+    contact_id: int = Field(foreign_key="contact.id", sa_type=BigInteger, ondelete="CASCADE")
+    #: ``viewed`` | ``carted`` | ``bought``.
+    kind: str
+    sku: str
+    name: str | None = None
+    at: int = Field(sa_type=BigInteger)
     event_id: int | None = Field(default=None, foreign_key="business_event.id", sa_type=BigInteger)
