@@ -27,3 +27,19 @@ class Template(SQLModel, table=True):
     utility_name: str | None = None
     utility_approved: bool = Field(default=False)
     created_at: int = Field(sa_type=BigInteger)
+
+
+class UtilityStatus(SQLModel, table=True):
+    """What the platform last said of a utility template of a page in one language."""
+
+    __tablename__ = "utility_status"
+
+    page_id: int = Field(foreign_key="page.id", primary_key=True)
+    #: The template's name on the platform.
+    name: str = Field(primary_key=True)
+    language: str = Field(primary_key=True)
+    #: ``approved`` | ``rejected`` | … as the platform calls it, in lower case.
+    status: str
+    reason: str | None = None
+    #: The platform's instant of it, milliseconds.
+    at_ms: int = Field(sa_type=BigInteger)

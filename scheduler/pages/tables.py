@@ -13,6 +13,10 @@ class App(SQLModel, table=True):
     external_id: str = Field(unique=True)
     #: Sealed with the encryption key; never stored in the clear.
     secret_sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    #: The one before it, sealed, while both sign; null: there is none any more.
+    previous_secret_sealed: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    #: When the secret was last changed.
+    secret_changed_at: int | None = Field(default=None, sa_type=BigInteger)
     #: What the webhook handshake must present, sealed.
     verify_token_sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: int = Field(sa_type=BigInteger)
@@ -44,6 +48,8 @@ class Page(SQLModel, table=True):
     #: When a stopped page is next looked at, and how often it was since it last worked for a day.
     probe_at: int | None = Field(default=None, sa_type=BigInteger)
     probes: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    #: The newest event of the platform's policy enforcement, milliseconds: an older one changes nothing any more.
+    enforced_ms: int | None = Field(default=None, sa_type=BigInteger)
     created_at: int = Field(sa_type=BigInteger)
 
 
