@@ -37,6 +37,16 @@ _SIGNS = str.maketrans("", "", "™℠")
 #: Arabic vowels. Every other mark (Devanagari, Thai, kana voicing) is part of its word.
 _MARKS = ((0x0300, 0x036F), (0x0591, 0x05C7), (0x0610, 0x061A), (0x064B, 0x065F), (0x0670, 0x0670), (0x06D6, 0x06ED))
 
+#: ASCII has no marks, no invisible letters and no second spellings: one table does what the rules below do, by what
+#: stands in the place of punctuation. (Most messages are such, and every message is looked at.)
+_ASCII = {
+    punctuation: {
+        code: " " if chr(code).isspace() else chr(code).lower() if chr(code).isalnum() else punctuation
+        for code in range(128)
+    }
+    for punctuation in ("", " ")
+}
+
 #: Scripts that are written without spaces, or with spaces that vary: Thai, kana, Han, Hangul.
 _UNSPACED = ((0x0E00, 0x0E7F), (0x1100, 0x11FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF))
 
@@ -48,6 +58,8 @@ def normalise(text: str) -> str:
 
 def fold(text: str, punctuation: str) -> str:
     """The folded text, with ``punctuation`` (nothing or a space) in the place of punctuation, symbols and emoji."""
+    if text.isascii():
+        return " ".join(text.translate(_ASCII[punctuation]).split())
     plain = unicodedata.normalize("NFKC", text.translate(_SIGNS)).casefold()
     kept: list[str] = []
     for letter in unicodedata.normalize("NFD", plain):
@@ -77,7 +89,7 @@ def forms(text: str) -> tuple[str, ...]:
 
 def is_unspaced(folded: str) -> bool:
     """Whether some of it is written in a script that needs no spaces between its words."""
-    return any(_within(letter, _UNSPACED) for letter in folded)
+    return not folded.isascii() and any(_within(letter, _UNSPACED) for letter in folded)
 
 
 def squeezed(folded: str) -> str:
