@@ -45,6 +45,13 @@ class Message(SQLModel, table=True):
         Index("message_mid", "mid", postgresql_where=text("mid IS NOT NULL")),
         #: What a person sent again: few among many.
         Index("message_resend", "resend_of", postgresql_where=text("resend_of IS NOT NULL")),
+        #: An opt-out is confirmed once.
+        Index(
+            "message_confirms_once",
+            "confirms_record_id",
+            unique=True,
+            postgresql_where=text("confirms_record_id IS NOT NULL"),
+        ),
         #: What needs a person, newest first: few among many.
         Index(
             "message_dead_letters", "state", "id", postgresql_where=text("state IN ('refused', 'unconfirmed', 'dead')")
@@ -71,6 +78,8 @@ class Message(SQLModel, table=True):
     event_id: int | None = Field(default=None, foreign_key="business_event.id", sa_type=BigInteger)
     #: The message a person chose to send again.
     resend_of: int | None = Field(default=None, foreign_key="message.id", sa_type=BigInteger)
+    #: The opt-out, by its row in the ledger of consent, that it does nothing but confirm.
+    confirms_record_id: int | None = Field(default=None, sa_type=BigInteger)
     #: ``utility`` | ``promotional``: the queue it waits in.
     lane: str
     category: str
@@ -139,6 +148,8 @@ class Attempt(SQLModel, table=True):
     ground: str | None = None
     #: The permission token that it went on, where that was its ground.
     token_id: int | None = Field(default=None, sa_type=BigInteger)
+    #: Its message does nothing but confirm an opt-out.
+    confirms_opt_out: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     begun_at: int = Field(sa_type=BigInteger)
     #: ``sending`` | ``sent`` | ``refused`` | ``not_sent`` | ``in_doubt`` | ``unconfirmed``.
     outcome: str = Field(default="sending")
