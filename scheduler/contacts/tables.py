@@ -139,7 +139,7 @@ class ContactActivity(SQLModel, table=True):
 
 
 class ContactThread(SQLModel, table=True):
-    """What the platform told of who has somebody's thread: the newest instant of each, milliseconds.
+    """What is known of who has somebody's thread: the newest instant of each, milliseconds.
 
     From these, in whatever order they come, follows who has it now (``holds.py``).
     """
@@ -147,6 +147,8 @@ class ContactThread(SQLModel, table=True):
     __tablename__ = "contact_thread"
 
     contact_id: int = Field(foreign_key="contact.id", sa_type=BigInteger, primary_key=True, ondelete="CASCADE")
+    #: A person of the team took it in Duly.
+    taken_ms: int | None = Field(default=None, sa_type=BigInteger)
     #: Another app got it.
     away_ms: int | None = Field(default=None, sa_type=BigInteger)
     #: A person of the team wrote from the page's inbox.

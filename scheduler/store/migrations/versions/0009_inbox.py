@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.create_table(
         "contact_thread",
         sa.Column("contact_id", sa.BigInteger(), nullable=False),
+        sa.Column("taken_ms", sa.BigInteger(), nullable=True),
         sa.Column("away_ms", sa.BigInteger(), nullable=True),
         sa.Column("person_ms", sa.BigInteger(), nullable=True),
         sa.Column("spoke_ms", sa.BigInteger(), nullable=True),
@@ -30,8 +31,9 @@ def upgrade() -> None:
     )
     # Whoever has a thread now keeps it.
     op.execute(
-        "INSERT INTO contact_thread (contact_id, away_ms) SELECT id, handover_at * 1000 FROM contact "
-        "WHERE handover_by = 'platform' AND handover_at IS NOT NULL"
+        "INSERT INTO contact_thread (contact_id, taken_ms, away_ms) "
+        "SELECT id, CASE WHEN handover_by = 'operator' THEN handover_at * 1000 END, "
+        "CASE WHEN handover_by = 'platform' THEN handover_at * 1000 END FROM contact WHERE handover_at IS NOT NULL"
     )
     op.add_column("app", sa.Column("previous_secret_sealed", sa.LargeBinary(), nullable=True))
     op.add_column("app", sa.Column("secret_changed_at", sa.BigInteger(), nullable=True))
