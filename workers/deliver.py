@@ -33,7 +33,7 @@ from scheduler.store import database
 from workers.directory import Directory
 from workers.send_api.answers import Answer
 from workers.send_api.client import GraphClient, Sender
-from workers.send_api.payload import build_payload
+from workers.send_api.payload import build_path, build_payload
 from workers.send_api.throttle import Reserved, Throttle, fresh_for
 
 _log = get_logger(__name__)
@@ -272,11 +272,14 @@ class Delivery:
             if started - errand.decided_at > OLDEST_DECISION:
                 answer = Answer(kind="not_sent", reason="decision_too_old", retry=True)
             else:
-                payload = build_payload(begun.psid, begun.content, begun.metadata)
+                payload = build_payload(begun.psid, begun.content, begun.metadata, begun.token)
                 crash_points.reach("deliver.before_post")
                 write_by = errand.decided_at + _first_byte_within()
                 last_word = partial(_why_not_now, self._channel.throttle, errand)
-                answer = self._channel.client.post_message(sender, payload, write_by=write_by, last_word=last_word)
+                answer = self._channel.client.post_message(
+                    sender, payload, path=build_path(sender.external_id, begun.token),
+                    write_by=write_by, last_word=last_word,
+                )  # fmt: skip
                 crash_points.reach("deliver.after_answer")
                 took = time.monotonic() - started
         except Exception as error:  # whatever it is, the attempt must be settled, and nobody knows how far it got
@@ -441,6 +444,7 @@ def _outcome(finished: _Finished) -> Outcome:
         subcode=answer.subcode,
         mid=answer.mid,
         effect=None if answer.effect == "throttle" else answer.effect,
+        token_id=begun.token.id if begun.token is not None else None,
         pause=_pause_of(finished),
     )
 

@@ -68,19 +68,27 @@ _STAND = text("""
     WHERE t.id = found.id AND t.stopped_at IS DISTINCT FROM found.stopped_at
 """)
 _IN_FORCE = text("""
-    SELECT id, contact_id, kind, topic, sealed, expires_at, last_used_at FROM permission_token
-    WHERE contact_id = ANY(:ids) AND stopped_at IS NULL
-    ORDER BY contact_id, expires_at NULLS LAST, granted_at, id
+    SELECT t.id, t.contact_id, t.kind, t.topic, t.sealed, t.expires_at, t.last_used_at,
+        p.ad_account_id, p.message_campaign_id
+    FROM permission_token t JOIN contact c ON c.id = t.contact_id JOIN page p ON p.id = c.page_id
+    WHERE t.contact_id = ANY(:ids) AND t.stopped_at IS NULL
+    ORDER BY t.contact_id, t.expires_at NULLS LAST, t.granted_at, t.id
 """)
 _USE = text("""
     UPDATE permission_token t SET last_used_at = greatest(t.last_used_at, :now)
     FROM unnest(CAST(:ids AS bigint[])) AS used (id) WHERE t.id = used.id
 """)
-#: From what went on it and still counts; nobody asks for a token whose attempts are no longer kept.
+#: From the attempts that went on it and count. One that was refused because the person had their share is no use of
+#: it, but the token has to rest all the same.
 _COUNT_AGAIN = text("""
     UPDATE permission_token t SET last_used_at = (
-        SELECT max(a.begun_at) FROM attempt a WHERE a.token_id = t.id AND a.outcome NOT IN ('refused', 'not_sent'))
+        SELECT max(a.begun_at) FROM attempt a WHERE a.token_id = t.id
+        AND (a.outcome NOT IN ('refused', 'not_sent') OR a.outcome = 'refused' AND a.subcode IN (2018352, 2018354)))
     WHERE t.id = ANY(:ids)
+""")
+_USED_BY = text("""
+    SELECT a.begun_at, t.contact_id, t.topic FROM attempt a JOIN permission_token t ON t.id = a.token_id
+    WHERE a.id = ANY(:ids) ORDER BY t.contact_id, a.id
 """)
 
 
@@ -94,6 +102,9 @@ class HeldToken:
     topic: str | None
     expires_at: int | None
     last_used_at: int | None
+    #: What its page sends paid messages through; both or neither.
+    ad_account_id: str | None
+    message_campaign_id: str | None
     sealed: bytes = field(repr=False)
 
     def clear(self) -> str:
@@ -159,6 +170,17 @@ def resume_tokens(
     """The person lets messages by token on ``topic`` (None: on any) go on; what waits for them is decided anew."""
     _say(session, contact_id, RESUMED, topic, "optin", event_id, min(at, now), now)
     wake_contacts(session, [contact_id], now)
+
+
+def stop_refused_tokens(session: Session, attempt_ids: Collection[int], now: int) -> None:
+    """The platform answered these attempts that the person stopped the notifications of their tokens' topics.
+
+    As of the request: what they granted since then is in force. The caller holds the contacts' rows.
+    """
+    for row in session.connection().execute(_USED_BY, {"ids": list(attempt_ids)}).all():
+        stop_tokens(
+            session, row.contact_id, topic=row.topic, at=row.begun_at, now=now, event_id=None, source="send_error"
+        )
 
 
 def tokens_in_force(session: Session, contact_ids: Collection[int]) -> dict[int, list[HeldToken]]:

@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.consent.tokens import use_tokens
 from scheduler.content.render import Rendered
 from scheduler.facts.correlation import Origin, request_ids
 from scheduler.governance.active import active_policies
 from scheduler.logs import get_logger
+from scheduler.outbox.by_token import SendToken, choose_tokens
 from scheduler.outbox.candidates import lock_candidates
 from scheduler.outbox.content_of import content_of
 from scheduler.outbox.metadata import make_metadata
@@ -38,12 +40,15 @@ _log = get_logger(__name__)
 BATCH = 64
 BATCH_OF_A_PAGE = 10
 
+#: Of a message that goes on no token.
+_NO_NEED = SendToken(id=0, kind="recurring", text="")
+
 _ATTEMPTS = text("""
-    INSERT INTO attempt (message_id, contact_id, page_id, category, ground, begun_at, outcome)
-    SELECT message_id, contact_id, page_id, category, ground, :now, 'sending'
+    INSERT INTO attempt (message_id, contact_id, page_id, category, ground, token_id, begun_at, outcome)
+    SELECT message_id, contact_id, page_id, category, ground, token_id, :now, 'sending'
     FROM unnest(CAST(:messages AS bigint[]), CAST(:contacts AS bigint[]), CAST(:pages AS integer[]),
-                CAST(:categories AS text[]), CAST(:grounds AS text[]))
-        AS wanted (message_id, contact_id, page_id, category, ground)
+                CAST(:categories AS text[]), CAST(:grounds AS text[]), CAST(:tokens AS bigint[]))
+        AS wanted (message_id, contact_id, page_id, category, ground, token_id)
     ON CONFLICT DO NOTHING
     RETURNING id, message_id
 """)
@@ -67,6 +72,8 @@ class Begun:
     psid: str
     content: Rendered
     metadata: str
+    #: What it goes on, where its ground is a token.
+    token: SendToken | None = None
     #: Its campaign and event, and the id of the request that it goes back to.
     origin: Origin = (None, None)
     request_id: str | None = None
@@ -105,7 +112,8 @@ def begin(
     verdicts = judge(session, candidates, policies, now)
     _keep_to_budget(verdicts, retries, now)
     sending = _render(session, [verdict for verdict in verdicts if verdict.state == "sending"])
-    begun = _begin_attempts(session, sending, now)
+    tokens = choose_tokens(session, sending, policies, now)
+    begun = _begin_attempts(session, _with_token(sending, tokens), tokens, now)
     put_aside(session, [verdict for verdict in verdicts if verdict.state != "sending"], now)
     _tell(session, verdicts, begun)
     return begun
@@ -157,9 +165,22 @@ def _render(session: Session, sending: Sequence[Verdict]) -> list[Verdict]:
     return good
 
 
-def _begin_attempts(session: Session, sending: Sequence[Verdict], now: int) -> list[Begun]:
+def _with_token(sending: Sequence[Verdict], tokens: Mapping[int, SendToken | None]) -> list[Verdict]:
+    good = []
+    for verdict in sending:
+        if tokens.get(verdict.candidate.id, _NO_NEED) is None:
+            verdict.state, verdict.reason = "refused", "token_unreadable"
+        else:
+            good.append(verdict)
+    return good
+
+
+def _begin_attempts(
+    session: Session, sending: Sequence[Verdict], tokens: Mapping[int, SendToken | None], now: int
+) -> list[Begun]:
     if not sending:
         return []
+    token_ids = {message_id: token.id for message_id, token in tokens.items() if token is not None}
     # INVARIANT: the partial unique indexes fence the way into ``sending``. Losing to another attempt of the message or
     # of the contact is no error: that message simply stays due.
     rows = session.connection().execute(
@@ -171,6 +192,7 @@ def _begin_attempts(session: Session, sending: Sequence[Verdict], now: int) -> l
             "pages": [verdict.candidate.page_id for verdict in sending],
             "categories": [verdict.candidate.category for verdict in sending],
             "grounds": [ground_of(verdict) for verdict in sending],
+            "tokens": [token_ids.get(verdict.candidate.id) for verdict in sending],
         },
     )
     attempts = {row.message_id: row.id for row in rows}
@@ -188,10 +210,13 @@ def _begin_attempts(session: Session, sending: Sequence[Verdict], now: int) -> l
         },
     )
     append_log(session, [log_row(verdict, now, attempts[verdict.candidate.id]) for verdict in won])
-    return [_begun(verdict, attempts[verdict.candidate.id]) for verdict in won]
+    if token_ids:
+        begun = {attempts[id_]: token_id for id_, token_id in token_ids.items() if id_ in attempts}
+        use_tokens(session, begun, now)
+    return [_begun(verdict, attempts[verdict.candidate.id], tokens.get(verdict.candidate.id)) for verdict in won]
 
 
-def _begun(verdict: Verdict, attempt_id: int) -> Begun:
+def _begun(verdict: Verdict, attempt_id: int, token: SendToken | None) -> Begun:
     candidate = verdict.candidate
     assert verdict.content is not None
     return Begun(
@@ -202,6 +227,7 @@ def _begun(verdict: Verdict, attempt_id: int) -> Begun:
         psid=candidate.psid,
         content=verdict.content,
         metadata=make_metadata(candidate.id, attempt_id),
+        token=token,
         tries=candidate.attempts + 1,
         retry=candidate.reason in RETRIED,
         origin=(candidate.campaign_id, candidate.event_id),

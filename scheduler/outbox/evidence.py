@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.consent.tokens import recount_tokens
 from scheduler.outbox.metadata import read_metadata
 from scheduler.outbox.states import ACCEPTED, DEAD_LETTERS
 
@@ -85,6 +86,7 @@ _ACCEPT = text("""
 """)
 _ACCEPT_ATTEMPT = text("""
     UPDATE attempt SET outcome = 'sent', mid = :mid, settled_at = :now WHERE id = :id AND outcome <> 'sent'
+    RETURNING token_id
 """)
 #: What was sent again in place of these. All of it is locked, whatever its state: one that is being given back unsent
 #: must be seen as it is afterwards, by the next statement.
@@ -157,7 +159,9 @@ def record_echo(session: Session, page_id: int, metadata: str | None, mid: str, 
     if found is None or attempt is None:
         return False
     # Also where a newer attempt is on the wire: what the platform accepted, it accepted.
-    session.execute(_ACCEPT_ATTEMPT, {"id": attempt_id, "mid": mid, "now": now})
+    proven_on = session.execute(_ACCEPT_ATTEMPT, {"id": attempt_id, "mid": mid, "now": now}).scalar_one_or_none()
+    if proven_on is not None:
+        recount_tokens(session, [proven_on])
     if found.state in ACCEPTED:
         # The answer came first; the echo only makes sure that the message id is known.
         session.execute(

@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from scheduler import crash_points
 from scheduler.consent.blocks import suppress
+from scheduler.consent.tokens import recount_tokens, stop_refused_tokens
 from scheduler.contacts.holds import PLATFORM, hand_over
 from scheduler.contacts.inbound import hold_windows_shut
 from scheduler.contacts.lock import lock_contacts
@@ -32,6 +33,7 @@ SETTLES: dict[str, tuple[frozenset[str], str]] = {
     "not_sent": (frozenset({"sending", "in_doubt"}), "due"),
     "in_doubt": (frozenset({"sending"}), "in_doubt"),
 }
+_BACK = ("refused", "not_sent")
 _MESSAGES = text("""
     SELECT id, state, due_at, deadline, expires_at, resend_of FROM message WHERE id = ANY(:ids)
     ORDER BY id FOR NO KEY UPDATE
@@ -77,8 +79,10 @@ class Outcome:
     subcode: int | None = None
     mid: str | None = None
     #: What the answer says beyond this message: ``blocked`` | ``unreachable`` | ``handover`` | ``window_closed`` (the
-    #: contact), ``stop_page``.
+    #: contact), ``notifications_stopped`` (its token), ``stop_page``.
     effect: str | None = None
+    #: The permission token that it went on.
+    token_id: int | None = None
     #: Of ``not_sent``: to be tried again after so many seconds on Duly's clock; None: as soon as may be.
     pause: int | None = None
 
@@ -121,6 +125,8 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
         },
     )
     crash_points.reach("settle.middle")
+    # What was not sent did not use its token.
+    recount_tokens(session, [each.token_id for each in fitting if each.token_id is not None and each.result in _BACK])
     moving = [outcome for outcome in fitting if _moves(outcome, states[outcome.message_id])]
     moves = [_moved(outcome, messages, shut, now) for outcome in moving if outcome.result != "sent"]
     _move(session, moves, now)
@@ -155,18 +161,23 @@ def _spread(session: Session, outcomes: Sequence[Outcome], now: int) -> set[int]
     stopped: dict[int, Outcome] = {}
     silent: dict[int, str] = {}
     closed: dict[int, int] = {}
+    no_more: list[int] = []
     for outcome in outcomes:
         if outcome.effect == "stop_page":
             stopped.setdefault(outcome.page_id, outcome)
         elif outcome.effect == "window_closed":
             closed[outcome.attempt_id] = outcome.contact_id
+        elif outcome.effect == "notifications_stopped":
+            no_more.append(outcome.attempt_id)
         elif outcome.effect is not None:
             silent[outcome.contact_id] = outcome.effect
     for page_id, outcome in sorted(stopped.items()):
         stop_page(session, page_id, outcome.reason or "refused", now)
-    # Those of refusals too, whose other messages are woken afterwards.
-    refused = (outcome.contact_id for outcome in outcomes if outcome.result == "refused")
-    lock_contacts(session, [*silent, *closed.values(), *refused])
+    # Those of refusals too, whose other messages are woken afterwards, and those whose tokens change.
+    others = (each.contact_id for each in outcomes if each.result == "refused" or each.token_id is not None)
+    lock_contacts(session, [*silent, *closed.values(), *others])
+    if no_more:
+        stop_refused_tokens(session, no_more, now)
     for contact_id, effect in sorted(silent.items()):
         if effect == "handover":
             hand_over(session, contact_id, by=PLATFORM, at=now, now=now)

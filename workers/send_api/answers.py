@@ -52,6 +52,9 @@ def understand(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
     mid = document.get("message_id")
     if 200 <= status < 300 and isinstance(mid, str) and mid:
         return Answer(kind="sent", http_status=status, mid=mid, usage=usage)
+    if 200 <= status < 300 and document.get("success") is True and "marketing_message_tracking_id" in document:
+        # A paid message: taken, but its id comes with the echo.
+        return Answer(kind="sent", http_status=status, usage=usage)
     if status == 429:
         return _of_error(status, {}, usage)
     return Answer(kind="in_doubt", reason="unreadable_answer", http_status=status, usage=usage)

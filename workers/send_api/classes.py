@@ -1,7 +1,8 @@
 """The classifier: what each of the platform's errors means. One table, read from the top; the first row that fits wins.
 
 Sources: [E] the platform's "Error codes" page (2026-06-25), [S] its "Send messages" guide, [R] its "Rate limiting" page
-(2026-03-23), [G] "Handling errors" of the Graph API, [F] seen in the field. Whatever is in no row is in doubt: an
+(2026-03-23), [G] "Handling errors" of the Graph API, [M] "API References" of the Marketing Message API for Messenger
+(2026-04-24), [F] seen in the field. Whatever is in no row is in doubt: an
 error does not prove that nothing was sent.
 """
 
@@ -24,7 +25,10 @@ Kind = Literal[
 ]
 #: What an answer says beyond its message: about the contact (``blocked``, ``unreachable``, ``window_closed``,
 #: ``handover``) or about the page (``stop_page``, ``throttle``).
-Effect = Literal["blocked", "unreachable", "window_closed", "handover", "stop_page", "throttle"]
+#: ``notifications_stopped`` is about the token that the message went on.
+Effect = Literal[
+    "blocked", "unreachable", "window_closed", "handover", "notifications_stopped", "stop_page", "throttle"
+]
 
 #: What becomes of the attempt. The message was not accepted where it says ``refused`` or ``not_sent``; the first is for
 #: good, after the second it is decided anew when what stood in the way is gone.
@@ -123,7 +127,15 @@ CLASSES: tuple[Row, ...] = (
     Row(2018300, ANY, ANY, "other_app_has_thread", "handover", "thread_taken", "[E] the same as a code"),
     Row(2018321, ANY, ANY, "other_app_has_thread", "handover", "thread_taken", "[E] the same as a code"),
     Row(100, 2534037, ANY, "other_app_has_thread", "handover", "thread_taken", "[E] thread owned by another app"),
-    Row(10, 1893015, ANY, "refused", None, "notifications_stopped", "[E] the person stopped these notifications"),
+    Row(10, 1893015, ANY, "refused", "notifications_stopped", "notifications_stopped", "[E] the person stopped them"),
+    # The subscription token of a paid message is none, or another page's: no more on that one [M].
+    Row(2300004, ANY, ANY, "refused", "notifications_stopped", "invalid_token", "[M] subscription token"),
+    Row(2300005, ANY, ANY, "refused", "notifications_stopped", "invalid_token", "[M] another page's token"),
+    # The message campaign or its message is not active, or nowhere to be found.
+    Row(2300000, ANY, ANY, "refused", None, "invalid_request", "[M] inactive campaign"),
+    Row(2300001, ANY, ANY, "refused", None, "invalid_request", "[M] no such message campaign"),
+    Row(2300002, ANY, ANY, "refused", None, "invalid_request", "[M] inactive message set"),
+    Row(2300003, ANY, ANY, "refused", None, "invalid_request", "[M] inactive message"),
     # A wrong parameter; also what the retired message tags get since 2026-04-27.
     Row(100, None, ANY, "refused", None, "invalid_request", "[E] bad parameter"),
     # Media that cannot be had, are too big or of the wrong kind.

@@ -75,10 +75,13 @@ class GraphClient:
         sender: Sender,
         payload: dict[str, Any],
         *,
+        path: str | None = None,
         write_by: float = float("inf"),
         last_word: Callable[[], str | None] | None = None,
     ) -> Answer:
-        """Post one message, once. Never raises; never retries.
+        """Post one message, once, to ``path`` (the page's own messages, unless told otherwise).
+
+        Never raises; never retries.
 
         Not a byte of it leaves after ``write_by`` (``time.monotonic()``): a slow connect must not carry a message out
         of the time for which it was permitted. ``last_word`` is asked just before the first byte: a reason it gives
@@ -86,7 +89,7 @@ class GraphClient:
         """
         try:
             status, headers, body = self._request(
-                "POST", f"{sender.external_id}/messages", sender,
+                "POST", path or f"{sender.external_id}/messages", sender,
                 document=payload, params={}, write_by=write_by, last_word=last_word,
             )  # fmt: skip
         except _FAILURES as error:
