@@ -1,55 +1,221 @@
-"""Where somebody is: what was stated, and what the platform's profile tells. Better evidence wakes their messages."""
+"""Where somebody is: what each source last said, and the best of it on the contact's own row, which decisions read.
+
+Of one kind the surer evidence counts, of equally sure the newer, of equally new the source that stands first in
+``SOURCES``. What the kinds are worth against each other (zone, region, offset, country) is the engine's business.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import text
 from sqlmodel import Session
 
-from scheduler.contacts.lock import lock_contact
+from policies.facts import UTC_OFFSETS
+from scheduler.contacts.lock import lock_contacts
+from scheduler.contacts.places import check_country, check_locale, check_region, check_zones
+from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
 
-_STATE_ZONE = text(
-    """
-    UPDATE contact SET timezones = CAST(:zones AS varchar[]), timezones_source = :source
-    WHERE id = :id
-      AND (timezones IS DISTINCT FROM CAST(:zones AS varchar[]) OR timezones_source IS DISTINCT FROM :source)
-    RETURNING id
-    """
-)
+Kind = Literal["zone", "offset", "country", "region", "locale"]
 
-_SET_OFFSET = text(
+KINDS: tuple[Kind, ...] = ("zone", "offset", "country", "region", "locale")
+
+#: Source → how sure it is unless it says otherwise. A spreadsheet is older than it looks, and a profile's offset has no
+#: rules: neither takes the place of what the person, their device or the shop's own system said.
+SOURCES = {"api": 1.0, "operator": 1.0, "optin": 1.0, "import": 0.9, "profile": 0.5}
+
+
+@dataclass(slots=True, kw_only=True)
+class Evidence:
+    """One source's word about where somebody is."""
+
+    contact_id: int
+    kind: Kind
+    #: A zone (several are candidates), minutes east of UTC, a country, a region, or a locale.
+    value: str | int | Sequence[str]
+    #: One of ``SOURCES``.
+    source: str
+    #: From 0 to 1; None: what the source is worth.
+    confidence: float | None = None
+    #: When it was so, epoch seconds UTC.
+    observed_at: int
+
+
+_KEEP = text("""
+    INSERT INTO place_evidence (contact_id, kind, source, value, confidence, observed_at, recorded_at)
+    SELECT given.contact_id, given.kind, given.source, given.value, given.confidence, given.observed_at, :now
+    FROM json_to_recordset(CAST(:rows AS json)) AS given (
+        contact_id bigint, kind text, source text, value text[], confidence float8, observed_at bigint)
+    JOIN contact ON contact.id = given.contact_id
+    ON CONFLICT (contact_id, kind, source) DO UPDATE SET value = excluded.value, confidence = excluded.confidence,
+        observed_at = excluded.observed_at, recorded_at = excluded.recorded_at
+    WHERE place_evidence.observed_at <= excluded.observed_at
+""")
+
+_FORGET = text("DELETE FROM place_evidence WHERE contact_id = ANY(:ids) AND kind = ANY(:kinds)")
+#: Before the projection is made anew: what no evidence tells stays as it is there.
+_BLANK = text("""
+    UPDATE contact SET
+        timezones = CASE WHEN 'zone' = ANY(:kinds) THEN NULL ELSE timezones END,
+        timezones_source = CASE WHEN 'zone' = ANY(:kinds) THEN NULL ELSE timezones_source END,
+        utc_offset = CASE WHEN 'offset' = ANY(:kinds) THEN NULL ELSE utc_offset END,
+        utc_offset_read_at = CASE WHEN 'offset' = ANY(:kinds) THEN NULL ELSE utc_offset_read_at END,
+        country = CASE WHEN 'country' = ANY(:kinds) THEN NULL ELSE country END,
+        region = CASE WHEN 'region' = ANY(:kinds) THEN NULL ELSE region END,
+        locale = CASE WHEN 'locale' = ANY(:kinds) THEN NULL ELSE locale END
+    FROM (SELECT id, timezones, utc_offset, country, region FROM contact WHERE id = ANY(:ids)) AS was
+    WHERE contact.id = was.id
+    RETURNING contact.id, (was.timezones, was.utc_offset, was.country, was.region)
+        IS DISTINCT FROM (contact.timezones, contact.utc_offset, contact.country, contact.region) AS moved
+""")
+
+# A region outside of the country: the better of the two holds; of equals the region, which says more.
+_PROJECT = text("""
+    WITH best AS MATERIALIZED (
+        SELECT DISTINCT ON (contact_id, kind) contact_id, kind, value, source, confidence, observed_at
+        FROM place_evidence WHERE contact_id = ANY(:ids)
+        ORDER BY contact_id, kind, confidence DESC, observed_at DESC, array_position(CAST(:sources AS text[]), source)
+    ), told AS (
+        SELECT w.id, w.timezones AS was_timezones, w.utc_offset AS was_offset, w.country AS was_country,
+            w.region AS was_region,
+            coalesce(z.value, w.timezones) AS timezones,
+            CASE WHEN z.value IS NULL THEN w.timezones_source ELSE z.source END AS timezones_source,
+            coalesce(CAST(o.value[1] AS integer), w.utc_offset) AS utc_offset,
+            CASE WHEN o.value IS NULL THEN w.utc_offset_read_at ELSE o.observed_at END AS utc_offset_read_at,
+            coalesce(c.value[1], w.country) AS country, coalesce(r.value[1], w.region) AS region,
+            coalesce(l.value[1], w.locale) AS locale,
+            (coalesce(r.confidence, 0), coalesce(r.observed_at, 0))
+                >= (coalesce(c.confidence, 0), coalesce(c.observed_at, 0)) AS region_first
+        FROM contact w
+        LEFT JOIN best z ON z.contact_id = w.id AND z.kind = 'zone'
+        LEFT JOIN best o ON o.contact_id = w.id AND o.kind = 'offset'
+        LEFT JOIN best c ON c.contact_id = w.id AND c.kind = 'country'
+        LEFT JOIN best r ON r.contact_id = w.id AND r.kind = 'region'
+        LEFT JOIN best l ON l.contact_id = w.id AND l.kind = 'locale'
+        WHERE w.id = ANY(:ids)
+    )
+    UPDATE contact SET timezones = t.timezones, timezones_source = t.timezones_source, utc_offset = t.utc_offset,
+        utc_offset_read_at = t.utc_offset_read_at, locale = t.locale,
+        country = CASE WHEN left(t.region, 2) <> t.country AND t.region_first THEN left(t.region, 2)
+            ELSE t.country END,
+        region = CASE WHEN left(t.region, 2) <> t.country AND NOT t.region_first THEN NULL ELSE t.region END
+    FROM told t WHERE contact.id = t.id
+    RETURNING contact.id, (t.was_timezones, t.was_offset, t.was_country, t.was_region)
+        IS DISTINCT FROM (contact.timezones, contact.utc_offset, contact.country, contact.region) AS moved
+""")
+
+
+def record_evidence(session: Session, rows: Sequence[Evidence], now: int) -> set[int]:
+    """Keep what sources say about where people are; a source's newer word takes the place of its older one.
+
+    The best of each kind goes onto the contact's row; whoever may be elsewhere now has their messages decided anew,
+    and their ids are returned. Unknown contacts are left out. Four statements whatever the number of rows. Raises
+    Invalid for a value that is none, before anything is kept.
     """
-    UPDATE contact SET utc_offset = :minutes, utc_offset_read_at = :now
-    FROM (SELECT id, utc_offset AS was FROM contact WHERE id = :id) AS old
-    WHERE contact.id = old.id
-    RETURNING old.was IS DISTINCT FROM :minutes AS changed
+    kept: dict[tuple[int, str, str], dict[str, object]] = {}
+    for row in rows:
+        known = _checked(row, now)
+        before = kept.get((row.contact_id, row.kind, row.source))
+        if before is None or int(str(before["observed_at"])) <= min(row.observed_at, now):
+            kept[row.contact_id, row.kind, row.source] = known
+    if not kept:
+        return set()
+    ids = sorted({contact_id for contact_id, _, _ in kept})
+    lock_contacts(session, ids)
+    session.flush()
+    session.connection().execute(_KEEP, {"rows": json.dumps([kept[key] for key in sorted(kept)]), "now": now})
+    moved = project(session, ids)
+    wake_contacts(session, sorted(moved), now)
+    return moved
+
+
+def forget_evidence(session: Session, contact_ids: Collection[int], kinds: Iterable[Kind], now: int) -> set[int]:
+    """Forget all that was said of these kinds, whoever said it. Returns who may be elsewhere now, as above."""
+    ids, which = sorted(set(contact_ids)), sorted(set(kinds))
+    if not ids or not which:
+        return set()
+    lock_contacts(session, ids)
+    session.flush()
+    values = {"ids": ids, "kinds": which}
+    session.connection().execute(_FORGET, values)
+    moved = {row.id for row in session.connection().execute(_BLANK, values) if row.moved}
+    wake_contacts(session, sorted(moved), now)
+    return moved
+
+
+def project(session: Session, contact_ids: Sequence[int]) -> set[int]:
+    """Put the best evidence of each kind onto the contacts' rows, which the caller holds; returns whose place changed.
+
+    A kind of which there is no evidence stays as it is.
     """
-)
+    rows = session.connection().execute(_PROJECT, {"ids": list(contact_ids), "sources": list(SOURCES)})
+    return {row.id for row in rows if row.moved}
 
 
 def state_zone(session: Session, contact_id: int, zones: Sequence[str], *, source: str, now: int) -> bool:
-    """Keep the stated IANA zones of a contact (several are candidates). True when that is news.
+    """Keep the stated IANA zones of a contact (several are candidates; none forgets). True when they may be elsewhere.
 
-    ``source`` is ``optin``, ``import`` or ``api``. The newest statement holds; the caller has validated the names
-    (``places.check_zone``).
+    ``source`` is ``optin``, ``import``, ``operator`` or ``api``.
     """
-    lock_contact(session, contact_id)
-    changed = session.connection().execute(
-        _STATE_ZONE, {"id": contact_id, "zones": list(zones) or None, "source": source if zones else None}
-    )
-    news = changed.first() is not None
-    if news:
-        wake_contacts(session, [contact_id], now)
-    return news
+    if not zones:
+        return bool(forget_evidence(session, (contact_id,), ("zone",), now))
+    said = Evidence(contact_id=contact_id, kind="zone", value=zones, source=source, observed_at=now)
+    return bool(record_evidence(session, (said,), now))
 
 
 def set_offset(session: Session, contact_id: int, minutes: int, now: int) -> bool:
     """Keep the numeric offset of the platform's profile, minutes east of UTC, read at ``now``. True when it is news."""
-    lock_contact(session, contact_id)
-    changed = session.connection().execute(_SET_OFFSET, {"id": contact_id, "minutes": minutes, "now": now}).first()
-    news = changed is not None and bool(changed.changed)
-    if news:
-        wake_contacts(session, [contact_id], now)
-    return news
+    read = Evidence(contact_id=contact_id, kind="offset", value=minutes, source="profile", observed_at=now)
+    return bool(record_evidence(session, (read,), now))
+
+
+def _checked(row: Evidence, now: int) -> dict[str, object]:
+    if row.source not in SOURCES:
+        raise Invalid(
+            f"`{row.source[:64]}` is not a source of evidence", field="source", way_out=f"use {', '.join(SOURCES)}"
+        )
+    confidence = SOURCES[row.source] if row.confidence is None else row.confidence
+    if not 0 <= confidence <= 1:
+        raise Invalid(f"{confidence} is not a confidence", field="confidence", way_out="give a number from 0 to 1")
+    return {
+        "contact_id": row.contact_id,
+        "kind": row.kind,
+        "source": row.source,
+        "value": _values(row),
+        "confidence": confidence,
+        # What a clock ahead of ours says must not outrank what is said later by ours.
+        "observed_at": min(row.observed_at, now),
+    }
+
+
+def _values(row: Evidence) -> list[str]:
+    value = row.value
+    if row.kind == "offset":
+        if not isinstance(value, int) or not UTC_OFFSETS[0] <= value <= UTC_OFFSETS[1]:
+            raise Invalid(
+                "is not an offset from UTC",
+                field="offset",
+                way_out=f"give minutes, from {UTC_OFFSETS[0]} to {UTC_OFFSETS[1]}",
+            )
+        return [str(value)]
+    if row.kind == "zone" and not isinstance(value, int):
+        zones = check_zones([value] if isinstance(value, str) else value, field="zone")
+        if zones:
+            return zones
+    elif isinstance(value, str):
+        match row.kind:
+            case "country":
+                return [check_country(value)]
+            case "region":
+                return [check_region(value)]
+            case "locale":
+                return [check_locale(value)]
+    raise Invalid(
+        f"there is no evidence of the kind `{row.kind[:64]}` with such a value",
+        field="kind",
+        way_out=f"use {', '.join(KINDS)}, and a value of that kind",
+    )

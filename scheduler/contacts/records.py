@@ -8,15 +8,18 @@ from typing import Any, cast
 
 from sqlmodel import Session, select
 
+from scheduler.contacts.evidence import Evidence, Kind, forget_evidence, record_evidence
 from scheduler.contacts.lock import lock_contact
 from scheduler.contacts.places import check_country, check_locale, check_region, check_zone, check_zones
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.contacts.tables import Contact
 from scheduler.errors import Invalid
-from scheduler.outbox.wake import wake_contacts
 
 #: What ``changes`` may name.
 FIELDS = ("timezone", "timezones", "country", "region", "locale", "name", "first_name", "attributes")
+
+#: Which of them tell where the person is, and as what.
+_EVIDENCE: dict[str, Kind] = {"timezones": "zone", "country": "country", "region": "region", "locale": "locale"}
 
 _MAX_ATTRIBUTES = 50
 _MAX_TEXT = 500
@@ -35,21 +38,32 @@ def upsert_contact(
     wanted = _checked(changes)
     contact_id = ensure_contacts(session, page_id, [psid], now)[psid]
     lock_contact(session, contact_id)
-    contact = session.exec(
-        select(Contact).where(Contact.id == contact_id).execution_options(populate_existing=True)
-    ).one()
-    before = _place(contact)
-    for field, value in wanted.items():
-        setattr(contact, field, value)
-    if "timezones" in wanted:
-        contact.timezones_source = source if contact.timezones else None
-    if contact.region is not None:
-        check_region(contact.region, country=contact.country)
+    contact = _reread(session, contact_id)
+    region, country = wanted.get("region", contact.region), wanted.get("country", contact.country)
+    if region is not None:
+        check_region(region, country=country)
+    for field in ("name", "first_name", "attributes"):
+        if field in wanted:
+            setattr(contact, field, wanted[field])
     session.add(contact)
     session.flush()
-    if _place(contact) != before:
-        wake_contacts(session, [contact_id], now)
-    return contact
+    _keep_place(session, contact_id, wanted, source, now)
+    return _reread(session, contact_id)
+
+
+def _reread(session: Session, contact_id: int) -> Contact:
+    return session.exec(select(Contact).where(Contact.id == contact_id).execution_options(populate_existing=True)).one()
+
+
+def _keep_place(session: Session, contact_id: int, wanted: Mapping[str, Any], source: str, now: int) -> None:
+    named = {kind: wanted[field] for field, kind in _EVIDENCE.items() if field in wanted}
+    forget_evidence(session, (contact_id,), [kind for kind, value in named.items() if value is None], now)
+    said = [
+        Evidence(contact_id=contact_id, kind=kind, value=value, source=source, observed_at=now)
+        for kind, value in named.items()
+        if value is not None
+    ]
+    record_evidence(session, said, now)
 
 
 def _checked(changes: Mapping[str, object]) -> dict[str, Any]:
@@ -123,7 +137,3 @@ def _attributes(value: object) -> dict[str, Any]:
 
 def _storable(value: str) -> bool:
     return "\x00" not in value and not any(0xD800 <= ord(character) <= 0xDFFF for character in value)
-
-
-def _place(contact: Contact) -> tuple[object, ...]:
-    return (contact.timezones, contact.country, contact.region)
