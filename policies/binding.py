@@ -62,21 +62,22 @@ class Binding:
     #: Some of the hours may close a whole day.
     closing: bool
     _timelines: dict[int, Timeline] = field(default_factory=dict, repr=False)
-    #: What was asked for last, nearly always the same again.
-    _chunk: int = field(default=0, repr=False)
-    _latest: Timeline | None = field(default=None, repr=False)
+    #: What was asked for last, nearly always the same again: for which chunk, and the answer. One object, so that
+    #: threads that ask for different chunks never meet one's chunk with the other's answer.
+    _latest: tuple[int, Timeline] | None = field(default=None, repr=False)
 
     def timeline(self, now: int) -> Timeline:
         """When the hours permit, from ``now`` to beyond the horizon of any decision taken at ``now``."""
         chunk = now // CHUNK
-        if self._latest is None or self._chunk != chunk:
+        latest = self._latest
+        if latest is None or latest[0] != chunk:
             found = self._timelines.get(chunk)
             if found is None:
                 if len(self._timelines) >= 64:
                     self._timelines.clear()
                 found = self._timelines[chunk] = shared_timeline(self.zones, self.hours, chunk, self.held)
-            self._chunk, self._latest = chunk, found
-        return self._latest
+            self._latest = latest = (chunk, found)
+        return latest[1]
 
 
 def binding_of(policy: Policy, facts: Facts) -> Binding:

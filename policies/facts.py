@@ -98,6 +98,8 @@ class Facts:
 
 
 CATEGORIES = ("promotional", "utility", "service")
+#: The widest offsets of clocks on earth, in minutes east of UTC: the least and the most.
+UTC_OFFSETS = (-12 * 60, 14 * 60)
 
 
 def with_message(

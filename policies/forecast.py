@@ -8,7 +8,7 @@ from itertools import pairwise
 from policies.blame import closed_now, reason_of
 from policies.case import HORIZON, Case, case_of
 from policies.decision import Decision
-from policies.engine import decide, open_ended
+from policies.engine import broken_rule, decide, open_ended
 from policies.facts import Facts
 from policies.grounds import GROUNDS
 from policies.policy import Policy
@@ -51,7 +51,7 @@ def forecast(policy: Policy, facts: Facts, now: int, *, span: int = 48 * 3600, m
     try:
         stretches = _stretches(case_of(policy, facts, now, min_remaining), now + span)
     except Exception:  # whatever a rule raises, nothing may be sent on its account
-        stretches = [_shut(now, now + span, decision.because, decision.reason)]
+        stretches = [_broken(policy, facts, now, now + span, min_remaining)]
     return Forecast(decision=decision, stretches=tuple(_joined(stretches)))
 
 
@@ -59,9 +59,11 @@ def _stretches(case: Case, end: int) -> list[Stretch]:
     barred = suppression.barred(case.facts)
     if barred is not None:
         return [_shut(case.now, end, (suppression.NAME,), barred)]
+    if schedule.expired(case):
+        return [_shut(case.now, end, (schedule.NAME,), "expired")]
     if unknown_zone.impossible(case):
         return [_shut(case.now, end, (unknown_zone.NAME,), unknown_zone.NAME)]
-    return [_stretch(replace(case, now=start), stop) for start, stop in pairwise(_edges(case, end))]
+    return [_judged(replace(case, now=start), stop) for start, stop in pairwise(_edges(case, end))]
 
 
 def _edges(case: Case, end: int) -> list[int]:
@@ -71,6 +73,13 @@ def _edges(case: Case, end: int) -> list[int]:
     # A send that would not stay permitted for long enough is none, so that much before each end.
     found = {edge for each in times for start, stop in each for edge in (start, stop - case.remaining)}
     return sorted({case.now, end, *(edge for edge in found if case.now < edge < end)})
+
+
+def _judged(case: Case, end: int) -> Stretch:
+    try:
+        return _stretch(case, end)
+    except Exception:  # only from here on is nothing known
+        return _broken(case.policy, case.facts, case.now, end, case.remaining)
 
 
 def _stretch(case: Case, end: int) -> Stretch:
@@ -87,6 +96,10 @@ def _stretch(case: Case, end: int) -> Stretch:
 
 def _shut(start: int, end: int, because: tuple[str, ...], reason: str | None) -> Stretch:
     return Stretch(start=start, end=end, permitted=False, ground=None, because=because, reason=reason)
+
+
+def _broken(policy: Policy, facts: Facts, start: int, end: int, remaining: int) -> Stretch:
+    return _shut(start, end, (broken_rule(policy, facts, start, remaining),), "rule_error")
 
 
 def _joined(stretches: list[Stretch]) -> list[Stretch]:

@@ -231,6 +231,7 @@ def _opt_out(table: Table | None, code: str) -> OptOutLaw | None:
         scope=table.choice("scope", SCOPES),
         kept_for=table.text("kept_for", ""),
         source=_source(table, code, channels=False),
+        later=(read_day(table, "later_on"), table.choice("later_scope", SCOPES)) if table.has("later_on") else None,
     )
     read_span(table, "kept_for")
     if (found.unit == "immediate") != (found.honour_within == 0):

@@ -74,6 +74,12 @@ class OptOutLaw:
     #: How long it must be kept at least, such as "10y"; "": nothing is said. Ours never lapses.
     kept_for: str
     source: Source
+    #: What it covers from a known day on; None: nothing is known to change.
+    later: tuple[date, str] | None = None
+
+    def scope_on(self, day: date) -> str:
+        """What an opt-out covers at least on that day: one of SCOPES."""
+        return self.later[1] if self.later is not None and day >= self.later[0] else self.scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,8 +59,3 @@ class Difference:
     #: Each clause that differs, taken alone into the old policy.
     changes: tuple[Change, ...]
     overall: Change
-
-    @property
-    def found(self) -> bool:
-        """Whether any difference was found."""
-        return self.overall.direction != "none found" or any(each.direction != "none found" for each in self.changes)

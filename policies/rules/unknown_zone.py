@@ -68,11 +68,12 @@ def findings(case: Case) -> list[Finding]:
         "jurisdictions": list(binding.jurisdictions), "mode": case.policy.unknown_zone.mode,
     }  # fmt: skip
     named = ", ".join(zones[:_SHOWN]) + (", …" if len(zones) > _SHOWN else "")
+    possible = "1 zone is possible" if len(zones) == 1 else f"{len(zones)} zones are possible"
     where = {
         "timezone": f"the zone is stated: {named}",
         "region": f"the region lies in {named}",
         "utc_offset": f"only a numeric offset is known: {named} are possible",
-        "country": f"only the country is known: {len(zones)} zones are possible ({named})",
+        "country": f"only the country is known: {possible} ({named})",
         "none": f"nothing tells the zone: all {len(zones)} zones are possible",
         "fallback": f"nothing tells the zone: the policy assumes {named}",
     }[binding.evidence]

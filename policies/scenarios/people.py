@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
 
-from policies.facts import CATEGORIES, Consent, Facts, Send, Token
+from policies.facts import CATEGORIES, UTC_OFFSETS, Consent, Facts, Send, Token
 from policies.local_time import known_zones, tzdata_version, zone_data
 from policies.scenarios.instants import Relative, read_instant
 from policies.scenarios.vocabulary import CONSENT_KINDS, GROUNDS, TOKEN_KINDS
@@ -20,8 +20,6 @@ from policies.toml_source import Table
 
 _REGION = re.compile(r"([A-Z]{2})-[A-Z0-9]{1,3}")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z]{4})?([_-]([A-Za-z]{2}|[0-9]{3}))?")
-#: The widest offsets of clocks on earth, minutes.
-_OFFSETS = (-12 * 60, 14 * 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ def _utc_offset(table: Table, key: str) -> Known:
     if not isinstance(hours, int | float) or isinstance(hours, bool):
         raise table.error(key, f"must be a number of hours, such as -5 or 5.5, not {hours!r}")
     minutes = hours * 60
-    if not _OFFSETS[0] <= minutes <= _OFFSETS[1] or minutes != int(minutes):
+    if not UTC_OFFSETS[0] <= minutes <= UTC_OFFSETS[1] or minutes != int(minutes):
         raise table.error(key, f"`{hours}` must be hours from -12 to 14, in whole minutes")
     return {"utc_offset": int(minutes)}
 

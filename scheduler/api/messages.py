@@ -66,11 +66,17 @@ class FindingView(BaseModel):
     """What one rule said."""
 
     rule: str
+    clause: str = Field(
+        description="The text that it read, such as permitted_hours.house or KR.kr-night; the rule where there is none."
+    )
     reason: str | None
     permits_now: bool
     next_at: Instant | None
     numbers: dict[str, Any]
     citation: str | None
+    binds: str | None = Field(
+        description="By what the text binds: house, platform, or a pack's basis: statute, regulation, carrier_rule, …"
+    )
     words: str
 
 

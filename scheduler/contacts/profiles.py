@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
+from policies.facts import UTC_OFFSETS
 from scheduler.clock import real_seconds
 from scheduler.contacts.evidence import set_offset
 from scheduler.contacts.lock import lock_contact
@@ -21,9 +22,6 @@ _LAST_PAUSE = 3600
 
 #: A profile that could not be read this often is given up; the person's zone stays unknown.
 _TRIES = 8
-
-#: Offsets on Earth reach from -12 to +14 hours.
-_LEAST, _MOST = -12 * 60, 14 * 60
 
 _WANT = text(
     """
@@ -136,7 +134,7 @@ def offset_minutes(hours: object) -> int | None:
     if not math.isfinite(number):
         return None
     minutes = round(number * 60)
-    return minutes if _LEAST <= minutes <= _MOST else None
+    return minutes if UTC_OFFSETS[0] <= minutes <= UTC_OFFSETS[1] else None
 
 
 def _text(value: object) -> str | None:

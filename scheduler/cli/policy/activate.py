@@ -10,7 +10,7 @@ from rich.console import Console
 from policies.policy import BUILT_IN
 from scheduler import clock
 from scheduler.cli.output import echo_json, print_table
-from scheduler.cli.policy.told import load
+from scheduler.cli.policy.question import load
 from scheduler.doorbell import ring
 from scheduler.errors import Invalid
 from scheduler.governance.policies import activate_policy

@@ -18,14 +18,17 @@ from policies.policy import Policy
 from scheduler import clock
 from scheduler.api.instants import format_instant
 from scheduler.cli.output import echo_json
+from scheduler.cli.policy.answer import decision_as_json
+from scheduler.cli.policy.question import load
 from scheduler.cli.policy.telling import as_options
-from scheduler.cli.policy.told import load, read_instant
+from scheduler.cli.policy.written import read_instant
 from scheduler.errors import Invalid
 
 _COLOURS = {"stricter": "red", "looser": "green", "both": "yellow", "other reason": "cyan", "none found": "dim"}
 _WORDS = {
     "stricter": "stricter", "looser": "looser", "both": "stricter and looser",
-    "other reason": "the same permission, for other reasons", "none found": "no difference found",
+    "other reason": "the same permission, for other reasons",
+    "none found": "it differs, but nobody was found for whom it matters",
 }  # fmt: skip
 
 
@@ -45,8 +48,8 @@ def command(
     """Say where a new policy is stricter or looser than an old one, clause by clause, with an example of each.
 
     It searches: people, histories and instants made so that a clause bites, then random ones. What it finds is so;
-    what it does not find may still be. Ends with 0 where nothing was found, 1 where the policies differ, 2 if one is
-    invalid.
+    what it does not find may still be. Ends with 0 where the policies say the same, 1 where a clause differs, even if
+    nobody was found for whom that matters, 2 if one is invalid.
     """
     before, after = load(old, option="OLD"), load(new, option="NEW")
     now = clock.now()
@@ -59,7 +62,7 @@ def command(
         echo_json(_as_json(before, after, old, new, found))
     else:
         _print(Console(highlight=False), before, old, new, found, clause)
-    if found.found:
+    if not found.same:
         raise typer.Exit(1)
 
 
@@ -97,7 +100,7 @@ def _print_change(console: Console, before: Policy, old: str, change: Change) ->
 
 def _direction(change: Change) -> Text:
     direction = change.direction
-    words = _WORDS[direction] + (f" in {change.trials} trials" if direction == "none found" else "")
+    words = _WORDS[direction] + (f", in {change.trials} trials" if direction == "none found" else "")
     return Text(words, style=_COLOURS[direction])
 
 
@@ -155,23 +158,7 @@ def _example_as_json(before: Policy, old: str, example: Counterexample | None) -
         "at": format_instant(example.at),
         "local": wall_clock(zones[0], example.at) if len(zones) == 1 else None,
         "facts": facts_to_json(example.facts),
-        "old": _decision_as_json(example.old),
-        "new": _decision_as_json(example.new),
+        "old": decision_as_json(example.old),
+        "new": decision_as_json(example.new),
         "ask": _ask(old, example),
-    }
-
-
-def _decision_as_json(decision: Decision) -> dict[str, object]:
-    def shown(instant: int | None) -> str | None:
-        return None if instant is None else format_instant(instant)
-
-    return {
-        "verdict": decision.verdict,
-        "until": shown(decision.at) if decision.verdict == "defer" else None,
-        "ground": decision.ground,
-        "closes_at": shown(decision.closes_at),
-        "deadline": shown(decision.deadline),
-        "because": list(decision.because),
-        "reason": decision.reason,
-        "wakes_on": decision.wakes_on,
     }

@@ -8,13 +8,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from policies.decision import Decision, Finding
+from policies.decision import Finding
 from policies.explain import explain as explain_decision
-from policies.facts import facts_to_json
 from scheduler import clock
 from scheduler.api.instants import format_instant
-from scheduler.cli.output import echo_json, words
-from scheduler.cli.policy.told import Asked, Told, asked, tells
+from scheduler.cli.output import echo_json
+from scheduler.cli.policy.answer import print_not_told, print_version, question_as_json, sentence
+from scheduler.cli.policy.question import asked
+from scheduler.cli.policy.told import Told, tells
 
 
 @tells
@@ -34,7 +35,7 @@ def command(
     if as_json:
         echo_json(
             {
-                **decision_as_json(question, decision),
+                **question_as_json(question, decision),
                 "findings": [
                     {**asdict(finding), "next_at": format_instant(finding.next_at) if finding.next_at else None}
                     for finding in findings
@@ -50,19 +51,6 @@ def command(
     print_version(console, question)
 
 
-def sentence(decision: Decision, at: int) -> Text:
-    """The verdict in one line."""
-    why = f", because {words(decision.reason)}" if decision.reason else ""
-    closes = f"; the permitted time ends {format_instant(decision.closes_at)}" if decision.closes_at else ""
-    if decision.verdict == "send":
-        return Text(f"send: it may go at {format_instant(at)} on the ground {decision.ground}{closes}", style="green")
-    if decision.verdict == "deny":
-        return Text(f"deny: it may never go{why}", style="red")
-    if decision.at is None:
-        return Text(f"defer: it waits for {words(decision.wakes_on or 'somebody')}{why}", style="yellow")
-    return Text(f"defer: it may go from {format_instant(decision.at)}{why}{closes}", style="yellow")
-
-
 def _said(finding: Finding) -> Text:
     """One finding: what it says, by which text and by what that binds, and where it comes from."""
     mark = Text("permits ", style="green") if finding.permits_now else Text("forbids ", style="red")
@@ -73,40 +61,3 @@ def _said(finding: Finding) -> Text:
     if text:
         line += Text(f" <{', '.join(text)}>", style="cyan")
     return line + Text(f" [{finding.citation}]" if finding.citation else "", style="dim")
-
-
-def print_not_told(console: Console, question: Asked) -> None:
-    """What counted as unknown because nobody told it."""
-    if question.not_told:
-        console.print(
-            Text(f"not told: {'; '.join(question.not_told)}. What is not told counts as unknown.", style="yellow"),
-            soft_wrap=True,
-        )
-
-
-def print_version(console: Console, question: Asked) -> None:
-    """The policy that was asked."""
-    console.print(Text(f"policy {question.policy.name}, version {question.policy.version[:12]}", style="dim"))
-
-
-def decision_as_json(question: Asked, decision: Decision) -> dict[str, object]:
-    """The question and the decision, with stable keys."""
-
-    def shown(instant: int | None) -> str | None:
-        return None if instant is None else format_instant(instant)
-
-    return {
-        "policy": question.policy.name,
-        "policy_version": question.policy.version,
-        "at": format_instant(question.at),
-        "verdict": decision.verdict,
-        "until": shown(decision.at) if decision.verdict == "defer" else None,
-        "ground": decision.ground,
-        "closes_at": shown(decision.closes_at),
-        "deadline": shown(decision.deadline),
-        "because": list(decision.because),
-        "reason": decision.reason,
-        "wakes_on": decision.wakes_on,
-        "facts": facts_to_json(question.facts),
-        "not_told": list(question.not_told),
-    }

@@ -17,9 +17,11 @@ from policies.terms import duration
 from scheduler import clock
 from scheduler.api.instants import format_instant
 from scheduler.cli.output import echo_json
-from scheduler.cli.policy.explain import decision_as_json, print_not_told, print_version, sentence
+from scheduler.cli.policy.answer import print_not_told, print_version, question_as_json, sentence
+from scheduler.cli.policy.question import asked
 from scheduler.cli.policy.strip import local, strip
-from scheduler.cli.policy.told import Told, asked, read_span, tells
+from scheduler.cli.policy.told import Told, tells
+from scheduler.cli.policy.written import read_span
 
 
 @tells
@@ -42,7 +44,7 @@ def command(
     if as_json:
         echo_json(
             {
-                **decision_as_json(question, found.decision),
+                **question_as_json(question, found.decision),
                 "span": length,
                 "timezone": zone,
                 "stretches": [_as_json(stretch, zone) for stretch in found.stretches],

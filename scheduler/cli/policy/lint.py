@@ -16,7 +16,7 @@ from policies.lint import LEVELS, Remark, lint
 from policies.policy import BUILT_IN, built_in_text
 from scheduler import clock
 from scheduler.cli.output import echo_json
-from scheduler.cli.policy.told import read_span
+from scheduler.cli.policy.written import read_span
 from scheduler.errors import Invalid
 
 _COLOURS = {"error": "red", "warning": "yellow", "notice": "cyan"}

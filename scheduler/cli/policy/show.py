@@ -10,7 +10,8 @@ from policies.terms import duration
 from scheduler.api.instants import format_instant
 from scheduler.api.policy_views import effective_view
 from scheduler.cli.output import echo_json, print_table
-from scheduler.cli.policy.told import Told, asked
+from scheduler.cli.policy.question import asked
+from scheduler.cli.policy.told import EAST, Told
 from scheduler.errors import Invalid, NotFound
 from scheduler.governance.active import active_policies
 from scheduler.governance.history import Activation, activation_in_force
@@ -28,7 +29,9 @@ def command(
     page: str | None = typer.Option(None, help="The platform's id of a page: the policy that decides for it."),
     contact: str | None = typer.Option(None, help="A stored person, PAGE/PSID, and the policy of their page."),
     timezone: list[str] = typer.Option([], help="An IANA zone; several are candidates."),
-    utc_offset: float | None = typer.Option(None, help="The offset a profile tells, in hours.", min=-14, max=14),
+    utc_offset: float | None = typer.Option(
+        None, help="The offset a profile tells, in hours.", min=EAST[0], max=EAST[1]
+    ),
     country: str | None = typer.Option(None, help="ISO 3166-1 alpha-2."),
     region: str | None = typer.Option(None, help="ISO 3166-2, US-FL."),
     at: str | None = typer.Option(None, help="When: an instant like 2026-03-28T08:00Z, or how long ago. Default: now."),

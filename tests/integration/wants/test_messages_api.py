@@ -100,6 +100,8 @@ def test_a_message_explains_its_decisions(api: Callable[..., Any], launched: int
     night, window = findings["quiet_hours"], findings["messaging_window"]
     assert (night["permits_now"], night["next_at"]) == (False, "2026-05-05T23:00:00Z")
     assert "21:00" in night["words"] or "08:00" in night["words"]
+    assert (night["clause"], night["binds"]) == ("permitted_hours.house", "house")
+    assert (window["clause"], window["binds"]) == ("platform.standard_window", "platform")
     assert window["permits_now"]
     denied = api("GET", f"/messages/{by_psid['closed']}").json()["log"][0]
     closed = {finding["rule"]: finding for finding in denied["findings"]}["messaging_window"]

@@ -123,6 +123,16 @@ def test_what_cannot_be_told_is_one_line(
     assert said in duly(command, *arguments, code=2).stderr
 
 
+@pytest.mark.parametrize("command", ["explain", "forecast", "show"])
+def test_an_offset_is_one_that_clocks_have(duly: Callable[..., Any], command: str) -> None:
+    for hours in ("-12", "14"):
+        duly(command, "--utc-offset", hours)
+    for hours, bound in (("-12.5", "greater than or equal to"), ("14.25", "less than or equal to")):
+        refused = CliRunner().invoke(app, ["policy", command, "--utc-offset", hours])
+        assert refused.exit_code == 2
+        assert f"Input should be {bound}" in refused.stderr
+
+
 def test_a_forecast_is_a_strip_of_eighty_columns(duly: Callable[..., Any]) -> None:
     lines = duly("forecast", *BERLIN, "--sent", "3h").stdout.splitlines()
     assert lines[0].startswith("defer: it may go from 2026-11-22T15:00:00Z")
@@ -257,8 +267,10 @@ def test_diff_of_the_same_and_of_one_clause(duly: Callable[..., Any], shop: Path
     assert one.stdout.startswith(f"in permitted_hours.house, {shop} against default: stricter and looser")
     far = '\n[[frequency_cap]]\nid = "far"\nlimit = 5000\nper = "30d"\n'
     shop.write_text('[policy]\nname = "x"\nextends = "default"\n' + far, encoding="utf-8")
-    none = duly("diff", "default", str(shop), "--budget", "5").stdout
-    assert "frequency_cap.far: no difference found in " in none
+    # A clause that differs is a difference, though the search knows nobody who meets it.
+    none = duly("diff", "default", str(shop), "--budget", "5", code=1).stdout
+    assert none.startswith(f"{shop} against default: it differs, but nobody was found for whom it matters\n")
+    assert "frequency_cap.far: it differs, but nobody was found for whom it matters, in " in none
     assert "  - not there\n  + 5000 per 30d (all categories)\n" in none
 
 

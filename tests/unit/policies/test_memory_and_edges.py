@@ -38,6 +38,16 @@ def test_what_was_worked_out_is_forgotten_in_time(monkeypatch: pytest.MonkeyPatc
         assert len(bound._timelines) <= 64
 
 
+def test_what_was_asked_for_last_is_one_value() -> None:
+    """Threads share bindings: nobody may meet the chunk of one question with the answer to another."""
+    bound = binding_of(load_policy("default"), Facts(timezones=("Asia/Kathmandu",)))
+    for chunk in (3, 4, 3):
+        found = bound.timeline(chunk * CHUNK)
+        assert bound._latest == (chunk, found)
+        assert bound.timeline(chunk * CHUNK + 1) is found
+        assert found is not bound.timeline((chunk + 5) * CHUNK)
+
+
 def test_a_policy_made_from_another_remembers_nothing_of_it() -> None:
     policy, facts = load_policy("default"), Facts(timezones=("Asia/Tokyo",), last_inbound=NOON - DAY // 2)
     assert decide(policy, facts, NOON).verdict == "send"
