@@ -1,0 +1,204 @@
+"""Applies what was validated, a thousand rows a transaction: whatever dies, the cursor tells where to go on.
+
+It permits nothing by itself: no file lifts an opt-out or brings an erased person back, and a consent that is older
+than an opt-out stays ended by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from scheduler.audit.record import record
+from scheduler.consent.choices import Choice, record_choices
+from scheduler.consent.grants import Grant, record_grants
+from scheduler.contacts.bulk import Kept, Person, keep_people
+from scheduler.contacts.evidence import Evidence, record_evidence
+from scheduler.contacts.evidence import Kind as PlaceKind
+from scheduler.contacts.identities import Link, link
+from scheduler.contacts.profiles import want_profile
+from scheduler.imports.refused import refused
+from scheduler.imports.registry import clear_staging
+from scheduler.imports.tables import ContactImport
+from scheduler.imports.validating import claim
+from scheduler.logs import get_logger
+
+_log = get_logger(__name__)
+
+#: Rows of one transaction.
+CHUNK = 1_000
+SOURCE = "import"
+
+#: What a row calls a place, and what the evidence is called.
+_PLACES: tuple[tuple[str, PlaceKind], ...] = (
+    ("timezones", "zone"),
+    ("utc_offset", "offset"),
+    ("country", "country"),
+    ("region", "region"),
+    ("locale", "locale"),
+)
+
+_ROWS = text("""
+    SELECT n, psid, known FROM contact_import_person WHERE import_id = :id AND n > :after ORDER BY n LIMIT :limit
+""")
+_GRANTED = text("""
+    SELECT contact_id, topic, kind, occurred_at, expires_at FROM consent_record
+    WHERE contact_id = ANY(:ids) AND action = 'granted'
+""")
+_CHOSEN = text("""
+    SELECT contact_id, action, topic, category, max(occurred_at) AS at FROM consent_record
+    WHERE contact_id = ANY(:ids) AND action IN ('opt_out', 'opt_in') GROUP BY 1, 2, 3, 4
+""")
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the rows."""
+
+    #: People who are new, and people of whom a name, an attribute or the place is another now.
+    created: int = 0
+    updated: int = 0
+    #: Rows that say what was known.
+    unchanged: int = 0
+    #: People whose data was erased since the file was validated.
+    refused: int = 0
+    links: int = 0
+    consents: int = 0
+    opt_outs: int = 0
+
+
+def apply_next(session: Session, now: int, *, import_id: int | None = None, limit: int = CHUNK) -> ContactImport | None:
+    """Apply the next rows of an import (the oldest that waits, or ``import_id``); None when nothing waits for it.
+
+    The rows, what was counted and the cursor are one transaction, the caller's: call it again until the import it
+    returns is ``applied``. Two who do so at once never apply the same rows.
+    """
+    found = claim(session, "applying", import_id)
+    if found is None:
+        return None
+    assert found.id is not None  # a stored import has its id
+    rows = session.connection().execute(_ROWS, {"id": found.id, "after": found.cursor, "limit": limit}).all()
+    counts = Counts(**found.counts)
+    if rows:
+        _apply(session, found, rows, counts, now)
+        found.cursor = rows[-1].n
+        found.counts = asdict(counts)
+    if len(rows) < limit:
+        found.status, found.applied_at, found.cursor = "applied", now, found.row_count
+        found.counts = asdict(counts)
+        clear_staging(session, found.id)
+        record(
+            session, actor=found.actor, action="contacts.import_applied", subject=f"import:{found.id}",
+            detail=found.counts, now=now,
+        )  # fmt: skip
+        _log.info("imported", request_id=found.request_id, import_id=found.id, **found.counts)
+    session.add(found)
+    session.flush()
+    return found
+
+
+def _apply(session: Session, found: ContactImport, rows: Sequence[Any], counts: Counts, now: int) -> None:
+    gone = refused(session, found.page_id, [row.psid for row in rows])
+    people = {row.psid: row.known for row in rows if row.psid not in gone}
+    kept = keep_people(session, found.page_id, [_person(psid, known) for psid, known in people.items()], now)
+    known = {kept.ids[psid]: said for psid, said in people.items()}
+    moved = record_evidence(session, _evidence(known, found.created_at), now)
+    linked = link(session, found.page_id, _links(known), now)
+    # Before the opt-outs: what the same row withdraws must not look as if it had been agreed to afterwards.
+    grants = _new_grants(session, known, found)
+    record_grants(session, grants, now)
+    choices = _new_opt_outs(session, known, found, now)
+    record_choices(session, choices, now)
+    want_profile(session, kept.created, now)
+    _count(counts, kept, moved, told={*(each.contact_id for each in grants), *(each.contact_id for each in choices)})
+    counts.refused += len(gone)
+    counts.links += linked.new + len(linked.moved)
+    counts.consents += len(grants)
+    counts.opt_outs += len(choices)
+
+
+def _count(counts: Counts, kept: Kept, moved: set[int], told: set[int]) -> None:
+    updated = (kept.changed | moved | told) - kept.created
+    counts.created += len(kept.created)
+    counts.updated += len(updated)
+    counts.unchanged += len(kept.ids) - len(kept.created) - len(updated)
+
+
+def _person(psid: str, known: Mapping[str, Any]) -> Person:
+    return Person(
+        psid=psid, name=known.get("name"), first_name=known.get("first_name"), attributes=known.get("attributes")
+    )
+
+
+def _evidence(people: Mapping[int, Mapping[str, Any]], observed_at: int) -> list[Evidence]:
+    return [
+        Evidence(contact_id=contact_id, kind=kind, value=known[name], source=SOURCE, observed_at=observed_at)
+        for contact_id, known in people.items()
+        for name, kind in _PLACES
+        if name in known
+    ]
+
+
+def _links(people: Mapping[int, Mapping[str, Any]]) -> list[Link]:
+    return [
+        Link(contact_id=contact_id, kind=kind, value=value, source=SOURCE)
+        for contact_id, known in people.items()
+        for kind, value in known.get("links", ())
+    ]
+
+
+def _new_grants(session: Session, people: Mapping[int, Mapping[str, Any]], found: ContactImport) -> list[Grant]:
+    said = {contact_id: known["consents"] for contact_id, known in people.items() if "consents" in known}
+    if not said:
+        return []
+    rows = session.connection().execute(_GRANTED, {"ids": sorted(said)})
+    there = {(row.contact_id, row.topic, row.kind, row.occurred_at, row.expires_at) for row in rows}
+    return [
+        Grant(
+            contact_id=contact_id, topic=each["topic"], kind=each["kind"], source=SOURCE, wording=each["wording"],
+            evidence=each["source"], actor=_actor(found), granted_at=each["granted_at"], expires_at=each["expires_at"],
+        )
+        for contact_id, consents in said.items()
+        for each in consents
+        if (contact_id, each["topic"], each["kind"], each["granted_at"], each["expires_at"]) not in there
+    ]  # fmt: skip
+
+
+def _new_opt_outs(
+    session: Session, people: Mapping[int, Mapping[str, Any]], found: ContactImport, now: int
+) -> list[Choice]:
+    said = {contact_id: known["opt_outs"] for contact_id, known in people.items() if "opt_outs" in known}
+    if not said:
+        return []
+    rows = session.connection().execute(_CHOSEN, {"ids": sorted(said)}).all()
+    out = {(row.contact_id, row.topic, row.category): row.at for row in rows if row.action == "opt_out"}
+    back: dict[int, int] = {}
+    for row in rows:
+        if row.action == "opt_in":
+            back[row.contact_id] = max(row.at, back.get(row.contact_id, 0))
+
+    def is_news(contact_id: int, topic: str | None, category: str | None, at: int | None) -> bool:
+        # Said already, no earlier than that: a second import says nothing new.
+        before = out.get((contact_id, topic, category))
+        if before is None and category is None:
+            # What spoke of everything may have been kept as what the law makes of it.
+            before = out.get((contact_id, topic, "promotional"))
+        return before is None or (before < at if at is not None else before <= back.get(contact_id, 0))
+
+    return [
+        Choice(
+            contact_id=contact_id, action="opt_out", topic=each["topic"], category=each["category"], source=SOURCE,
+            actor=_actor(found), at=each["at"] if each["at"] is not None else now,
+        )
+        for contact_id, opt_outs in said.items()
+        for each in opt_outs
+        if is_news(contact_id, each["topic"], each["category"], each["at"])
+    ]  # fmt: skip
+
+
+def _actor(found: ContactImport) -> str:
+    return f"{found.actor[:150]} (import {found.id})"

@@ -1,0 +1,175 @@
+"""Reads a CSV file as it comes from spreadsheets and shops, without ever holding more than a line of it.
+
+UTF-8 with or without a byte order mark; comma, semicolon or tab; quoted cells may hold line ends. What cannot be read
+is refused whole, with its line and the way out: half a file is nobody's intention.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol
+
+from scheduler.errors import Malformed, TooLarge
+
+#: The largest file, and the most rows and columns in it.
+MAX_BYTES = 256 * 1024 * 1024
+MAX_ROWS = 1_000_000
+MAX_COLUMNS = 200
+#: A line beyond this is no line: a file without line ends, or something that is not CSV at all.
+_MAX_LINE = 1024 * 1024
+_MAX_HEADER = 200
+
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_OTHER_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_UTF8 = "save the file as CSV UTF-8"
+
+
+class Source(Protocol):
+    """Anything that gives bytes by the line."""
+
+    def readline(self, limit: int, /) -> bytes:
+        """The next line with its end, at most ``limit`` bytes; empty at the end."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Sheet:
+    """A file whose header has been read."""
+
+    headers: list[str]
+    delimiter: str
+    #: (line it begins on, cells) of each row that says anything.
+    rows: Iterator[tuple[int, list[str]]]
+
+    @property
+    def delimiter_name(self) -> str:
+        """comma, semicolon or tab."""
+        return _DELIMITERS[self.delimiter]
+
+
+def open_sheet(source: Source) -> Sheet:
+    """Read the header of a file. Raises Malformed or TooLarge with the line, here and while ``rows`` is consumed."""
+    lines = _lines(source)
+    # Empty lines before the header still count, or every line that an error names would be the wrong one.
+    before: list[str] = []
+    for first in lines:
+        if first.strip():
+            break
+        before.append("\n")
+    else:
+        raise Malformed("the file is empty", field="file", way_out="the first line names the columns")
+    delimiter = _delimiter(first)
+    reader = csv.reader(chain(before, (first,), lines), delimiter=delimiter, strict=True)
+    rows = _records(reader)
+    try:
+        line, cells = next(rows)
+    except StopIteration:
+        raise Malformed("the header is empty", field="line 1", way_out="name the columns in the first line") from None
+    return Sheet(headers=_headers(cells, line), delimiter=delimiter, rows=rows)
+
+
+def _lines(source: Source) -> Iterator[str]:
+    number, taken = 0, 0
+    while raw := source.readline(_MAX_LINE + 1):
+        number += 1
+        taken += len(raw)
+        if taken > MAX_BYTES:
+            raise TooLarge(
+                f"is over {MAX_BYTES // 1024 // 1024} MiB", field="file", way_out="split it and import the parts"
+            )
+        if number == 1:
+            raw = _without_mark(raw)
+        if len(raw) > _MAX_LINE:
+            raise Malformed(
+                f"is longer than {_MAX_LINE} bytes",
+                field=f"line {number}",
+                way_out="one line a row; is this a CSV file?",
+            )
+        try:
+            line = raw.decode()
+        except UnicodeDecodeError as error:
+            raise Malformed(
+                f"byte {error.start + 1} is 0x{raw[error.start]:02X}, which is not UTF-8",
+                field=f"line {number}",
+                way_out=_UTF8,
+            ) from None
+        if "\x00" in line:
+            raise Malformed("has a NUL character", field=f"line {number}", way_out=_UTF8)
+        yield line
+
+
+def _without_mark(raw: bytes) -> bytes:
+    for mark, encoding in _OTHER_MARKS.items():
+        if raw.startswith(mark):
+            raise Malformed(f"the file is {encoding}", field="line 1", way_out=_UTF8)
+    return raw.removeprefix(codecs.BOM_UTF8)
+
+
+def _delimiter(line: str) -> str:
+    outside = re.sub(r'"[^"]*"?', "", line)
+    return max(_DELIMITERS, key=outside.count)
+
+
+class _Reader(Protocol):
+    line_num: int
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+def _records(reader: _Reader) -> Iterator[tuple[int, list[str]]]:
+    line = 1
+    try:
+        for cells in reader:
+            # A line of nothing but delimiters is what spreadsheets put below a table.
+            if any(cells) and (len(cells) > 1 or cells[0].strip()):
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise Malformed(*_words(str(error)), field=f"line {line}", way_out=_way_out(str(error))) from None
+
+
+def _words(said: str) -> tuple[str]:
+    if "unexpected end" in said:
+        return ("a quote that is opened here is not closed",)
+    if "field limit" in said:
+        return ("a cell has more than 131072 characters; a quote may not be closed",)
+    if "new-line" in said:
+        return ("lines end with CR alone",)
+    return ("there is text after a closing quote",)
+
+
+def _way_out(said: str) -> str:
+    if "new-line" in said:
+        return "save the file with line ends LF or CRLF"
+    return 'a cell that holds quotes is written "say ""yes"" now"'
+
+
+def _headers(cells: list[str], line: int) -> list[str]:
+    place = f"line {line}"
+    headers = [cell.strip() for cell in cells]
+    while headers and not headers[-1]:
+        # A delimiter at the end of the header is a habit of some shops; rows may have it too.
+        headers.pop()
+    if len(headers) > MAX_COLUMNS:
+        raise Malformed(f"has {len(headers)} columns", field=place, way_out=f"use {MAX_COLUMNS} at most")
+    seen: dict[str, int] = {}
+    for position, header in enumerate(headers, 1):
+        if not header:
+            raise Malformed(f"column {position} has no name", field=place, way_out="name it, or delete the column")
+        if len(header) > _MAX_HEADER:
+            raise Malformed(f"the name of column {position} is too long", field=place, way_out="is the header missing?")
+        before = seen.setdefault(header.casefold(), position)
+        if before != position:
+            raise Malformed(
+                f"columns {before} and {position} are both called `{header}`", field=place, way_out="rename one of them"
+            )
+    return headers

@@ -1,0 +1,196 @@
+"""Reads one row of a file by the mapping: what is known about a person, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from scheduler.errors import Invalid
+from scheduler.imports import values
+from scheduler.imports.fields import ATTRIBUTE, CONSENT, IDENTITIES, Field, field_called
+
+_MAX_ATTRIBUTES = 50
+
+#: field → how its cell is read. Identities are read by the contacts room, see ``read_identity``.
+_READERS: dict[str, Callable[[str], Any]] = {
+    "psid": values.psid,
+    "name": values.text,
+    "first_name": values.text,
+    "locale": values.locale,
+    "country": values.country,
+    "region": values.region,
+    "timezone": values.timezone,
+    "utc_offset": values.utc_offset,
+    "opted_out": values.yes_or_no,
+    "opted_out.topic": values.topics,
+    "opted_out.at": values.instant,
+    "opt_outs": values.opt_outs,
+    **{CONSENT + member: reader for member, reader in values.CONSENT_READERS.items()},
+}
+#: Fields that are kept under their own name.
+_PLAIN = ("name", "first_name", "locale", "country", "region", "utc_offset")
+
+
+@dataclass(slots=True)
+class Problem:
+    """One thing that is wrong with a row. ``value`` is masked where it may be personal."""
+
+    problem: str
+    allowed: str
+    column: str | None = None
+    field: str | None = None
+    value: str | None = None
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a row says. ``known`` is what is staged; it counts only without problems."""
+
+    psid: str | None
+    #: kind → value, by which the person is found where there is no psid.
+    identities: dict[str, str]
+    known: dict[str, Any]
+    problems: list[Problem] = field(default_factory=list)
+
+
+class RowReader:
+    """The readings of one file. ``now`` (epoch seconds UTC) is the instant that consents must not lie after."""
+
+    def __init__(
+        self,
+        headers: Sequence[str],
+        mapping: Mapping[str, str],
+        constants: Mapping[str, str],
+        *,
+        read_identity: Callable[[str, str], str],
+        now: int,
+    ) -> None:
+        """Look every column up once. Raises Invalid for a constant; ``read_identity(kind, value)`` is the contacts'."""
+        self._width = len(headers)
+        self._now = now
+        self._columns = {target: column for column, target in mapping.items()}
+        self._plan: list[tuple[int, str, Field, Callable[[str], Any]]] = []
+        for position, header in enumerate(headers):
+            if (target := mapping.get(header)) is not None:
+                self._plan.append((position, target, _known(target), self._reader(target, read_identity)))
+        self._constants: dict[str, Any] = {}
+        for target, value in constants.items():
+            try:
+                self._constants[target] = self._reader(target, read_identity)(value)
+            except Invalid as error:
+                raise Invalid(error.message, field=f"set.{target}", way_out=f"give {_known(target).allowed}") from None
+        consent_columns = [target for target in self._columns if target.startswith(CONSENT)]
+        #: Said once for all: without a column that could be empty, every row has it.
+        self._everybody_consents = not consent_columns and any(target.startswith(CONSENT) for target in constants)
+
+    def _reader(self, target: str, read_identity: Callable[[str, str], str]) -> Callable[[str], Any]:
+        attribute = ATTRIBUTE.fullmatch(target)
+        if attribute is not None:
+            return values.ATTRIBUTE_READERS[attribute[2] or "text"]
+        if target in IDENTITIES:
+            return lambda cell: read_identity(target, cell)
+        if target == "consents":
+            return lambda cell: values.consents(cell, now=self._now)
+        return _READERS[target]
+
+    def read(self, cells: Sequence[str]) -> Reading:
+        """One row."""
+        said: dict[str, Any] = {}
+        problems: list[Problem] = []
+        width = self._width
+        if len(cells) != width and (len(cells) < width or any(cells[width:])):
+            wrong = f"the row has {len(cells)} cells, the header has {width}"
+            return Reading(None, {}, {}, [Problem(wrong, "as many as the header; quote cells that hold delimiters")])
+        for position, target, known, reader in self._plan:
+            cell = cells[position].strip()
+            if cell:
+                try:
+                    said[target] = reader(cell)
+                except Invalid as error:
+                    problems.append(
+                        Problem(error.message, known.allowed, self._columns[target], target, shown(known, cell))
+                    )
+        consents = self._consents(said, problems)
+        opt_outs = self._opt_outs(said, problems)
+        said |= {target: value for target, value in self._constants.items() if not target.startswith(CONSENT)}
+        region, country = said.get("region"), said.get("country")
+        if region is not None and country is not None and region[:2] != country:
+            problems.append(self._problem("region", f"is not in country `{country}`", region))
+        identities = {kind: said[kind] for kind in IDENTITIES if kind in said}
+        if "psid" not in said and not identities and not problems:
+            problems.append(Problem("nothing tells who the row is about", "a psid, or an identity that is linked"))
+        return Reading(said.get("psid"), identities, _staged(said, consents, opt_outs, problems), problems)
+
+    def _consents(self, said: dict[str, Any], problems: list[Problem]) -> list[values.Consent]:
+        found: list[values.Consent] = list(said.get("consents", ()))
+        members = {target[len(CONSENT) :]: value for target, value in said.items() if target.startswith(CONSENT)}
+        if members or self._everybody_consents:
+            for target, value in self._constants.items():
+                if target.startswith(CONSENT):
+                    members[target[len(CONSENT) :]] = value
+            # What could not be read is not missing as well.
+            unread = {problem.field for problem in problems}
+            whole, wrong = values.whole_consent(members, now=self._now)
+            if whole is not None:
+                found.append(whole)
+            for member, words in wrong:
+                if CONSENT + member not in unread:
+                    problems.append(self._problem(CONSENT + member, words))
+        return found
+
+    def _opt_outs(self, said: dict[str, Any], problems: list[Problem]) -> list[values.OptOut]:
+        found: list[values.OptOut] = list(said.get("opt_outs", ()))
+        if any(each["at"] is not None and each["at"] > self._now + 60 for each in found):
+            problems.append(self._problem("opt_outs", "has one that has not passed yet"))
+        out, at = said.get("opted_out"), said.get("opted_out.at")
+        if out is None and "opted_out" not in self._columns:
+            out = "opted_out.topic" in said
+        if not out:
+            problems += (
+                self._problem(target, "is given, but the row does not say that they opted out")
+                for target in ("opted_out.topic", "opted_out.at")
+                if target in said
+            )
+            return found
+        if at is not None and at > self._now + 60:
+            problems.append(self._problem("opted_out.at", "has not passed yet"))
+        return found + [{"topic": topic, "category": None, "at": at} for topic in said.get("opted_out.topic", [None])]
+
+    def _problem(self, target: str, words: str, value: str | None = None) -> Problem:
+        return Problem(words, _known(target).allowed, self._columns.get(target), target, value)
+
+
+def shown(known: Field, cell: str) -> str:
+    """A cell as an error may show it: what is personal, or may be, only by how it begins."""
+    if known.personal or known.name == "attributes":
+        return f"{cell[:2]}…" if len(cell) > 4 else "…"
+    return cell[:64] + ("…" if len(cell) > 64 else "")
+
+
+def _known(target: str) -> Field:
+    known = field_called(target)
+    assert known is not None  # the mapping was checked
+    return known
+
+
+def _staged(
+    said: Mapping[str, Any], consents: list[values.Consent], opt_outs: list[values.OptOut], problems: list[Problem]
+) -> dict[str, Any]:
+    known = {name: said[name] for name in _PLAIN if name in said}
+    if "timezone" in said:
+        known["timezones"] = said["timezone"]
+    attributes = {
+        target.partition(":")[0].removeprefix("attributes."): value
+        for target, value in said.items()
+        if target.startswith("attributes.")
+    }
+    if len(attributes) > _MAX_ATTRIBUTES:
+        problems.append(Problem(f"has {len(attributes)} attributes", f"{_MAX_ATTRIBUTES} at most"))
+    lists = {
+        "attributes": attributes,
+        "links": [[kind, said[kind]] for kind in IDENTITIES if kind in said],
+        "consents": consents,
+        "opt_outs": opt_outs,
+    }
+    return known | {name: value for name, value in lists.items() if value}

@@ -1,0 +1,208 @@
+"""Checks every row in staging before anything changes: chunk by chunk, and at the end against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from scheduler.contacts.bulk import find_people
+from scheduler.contacts.identities import KINDS, find_by_identity, uniform
+from scheduler.imports.copying import as_json, copy_rows, line
+from scheduler.imports.fields import BY_NAME
+from scheduler.imports.refused import refused
+from scheduler.imports.rows import Problem, Reading, RowReader, shown
+from scheduler.imports.tables import ContactImport
+
+#: Rows of one transaction.
+CHUNK = 5_000
+
+_ROWS = text("""
+    SELECT n, line, cells FROM contact_import_row WHERE import_id = :id AND n > :after ORDER BY n LIMIT :limit
+""")
+_PSIDS = text("SELECT id, psid FROM contact WHERE id = ANY(:ids)")
+#: Of two rows about one person nobody knows which is right: neither is applied, and each names the other.
+_TWICE = text("""
+    WITH twice AS (
+        SELECT n, line, psid,
+            coalesce(lag(line) OVER each, lead(line) OVER each) AS other
+        FROM contact_import_person WHERE import_id = :id
+        WINDOW each AS (PARTITION BY psid ORDER BY n)
+    ), gone AS (
+        DELETE FROM contact_import_person p USING twice
+        WHERE p.import_id = :id AND p.n = twice.n AND twice.other IS NOT NULL
+        RETURNING p.n, p.line, p.psid, twice.other
+    )
+    INSERT INTO contact_import_error (import_id, n, line, column_name, field, value, problem, allowed)
+    SELECT :id, n, line, CAST(:column AS text), CAST(:field AS text), left(psid, 2) || '…',
+        'line ' || least(line, other) || ' and line ' || greatest(line, other) || ' are about the same person', :allowed
+    FROM gone ORDER BY n
+""")
+#: A name stands for one person.
+_SHARED = text("""
+    WITH named AS (
+        SELECT p.n, p.line, each ->> 0 AS kind, each ->> 1 AS value
+        FROM contact_import_person p, json_array_elements(p.known -> 'links') AS each
+        WHERE p.import_id = :id AND p.known -> 'links' IS NOT NULL
+    ), shared AS (
+        SELECT n, line, kind, coalesce(lag(line) OVER one, lead(line) OVER one) AS other FROM named
+        WINDOW one AS (PARTITION BY kind, value ORDER BY n)
+    ), gone AS (
+        DELETE FROM contact_import_person p USING shared
+        WHERE p.import_id = :id AND p.n = shared.n AND shared.other IS NOT NULL
+    )
+    INSERT INTO contact_import_error (import_id, n, line, column_name, field, problem, allowed)
+    SELECT :id, n, line, CAST(:columns AS json) ->> kind, kind,
+        'line ' || least(line, other) || ' and line ' || greatest(line, other) || ' give it to two people', :allowed
+    FROM shared WHERE other IS NOT NULL ORDER BY n
+""")
+_BAD = text("SELECT count(DISTINCT n) FROM contact_import_error WHERE import_id = :id")
+_ERASED = Problem(
+    "this person's data was erased at their wish; they are not imported again",
+    "delete the row",
+    field="psid",
+)
+
+
+def validate_next(
+    session: Session, now: int, *, import_id: int | None = None, limit: int = CHUNK
+) -> ContactImport | None:
+    """Check the next rows of an import (the oldest that waits, or ``import_id``); None when nothing waits for it.
+
+    The rows' readings, their errors and the cursor are one transaction, the caller's: call it again until the import
+    it returns is ``validated``. Nobody else is at work on the import it returns.
+    """
+    found = claim(session, "validating", import_id)
+    if found is None:
+        return None
+    chunk = _Chunk(session, found, now)
+    rows = session.connection().execute(_ROWS, {"id": found.id, "after": found.checked, "limit": limit}).all()
+    chunk.check(rows)
+    found.checked = rows[-1].n if rows else found.row_count
+    if found.checked >= found.row_count:
+        _against_each_other(session, found)
+        found.bad = session.connection().execute(_BAD, {"id": found.id}).scalar_one()
+        found.status = "validated"
+        found.validated_at = now
+    else:
+        found.bad += chunk.bad
+    session.add(found)
+    session.flush()
+    return found
+
+
+def claim(session: Session, status: str, import_id: int | None) -> ContactImport | None:
+    """The import to go on with, locked until the transaction ends; None when there is none or somebody has it."""
+    wanted = select(ContactImport).where(ContactImport.status == status).order_by(col(ContactImport.id)).limit(1)
+    if import_id is not None:
+        wanted = wanted.where(ContactImport.id == import_id)
+    return session.exec(
+        wanted.with_for_update(key_share=True, skip_locked=True).execution_options(populate_existing=True)
+    ).first()
+
+
+def preview(session: Session, found: ContactImport, now: int, rows: int = 10) -> list[tuple[int, Reading]]:
+    """(line, what would be applied or is wrong) of the first rows. Looks nobody up and keeps nothing."""
+    reader = row_reader(found, now)
+    first = session.connection().execute(_ROWS, {"id": found.id, "after": 0, "limit": rows})
+    return [(row.line, reader.read(row.cells)) for row in first]
+
+
+def row_reader(found: ContactImport, now: int) -> RowReader:
+    """The reader of an import's rows. Raises Invalid for a constant that cannot be read."""
+    return RowReader(found.headers, found.mapping, found.constants, read_identity=uniform, now=now)
+
+
+class _Chunk:
+    """Some thousand rows: read one by one, looked up all at once."""
+
+    def __init__(self, session: Session, found: ContactImport, now: int) -> None:
+        assert found.id is not None  # a stored import has its id
+        self._session, self._import, self._id = session, found, found.id
+        self._reader = row_reader(found, now)
+        self._columns = {field: column for column, field in found.mapping.items()}
+        self.bad = 0
+
+    def check(self, rows: Sequence[Any]) -> None:
+        """Stage what is good and keep what is wrong."""
+        readings = [(row.n, row.line, self._reader.read(row.cells)) for row in rows]
+        self._find_people([reading for _, _, reading in readings if not reading.problems])
+        good: list[str] = []
+        wrong: list[str] = []
+        for n, at, reading in readings:
+            wrong += (
+                line(self._id, n, at, each.column, each.field, each.value, each.problem, each.allowed)
+                for each in reading.problems
+            )
+            if reading.problems:
+                self.bad += 1
+            else:
+                good.append(line(self._id, n, at, reading.psid, as_json(reading.known)))
+        copy_rows(self._session, "contact_import_person", ("import_id", "n", "line", "psid", "known"), good)
+        columns = ("import_id", "n", "line", "column_name", "field", "value", "problem", "allowed")
+        copy_rows(self._session, "contact_import_error", columns, wrong)
+
+    def _find_people(self, readings: list[Reading]) -> None:
+        by_name = {
+            kind: find_by_identity(self._session, self._import.page_id, kind, values)
+            for kind in KINDS
+            if (values := {reading.identities[kind] for reading in readings if kind in reading.identities})
+        }
+        ids = find_people(self._session, self._import.page_id, {each.psid for each in readings if each.psid})
+        named = {contact_id for found in by_name.values() for contact_id in found.values()}
+        rows = self._session.connection().execute(_PSIDS, {"ids": sorted(named)}) if named else ()
+        psids = {row.id: row.psid for row in rows}
+        for reading in readings:
+            self._find_person(reading, by_name, ids, psids)
+        gone = refused(self._session, self._import.page_id, {each.psid for each in readings if each.psid})
+        for reading in readings:
+            if reading.psid in gone:
+                reading.problems.append(_ERASED)
+
+    def _find_person(
+        self, reading: Reading, by_name: dict[Any, dict[str, int]], ids: dict[str, int], psids: dict[int, str]
+    ) -> None:
+        links = {kind: by_name[kind].get(value) for kind, value in reading.identities.items()}
+        known = {contact_id for contact_id in links.values() if contact_id is not None}
+        if reading.psid is None:
+            if len(known) == 1:
+                (found,) = known
+                reading.psid = psids[found]
+                ids[reading.psid] = found
+                return
+            words = "belong to different people" if known else "belongs to nobody who is known"
+            for kind, value in reading.identities.items():
+                self._refuse(reading, kind, value, words)
+            return
+        for kind, contact_id in links.items():
+            if contact_id is not None and contact_id != ids.get(reading.psid):
+                self._refuse(reading, kind, reading.identities[kind], "belongs to another person already")
+
+    def _refuse(self, reading: Reading, kind: str, value: str, words: str) -> None:
+        allowed = "who is new needs a psid; merge two contacts, or unlink the name, before one gets the other's"
+        reading.problems.append(Problem(words, allowed, self._columns.get(kind), kind, shown(BY_NAME[kind], value)))
+
+
+def _against_each_other(session: Session, found: ContactImport) -> None:
+    columns = {field: column for column, field in found.mapping.items()}
+    by = next(name for name in ("psid", *KINDS) if name in columns)
+    session.connection().execute(
+        _TWICE,
+        {
+            "id": found.id,
+            "column": columns[by],
+            "field": by,
+            "allowed": "one row a person; several consents go into a column of consents",
+        },
+    )
+    if set(KINDS) & set(columns):
+        session.connection().execute(
+            _SHARED,
+            {
+                "id": found.id,
+                "columns": as_json({kind: columns.get(kind) for kind in KINDS}),
+                "allowed": "a name of one person",
+            },
+        )
