@@ -25,9 +25,9 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
-from typing import TypeVar
 
 from benchmarks.production import measure_production
+from benchmarks.turns import in_turns, microseconds
 from policies.case import case_of
 from policies.engine import decide, judge
 from policies.facts import Facts, Send
@@ -45,7 +45,6 @@ _SIZES = (1_000, 10_000, 100_000, _MILLION)
 
 #: One person: zone, last inbound, opted out, instants of earlier promotions.
 Row = tuple[tuple[str, ...], int, bool, tuple[int, ...]]
-_Item = TypeVar("_Item")
 
 
 def _rows(zones: Sequence[str], count: int) -> list[Row]:
@@ -101,13 +100,6 @@ def _one_zone_at_a_time(policy: Policy, rows: Sequence[Row]) -> list[Row]:
     return [(group[0][0], *row[1:]) for group in groups.values() for row in group]
 
 
-def _microseconds(items: Sequence[_Item], judged: Callable[[_Item], object]) -> float:
-    began = time.process_time()
-    for item in items:
-        judged(item)
-    return (time.process_time() - began) / len(items) * 1e6
-
-
 def _zones() -> list[str]:
     return [zone for zone in zone_names() if "/" in zone]
 
@@ -125,17 +117,11 @@ def measure_one() -> dict[str, float]:
     def general(facts: Facts) -> str:
         return judge(case_of(policy, facts, _NOW, _GUARD)).verdict
 
-    cold = _microseconds(everywhere, engine)
+    cold = microseconds(everywhere, engine)
     in_one = [_facts(row) for row in _one_zone_at_a_time(policy, rows)]
     assert Counter(map(engine, in_one)) == Counter(map(engine, everywhere))
-    turns = [
-        (
-            _microseconds(everywhere, floor), _microseconds(everywhere, engine), _microseconds(in_one, engine),
-            _microseconds(everywhere, general),
-        )
-        for _ in range(_ROUNDS)
-    ]  # fmt: skip
-    # Ratios are taken within a turn, so that what else the machine does hits both sides.
+    turns = in_turns(_ROUNDS, (everywhere, floor), (everywhere, engine), (in_one, engine), (everywhere, general))
+    # Ratios are taken within a turn.
     return {
         "people": _PEOPLE,
         "zones": len(zones),
@@ -147,7 +133,7 @@ def measure_one() -> dict[str, float]:
         "general_path_us": statistics.median(turn[3] for turn in turns),
         "general_path_times_floor": statistics.median(turn[3] / turn[0] for turn in turns),
         "cold_us": cold,
-        **measure_production(zones, _microseconds),
+        **measure_production(zones),
     }
 
 

@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from random import Random
 
+from benchmarks.turns import in_turns
 from policies.engine import decide
 from policies.facts import Consent, Facts, Send, Token
 from policies.local_time import offset_at
@@ -145,9 +146,7 @@ def _floor(offsets: dict[str, int], packs: bool) -> Callable[[Facts], str]:
     return verdict
 
 
-def measure_production(
-    zones: Sequence[str], microseconds: Callable[[Sequence[Facts], Callable[[Facts], object]], float]
-) -> dict[str, float]:
+def measure_production(zones: Sequence[str]) -> dict[str, float]:
     """For each kind: the median of the ratios to its ``if`` chain, and the share that took the general path."""
     offsets = {zone: offset_at(zone, _NOW) for zone in (*zones, *_COUNTRIES)}
     found: dict[str, float] = {}
@@ -157,7 +156,7 @@ def measure_production(
         people = [made(random, zones) for _ in range(_PEOPLE)]
         floor, engine = _floor(offsets, packs=policy.consent == "packs"), _engine(policy)
         general = sum(1 for facts in people if decide_plain(policy, facts, _NOW, _GUARD) is None)
-        turns = [(microseconds(people, floor), microseconds(people, engine)) for _ in range(_ROUNDS)]
+        turns = in_turns(_ROUNDS, (people, floor), (people, engine))
         found[f"{kind}_us"] = statistics.median(turn[1] for turn in turns)
         found[f"{kind}_times_floor"] = statistics.median(turn[1] / turn[0] for turn in turns)
         found[f"{kind}_on_the_general_path"] = general / _PEOPLE

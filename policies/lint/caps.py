@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from policies.facts import CATEGORIES
 from policies.lint.remark import Remark, Subject
@@ -12,25 +13,35 @@ from policies.wording import cap_words
 
 HOUR = 3600
 
+_Entry = TypeVar("_Entry", Cap, Gap)
+
 
 def check(subject: Subject) -> Iterator[Remark]:
     """Every remark about caps and gaps."""
-    yield from _caps(subject)
-    yield from _gaps(subject)
+    policy = subject.policy
+    yield from _idle(
+        subject, "frequency_cap", policy.caps, "limit", cap_words, "is never reached: {}; lower its limit",
+        lambda cap, others: _reached_first(cap, others) or _kept_apart(cap, policy.gaps),
+    )  # fmt: skip
+    yield from _idle(
+        subject, "minimum_gap", policy.gaps, "between", lambda gap: duration(gap.between),
+        "never decides: {}; make it longer", lambda gap, others: _longer(gap, others) or _reached(gap, policy.caps),
+    )  # fmt: skip
 
 
-def _caps(subject: Subject) -> Iterator[Remark]:
-    left = list(subject.policy.caps)
-    for cap in subject.policy.caps:
-        if subject.own("frequency_cap", cap.id) is None:
+def _idle(
+    subject: Subject, rule: str, entries: Sequence[_Entry], key: str, told: Callable[[_Entry], str], words: str,
+    implied: Callable[[_Entry, Sequence[_Entry]], str],
+) -> Iterator[Remark]:  # fmt: skip
+    """A remark for each of the policy's own entries that others imply; of two that imply each other, for one."""
+    left = list(entries)
+    for each in entries:
+        if subject.own(rule, each.id) is None:
             continue
-        why = _reached_first(cap, [each for each in left if each is not cap]) or _kept_apart(cap, subject.policy.gaps)
-        if why:
-            left.remove(cap)
-            yield subject.at_entry(
-                "never_binds", "warning", "frequency_cap", cap.id,
-                f"`{cap.id}` ({cap_words(cap)}) is never reached: {why}; lower its limit, or take it out", "limit",
-            )  # fmt: skip
+        if why := implied(each, [other for other in left if other is not each]):
+            left.remove(each)
+            said = f"`{each.id}` ({told(each)}) {words.format(why)}, or take it out"
+            yield subject.at_entry("never_binds", "warning", rule, each.id, said, key)
 
 
 def _reached_first(cap: Cap, others: Sequence[Cap]) -> str:
@@ -47,20 +58,6 @@ def _kept_apart(cap: Cap, gaps: Sequence[Gap]) -> str:
     return ""
 
 
-def _gaps(subject: Subject) -> Iterator[Remark]:
-    left = list(subject.policy.gaps)
-    for gap in subject.policy.gaps:
-        if subject.own("minimum_gap", gap.id) is None:
-            continue
-        why = _longer(gap, [each for each in left if each is not gap]) or _alone_in_its_time(gap, subject.policy.caps)
-        if why:
-            left.remove(gap)
-            yield subject.at_entry(
-                "never_binds", "warning", "minimum_gap", gap.id,
-                f"`{gap.id}` ({duration(gap.between)}) never decides: {why}; make it longer, or take it out", "between",
-            )  # fmt: skip
-
-
 def _longer(gap: Gap, others: Sequence[Gap]) -> str:
     for each in others:
         if _covers(each.applies_to, gap.applies_to) and each.between >= gap.between:
@@ -68,7 +65,7 @@ def _longer(gap: Gap, others: Sequence[Gap]) -> str:
     return ""
 
 
-def _alone_in_its_time(gap: Gap, caps: Sequence[Cap]) -> str:
+def _reached(gap: Gap, caps: Sequence[Cap]) -> str:
     for each in caps:
         if each.limit == 1 and each.period >= gap.between and _covers(each.applies_to, gap.applies_to):
             return f"the cap `{each.id}` ({cap_words(each)}) keeps messages further apart"
