@@ -60,13 +60,13 @@ _FORGET = text("DELETE FROM place_evidence WHERE contact_id = ANY(:ids) AND kind
 #: Before the projection is made anew: what no evidence tells stays as it is there.
 _BLANK = text("""
     UPDATE contact SET
-        timezones = CASE WHEN 'zone' = ANY(:kinds) THEN NULL ELSE timezones END,
-        timezones_source = CASE WHEN 'zone' = ANY(:kinds) THEN NULL ELSE timezones_source END,
-        utc_offset = CASE WHEN 'offset' = ANY(:kinds) THEN NULL ELSE utc_offset END,
-        utc_offset_read_at = CASE WHEN 'offset' = ANY(:kinds) THEN NULL ELSE utc_offset_read_at END,
-        country = CASE WHEN 'country' = ANY(:kinds) THEN NULL ELSE country END,
-        region = CASE WHEN 'region' = ANY(:kinds) THEN NULL ELSE region END,
-        locale = CASE WHEN 'locale' = ANY(:kinds) THEN NULL ELSE locale END
+        timezones = CASE WHEN 'zone' = ANY(:kinds) THEN NULL ELSE contact.timezones END,
+        timezones_source = CASE WHEN 'zone' = ANY(:kinds) THEN NULL ELSE contact.timezones_source END,
+        utc_offset = CASE WHEN 'offset' = ANY(:kinds) THEN NULL ELSE contact.utc_offset END,
+        utc_offset_read_at = CASE WHEN 'offset' = ANY(:kinds) THEN NULL ELSE contact.utc_offset_read_at END,
+        country = CASE WHEN 'country' = ANY(:kinds) THEN NULL ELSE contact.country END,
+        region = CASE WHEN 'region' = ANY(:kinds) THEN NULL ELSE contact.region END,
+        locale = CASE WHEN 'locale' = ANY(:kinds) THEN NULL ELSE contact.locale END
     FROM (SELECT id, timezones, utc_offset, country, region FROM contact WHERE id = ANY(:ids)) AS was
     WHERE contact.id = was.id
     RETURNING contact.id, (was.timezones, was.utc_offset, was.country, was.region)

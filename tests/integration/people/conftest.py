@@ -1,0 +1,168 @@
+"""A page, people of it, and a count of statements, over a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from sqlmodel import Session
+from starlette.testclient import TestClient
+
+from scheduler.access.keys import create_key
+from scheduler.content.tables import Template
+from scheduler.content.templates import save_template
+from scheduler.outbox.tables import Message
+from scheduler.pages.registry import add_page
+from scheduler.pages.tables import Page
+from scheduler.store import database
+
+#: Tuesday 2026-05-05, 12:00 UTC: 14:00 in Berlin, 08:00 in New York, 21:00 in Tokyo.
+NOON = 1_777_982_400
+
+
+@pytest.fixture(autouse=True)
+def noon(set_environment: Callable[..., None]) -> int:
+    """The instant at which the clock stands, epoch seconds."""
+    set_environment(
+        DULY_CLOCK_START="2026-05-05T12:00:00Z",
+        DULY_CLOCK_RATE="0.000000001",
+        DULY_CLOCK_ORIGIN="1700000000",
+        DULY_DATABASE_POOL="10",
+    )
+    return NOON
+
+
+@pytest.fixture
+def make_page(session: Session, noon: int) -> Callable[..., Page]:
+    """``make_page("555")``: a live page."""
+
+    def make(external_id: str = "555") -> Page:
+        page = add_page(
+            session,
+            app_external_id="900",
+            app_secret="0123456789abcdef",
+            verify_token="letmein",
+            external_id=external_id,
+            name="Corner Shop",
+            token="EAAtoken",
+            mode="live",
+            rate=30,
+            now=noon - 30 * 86_400,
+        )
+        session.commit()
+        return page
+
+    return make
+
+
+@pytest.fixture
+def page(make_page: Callable[..., Page]) -> Page:
+    """A live page."""
+    return make_page()
+
+
+@pytest.fixture
+def people(session: Session, page: Page) -> Callable[..., list[int]]:
+    """``people(3)``: contacts of the page of whom nothing is known; their ids, by psid p0, p1, …"""
+
+    def make(count: int, prefix: str = "p", of: Page = page) -> list[int]:
+        rows = session.execute(
+            text(
+                "INSERT INTO contact (page_id, psid, created_at) "
+                "SELECT :page, :prefix || n, 0 FROM generate_series(0, :last) AS n ORDER BY n RETURNING id"
+            ),
+            {"page": of.id, "prefix": prefix, "last": count - 1},
+        )
+        made = list(rows.scalars())
+        session.commit()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def template(session: Session, page: Page, noon: int) -> Callable[..., Template]:
+    """``template("promo")``: a saved template of the page."""
+
+    def save(name: str = "promo", words: str = "Hello!", **more: Any) -> Template:
+        given: dict[str, Any] = {"category": "promotional", "default_locale": "en", "bodies": {"en": {"text": words}}}
+        assert page.id is not None
+        saved = save_template(session, page.id, name=name, **(given | more), actor="tests", now=noon)
+        session.commit()
+        return saved
+
+    return save
+
+
+@pytest.fixture
+def message(session: Session, page: Page, template: Callable[..., Template], noon: int) -> Callable[..., int]:
+    """``message(contact_id, state="due", campaign_id=7)``: a message row as it is stored; its id."""
+    content = template("stored")
+
+    def make(contact_id: int, state: str = "scheduled", **more: Any) -> int:
+        values: dict[str, Any] = {
+            "page_id": page.id, "contact_id": contact_id, "template_id": content.id, "lane": "promotional",
+            "category": "promotional", "state": state, "state_at": noon, "created_at": noon,
+        }  # fmt: skip
+        made = Message(**(values | more))
+        session.add(made)
+        session.commit()
+        assert made.id is not None
+        return made.id
+
+    return make
+
+
+@pytest.fixture
+def one(session: Session) -> Callable[..., Any]:
+    """``one("SELECT …", name=value)``: the only row."""
+
+    def fetch(query: str, **values: object) -> Any:
+        session.flush()
+        return session.connection().execute(text(query), values).one()
+
+    return fetch
+
+
+@pytest.fixture
+def rows(session: Session) -> Callable[..., list[Any]]:
+    """``rows("SELECT …", name=value)``: what is stored."""
+
+    def fetch(query: str, **values: object) -> list[Any]:
+        session.flush()
+        return list(session.connection().execute(text(query), values).all())
+
+    return fetch
+
+
+@pytest.fixture
+def statements(session: Session) -> Iterator[list[str]]:
+    """The statements that were sent to the database since the test began, or cleared the list."""
+    sent: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    engine = database.engine()
+    event.listen(engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def api(database_url: str, noon: int) -> Iterator[Callable[..., Any]]:
+    """``api("GET", "/pages/…")``: a call of /api/v1 with a key."""
+    from scheduler.api.app import create_app
+
+    with database.session() as session:
+        key = create_key(session, "tests", now=noon)
+    with TestClient(create_app(), raise_server_exceptions=False) as client:
+
+        def call(method: str, path: str, body: object = None, **more: Any) -> Any:
+            given = {} if body is None else {"json": body}
+            headers = {"Authorization": f"Bearer {key}"} | more.pop("headers", {})
+            return client.request(method, f"/api/v1{path}", headers=headers, **given, **more)
+
+        yield call
