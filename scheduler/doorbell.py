@@ -22,6 +22,7 @@ _TASKS: dict[str, list[tuple[str, list[str]]]] = {
     "deliver": [("deliver", [lane]) for lane in LANES],
     "plan": [("plan", [])],
     "read_profiles": [("read_profiles", [])],
+    "import": [("import", [])],
 }
 #: Real seconds within which one ring is enough: a hundred webhooks a second need no hundred rings.
 _QUIET = 0.1

@@ -21,6 +21,7 @@ from scheduler.store import database
 from workers.app import app
 from workers.channel import open_channel
 from workers.deliver import Delivery
+from workers.imports import import_a_while
 from workers.profiles import read_profiles as read_wanted_profiles
 from workers.stopped_pages import look_at_stopped_pages
 from workers.turns import turns
@@ -32,6 +33,8 @@ _PLAN_SLICE = 2.0
 _PLAN_CHUNK = 2_000
 #: Where the turn to plan stands, behind all those to deliver.
 _PLANNING = 1_000
+#: Where the turn to import stands.
+_IMPORTING = _PLANNING + 1
 
 
 @app.task(name="tick")
@@ -141,3 +144,20 @@ def probe() -> int:
     if restored:
         ring("deliver")
     return restored
+
+
+@app.task(name="import")
+def import_contacts() -> int:
+    """Go on with imports of contacts, a second at a time, one child. Returns how many transactions."""
+    with turns.one_of(1, first=_IMPORTING) as mine:
+        if not mine:
+            return 0
+        chunks, again = import_a_while(lambda: turns.draining)
+    with database.session() as session:
+        record_beat(session, "import", clock.now())
+    if chunks:
+        # Whose messages were woken waits no longer.
+        ring("deliver")
+    if again:
+        ring("import")
+    return chunks

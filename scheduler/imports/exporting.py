@@ -27,8 +27,18 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = ("psid", "name", "first_name", "locale", "country", "region", "timezone", "utc_offset", "crm_id")
 _LAST = ("consents", "opt_outs", "suppressed", "evidence", "last_inbound_at", "created_at")
 
-_ATTRIBUTES = text("""
-    SELECT each.key AS name, array_agg(DISTINCT jsonb_typeof(each.value)) AS types
+#: What is taken off both ends of a cell when it is read.
+_SPACES = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
+    "\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+_ATTRIBUTES = text(r"""
+    SELECT each.key AS name, array_agg(DISTINCT jsonb_typeof(each.value)) AS types, bool_and(
+        CASE jsonb_typeof(each.value)
+        WHEN 'number' THEN each.value #>> '{}' ~ '^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?$'
+        WHEN 'string' THEN each.value #>> '{}' <> ''
+            AND btrim(each.value #>> '{}', :spaces) = each.value #>> '{}'
+        ELSE true END) AS plain
     FROM contact, jsonb_each(contact.attributes) AS each
     WHERE contact.page_id = :page_id AND contact.merged_into IS NULL GROUP BY each.key ORDER BY each.key
 """)
@@ -86,8 +96,8 @@ class Part:
 def start_export(session: Session, page_id: int, *, form: Format, actor: str, now: int) -> Columns:
     """Note in the audit that somebody takes the page's people out, and find the columns that they need."""
     record(session, actor=actor, action="contacts.export", subject=f"page:{page_id}", detail={"format": form}, now=now)
-    rows = session.connection().execute(_ATTRIBUTES, {"page_id": page_id})
-    return Columns(attributes={row.name: _kind(row.types) for row in rows})
+    rows = session.connection().execute(_ATTRIBUTES, {"page_id": page_id, "spaces": _SPACES})
+    return Columns(attributes={row.name: _kind(row.types) if row.plain else "json" for row in rows})
 
 
 def export_part(

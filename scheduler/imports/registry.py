@@ -25,9 +25,10 @@ _KINDS = text("""
     SELECT coalesce(field, '') AS field, problem, count(*) AS rows, min(line) AS first_line
     FROM contact_import_error WHERE import_id = :id GROUP BY 1, 2 ORDER BY 3 DESC, 4 LIMIT :limit
 """)
+_OPEN = text("SELECT id FROM contact_import WHERE status IN ('validating', 'applying') ORDER BY status, id")
 _FORGOTTEN = text("""
     SELECT id FROM contact_import
-    WHERE status IN ('uploaded', 'validated') AND greatest(created_at, validated_at) < :before
+    WHERE status IN ('uploaded', 'validated', 'failed') AND greatest(created_at, validated_at) < :before
     ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 """)
 _CLEAR = (
@@ -129,9 +130,44 @@ def start_applying(
     return found
 
 
+def open_imports(session: Session) -> list[int]:
+    """The ids of imports that are to be gone on with, those first that are being applied."""
+    return list(session.connection().execute(_OPEN).scalars())
+
+
+def set_failed(session: Session, import_id: int, *, now: int) -> None:
+    """Put an import aside that something unexpected stopped; the log says what. Nothing committed is undone."""
+    found = get_import(session, import_id, lock=True)
+    if found.status not in ("validating", "applying"):
+        return
+    detail = {"while": found.status, "done": found.cursor}
+    found.status = "failed"
+    session.add(found)
+    record(
+        session, actor="worker", action="contacts.import_failed", subject=f"import:{import_id}", detail=detail, now=now
+    )  # fmt: skip
+    session.flush()
+
+
+def resume(session: Session, import_id: int) -> ContactImport:
+    """Go on with an import that something unexpected stopped, where it was. Any other is left as it is."""
+    found = get_import(session, import_id, lock=True)
+    if found.status == "failed":
+        found.status = "validating" if found.validated_at is None else "applying"
+        session.add(found)
+        session.flush()
+    return found
+
+
 def discard(session: Session, import_id: int, *, actor: str, now: int) -> ContactImport:
-    """Forget a file that was not applied; its errors stay. Raises Conflict once it is being applied."""
-    found = _before_applying(session, import_id)
+    """Forget a file that was not applied, or failed; its errors stay. Raises Conflict once it is being applied."""
+    found = get_import(session, import_id, lock=True)
+    if found.status not in (*BEFORE_APPLYING, "failed"):
+        raise Conflict(
+            f"import {import_id} is {found.status}",
+            field="import",
+            way_out="what is being applied goes on to its end",
+        )
     found.status = "discarded"
     session.add(found)
     clear_staging(session, import_id)

@@ -23,7 +23,8 @@ class ContactImport(SQLModel, table=True):
     name: str
     #: SHA-256 of the file, to tell whether two imports were the same.
     digest: str
-    #: ``uploaded`` | ``validating`` | ``validated`` | ``applying`` | ``applied`` | ``discarded``.
+    #: ``uploaded`` | ``validating`` | ``validated`` | ``applying`` | ``applied`` | ``failed`` |
+    #: ``discarded``.
     status: str
     headers: list[str] = Field(sa_column=Column(JSONB, nullable=False))
     #: column → field, and field → what it is in every row.
