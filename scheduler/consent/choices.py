@@ -1,50 +1,102 @@
 """What people chose: opt-outs and opt-ins. The ledger keeps every word, the suppression is what decisions read.
 
-Events arrive late and out of order, so both verbs go by when the person spoke: an older opt-in never undoes a newer
+Events arrive late and out of order, so choices go by when the person spoke: an older opt-in never undoes a newer
 opt-out, and an older opt-out is not put in force against a newer opt-in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
 from sqlalchemy import text
 from sqlmodel import Session
 
-from scheduler.contacts.lock import lock_contact
+from policies.facts import CATEGORIES
+from scheduler.consent.confirmations import call_off, confirm
+from scheduler.consent.ledger import Entry, append
+from scheduler.consent.projection import project
+from scheduler.consent.reach import widen
+from scheduler.consent.wordings import keep_wordings
+from scheduler.contacts.lock import lock_contacts
+from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
 
-_LEDGER = text(
-    """
-    INSERT INTO consent_record (contact_id, action, topic, source, event_id, actor, occurred_at, recorded_at)
-    VALUES (:id, :action, :topic, :source, :event_id, :actor, :at, :now)
-    """
-)
+Action = Literal["opt_out", "opt_in"]
 
-#: An opt-in for everything answers every older opt-out, one for a topic only those of that topic.
-_ANSWERED = text(
-    """
-    SELECT 1 FROM consent_record
-    WHERE contact_id = :id AND action = 'opt_in' AND occurred_at > :at
-      AND (topic IS NULL OR topic = CAST(:topic AS text))
-    LIMIT 1
-    """
-)
+_IN_FORCE = text("""
+    SELECT contact_id, topic, category, said_by, since FROM suppression
+    WHERE contact_id = ANY(:ids) AND reason = 'opted_out' AND lifted_at IS NULL
+""")
 
-_SUPPRESS = text(
-    """
-    INSERT INTO suppression (contact_id, reason, topic, since) VALUES (:id, 'opted_out', :topic, :at)
-    ON CONFLICT (contact_id, reason, coalesce(topic, '')) WHERE lifted_at IS NULL
-    DO UPDATE SET since = greatest(suppression.since, excluded.since)
-    """
-)
 
-_LIFT = text(
+@dataclass(slots=True, kw_only=True)
+class Choice:
+    """What somebody said about being messaged."""
+
+    contact_id: int
+    action: Action
+    #: None with no category: they spoke of everything.
+    topic: str | None = None
+    category: str | None = None
+    #: How we know: ``message`` | ``postback`` | ``optin`` | ``import`` | ``api`` | ``operator``.
+    source: str
+    #: The raw platform event that proves it, or a free reference.
+    event_id: int | None = None
+    evidence: str | None = None
+    #: What they had read.
+    wording: str | None = None
+    actor: str | None = None
+    #: When they said it, epoch seconds.
+    at: int
+
+
+def record_choices(session: Session, choices: Sequence[Choice], now: int) -> list[bool]:
+    """Keep what people chose, in any order, and put it in force. Set-based, whatever their number.
+
+    In force for every send begun after this transaction. Of each: whether an opt-out is in force, or an opt-in lifted
+    one. A law of the person's may widen what an opt-out covers, nothing widens an opt-in. Where one lifted something,
+    what waits is decided anew. Raises Invalid for a source or category that is none.
     """
-    UPDATE suppression SET lifted_at = :now
-    WHERE contact_id = :id AND reason = 'opted_out' AND lifted_at IS NULL AND since <= :at
-      AND (CAST(:topic AS text) IS NULL OR topic = CAST(:topic AS text))
-    RETURNING id
-    """
-)
+    if not choices:
+        return []
+    for choice in choices:
+        _check(choice)
+    contacts = sorted({choice.contact_id for choice in choices})
+    lock_contacts(session, contacts)
+    session.flush()
+    wordings = keep_wordings(session, {choice.wording for choice in choices if choice.wording is not None}, now)
+    entries = [
+        Entry(
+            contact_id=choice.contact_id, action=choice.action, source=choice.source, occurred_at=choice.at,
+            topic=choice.topic, category=choice.category, scope=_spoken(choice),
+            wording_id=wordings[choice.wording] if choice.wording is not None else None, event_id=choice.event_id,
+            evidence=choice.evidence, actor=choice.actor,
+        )
+        for choice in choices
+    ]  # fmt: skip
+    widen(session, [entry for entry in entries if entry.action == "opt_out"])
+    before = _in_force(session, contacts)
+    ids = append(session, entries, now)
+    freed = project(session, contacts, now)
+    after = _in_force(session, contacts)
+    done = [
+        _stands(entry, min(entry.occurred_at, now), after) if entry.action == "opt_out" else entry.contact_id in freed
+        for entry in entries
+    ]
+    if freed:
+        back = next((choice.actor for choice in choices if choice.action == "opt_in"), None)
+        call_off(session, freed, now, actor=back)
+        wake_contacts(session, sorted(freed), now)
+    new = {
+        id_: entry
+        for id_, entry, in_force in zip(ids, entries, done, strict=True)
+        # Who was opted out of all of it before was told then.
+        if entry.action == "opt_out" and in_force and not _covered(entry, before)
+    }
+    confirm(session, new, now)
+    return done
 
 
 def record_opt_out(
@@ -52,27 +104,25 @@ def record_opt_out(
     contact_id: int,
     *,
     topic: str | None = None,
+    category: str | None = None,
     source: str,
     event_id: int | None = None,
+    evidence: str | None = None,
+    wording: str | None = None,
     actor: str | None = None,
     at: int,
     now: int,
 ) -> bool:
-    """Keep that a person does not want messages (of ``topic``, or any). True when it is in force.
+    """Keep that a person does not want messages (of ``topic``, of ``category``, or any). True when it is in force.
 
-    ``at`` is when they said it, ``source`` how (``message``, ``postback``, ``optin``, ``api``, ``operator``),
-    ``event_id`` the raw platform event that proves it. In force for every send begun after this transaction.
+    ``at`` is when they said it, ``source`` how (``message``, ``postback``, ``optin``, ``import``, ``api``,
+    ``operator``), ``event_id`` the raw platform event that proves it, or ``evidence`` a free reference.
     """
-    lock_contact(session, contact_id)
-    # What a clock ahead of ours says must not outrank what is said later by ours.
-    at = min(at, now)
-    connection = session.connection()
-    answered = connection.execute(_ANSWERED, {"id": contact_id, "topic": topic, "at": at}).first() is not None
-    said = {"id": contact_id, "topic": topic, "source": source, "event_id": event_id, "actor": actor}
-    connection.execute(_LEDGER, {**said, "action": "opt_out", "at": at, "now": now})
-    if not answered:
-        connection.execute(_SUPPRESS, {"id": contact_id, "topic": topic, "at": at})
-    return not answered
+    choice = Choice(
+        contact_id=contact_id, action="opt_out", topic=topic, category=category, source=source, event_id=event_id,
+        evidence=evidence, wording=wording, actor=actor, at=at,
+    )  # fmt: skip
+    return record_choices(session, [choice], now)[0]
 
 
 def record_opt_in(
@@ -80,22 +130,63 @@ def record_opt_in(
     contact_id: int,
     *,
     topic: str | None = None,
+    category: str | None = None,
     source: str,
     event_id: int | None = None,
+    evidence: str | None = None,
+    wording: str | None = None,
     actor: str | None = None,
     at: int,
     now: int,
 ) -> bool:
-    """Keep that a person wants messages (of ``topic``, or any). True when it lifted an opt-out.
+    """Keep that a person wants messages (of ``topic``, of ``category``, or any). True when it lifted an opt-out.
 
-    Without a topic every opt-out ends, with one only that topic's. Arguments as in ``record_opt_out``.
+    What it may lift is in ``docs/consent.md``. Arguments as in ``record_opt_out``.
     """
-    lock_contact(session, contact_id)
-    at = min(at, now)
-    connection = session.connection()
-    said = {"id": contact_id, "topic": topic, "source": source, "event_id": event_id, "actor": actor}
-    connection.execute(_LEDGER, {**said, "action": "opt_in", "at": at, "now": now})
-    lifted = connection.execute(_LIFT, {"id": contact_id, "topic": topic, "at": at, "now": now}).first() is not None
-    if lifted:
-        wake_contacts(session, [contact_id], now)
-    return lifted
+    choice = Choice(
+        contact_id=contact_id, action="opt_in", topic=topic, category=category, source=source, event_id=event_id,
+        evidence=evidence, wording=wording, actor=actor, at=at,
+    )  # fmt: skip
+    return record_choices(session, [choice], now)[0]
+
+
+def _check(choice: Choice) -> None:
+    if choice.action not in ("opt_out", "opt_in"):
+        raise Invalid(f"`{choice.action[:32]}` is no choice", field="action", way_out="use opt_out or opt_in")
+    if choice.category is not None and choice.category not in CATEGORIES:
+        raise Invalid(
+            f"`{choice.category[:32]}` is no category", field="category", way_out=f"use one of {', '.join(CATEGORIES)}"
+        )
+    if choice.topic is not None and choice.category is not None:
+        raise Invalid("is given beside a topic", field="category", way_out="name a topic or a category, not both")
+
+
+def _spoken(choice: Choice) -> str:
+    if choice.topic is not None:
+        return "topic"
+    return "category" if choice.category is not None else "everything"
+
+
+#: (contact, topic, category) → whose word → since.
+_Force = dict[tuple[int, str | None, str | None], dict[str, int]]
+
+
+def _in_force(session: Session, contacts: Sequence[int]) -> _Force:
+    found: _Force = {}
+    for row in session.connection().execute(_IN_FORCE, {"ids": contacts}):
+        found.setdefault((row.contact_id, row.topic, row.category), {})[row.said_by] = row.since
+    return found
+
+
+def _reach(entry: Entry) -> tuple[int, str | None, str | None]:
+    topic = entry.topic if entry.scope == "topic" else None
+    return entry.contact_id, topic, entry.category if entry.scope == "category" else None
+
+
+def _stands(entry: Entry, at: int, after: _Force) -> bool:
+    # Of its own reach some word stands that is no older; whose it is, makes no difference to who is not messaged.
+    return any(since >= at for since in after.get(_reach(entry), {}).values())
+
+
+def _covered(entry: Entry, before: _Force) -> bool:
+    return (entry.contact_id, None, None) in before or _reach(entry) in before

@@ -11,8 +11,8 @@ class ConsentRecord(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
     contact_id: int = Field(foreign_key="contact.id", sa_type=BigInteger, index=True)
-    #: ``granted`` | ``withdrawn`` | ``opt_out`` | ``opt_in`` | ``block`` | ``unblock`` | ``token_grant`` | ``token_stop``
-    #: | ``token_resume``.
+    #: ``granted`` | ``withdrawn`` | ``opt_out`` | ``opt_in`` | ``block`` | ``unblock`` | ``token_grant`` |
+    #: ``token_stop`` | ``token_resume``.
     action: str
     #: Null speaks of everything.
     topic: str | None = None
@@ -20,7 +20,8 @@ class ConsentRecord(SQLModel, table=True):
     category: str | None = None
     #: How far an opt-out or opt-in reaches: ``everything`` | ``category`` | ``topic``. The law may widen what was said.
     scope: str | None = None
-    #: Of a grant or withdrawal ``express`` | ``implied`` | ``night``; of a block ``blocked`` | ``unreachable`` | ``erased``.
+    #: Of a grant or withdrawal ``express`` | ``implied`` | ``night``; of a block ``blocked`` | ``unreachable`` |
+    #: ``erased``.
     kind: str | None = None
     #: ``message`` | ``postback`` | ``optin`` (the platform's own control) | ``import`` | ``api`` | ``operator`` |
     #: ``send_error``.

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
-from scheduler.consent.blocks import lift_block, suppress
+from scheduler.consent.blocks import lift_blocks, suppress
 from scheduler.consent.choices import record_opt_in, record_opt_out
 from scheduler.consent.standing import suppressions
 from scheduler.contacts.inbound import record_inbound
@@ -64,7 +64,8 @@ def test_what_a_clock_ahead_of_ours_said_is_outranked_by_what_is_said_later(ana:
 def test_saying_it_twice_is_one_suppression_since_the_newest(ana: int, session: Session) -> None:
     for at in (NOW, NOW + 20, NOW + 10):
         record_opt_out(session, ana, source="message", at=at, now=NOW + 20)
-    assert suppressions(session, ana) == [{"reason": "opted_out", "topic": None, "since": NOW + 20}]
+    (standing,) = suppressions(session, ana)
+    assert (standing["reason"], standing["topic"], standing["since"]) == ("opted_out", None, NOW + 20)
     assert not record_opt_in(session, ana, source="message", at=NOW + 15, now=NOW + 30)
     assert record_opt_in(session, ana, source="message", at=NOW + 25, now=NOW + 30)
 
@@ -80,10 +81,15 @@ def test_a_message_lifts_blocks_that_are_older_and_no_opt_out(ana: int, session:
     assert _standing(session, ana) == [("opted_out", None)]
 
 
-def test_an_operator_lifts_a_block(ana: int, session: Session) -> None:
-    suppress(session, ana, "blocked", source="operator", now=NOW)
-    assert lift_block(session, ana, NOW + 1)
-    assert not lift_block(session, ana, NOW + 2)
+def test_a_block_is_lifted_by_the_person_alone_and_an_erasure_by_nobody(ana: int, session: Session) -> None:
+    suppress(session, ana, "blocked", source="operator", actor="mia", now=NOW)
+    suppress(session, ana, "erased", source="operator", actor="mia", now=NOW)
+    # START is a message too: it opens the window and lifts the block; the words themselves lift neither.
+    assert not record_opt_in(session, ana, source="operator", at=NOW + 1, now=NOW + 1)
+    assert _standing(session, ana) == [("blocked", None), ("erased", None)]
+    assert lift_blocks(session, {ana: NOW + 2}, NOW + 2) == {ana}
+    assert lift_blocks(session, {ana: NOW + 3}, NOW + 3) == set()
+    assert _standing(session, ana) == [("erased", None)]
     with pytest.raises(Invalid):
         suppress(session, ana, "opted_out", source="operator", now=NOW)
 

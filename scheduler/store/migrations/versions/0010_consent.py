@@ -54,9 +54,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
     ):
         op.add_column("consent_record", column)
-    op.create_foreign_key(
-        "consent_record_wording_id_fkey", "consent_record", "consent_wording", ["wording_id"], ["id"]
-    )
+    op.create_foreign_key("consent_record_wording_id_fkey", "consent_record", "consent_wording", ["wording_id"], ["id"])
     op.execute("""
         UPDATE consent_record SET scope = CASE WHEN topic IS NULL THEN 'everything' ELSE 'topic' END
         WHERE action IN ('opt_out', 'opt_in')
@@ -124,9 +122,7 @@ def upgrade() -> None:
         ["contact_id"],
         postgresql_where=sa.text("decided_at IS NULL AND meaning = 'opt_out'"),
     )
-    op.create_index(
-        "consent_review_open", "consent_review", ["id"], postgresql_where=sa.text("decided_at IS NULL")
-    )
+    op.create_index("consent_review_open", "consent_review", ["id"], postgresql_where=sa.text("decided_at IS NULL"))
     op.create_table(
         "consent_setting",
         sa.Column("page_id", sa.Integer(), nullable=False),

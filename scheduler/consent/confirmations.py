@@ -1,0 +1,90 @@
+"""The one message that confirms an opt-out: where the law allows it, in the page's own words, at once or never.
+
+Planned once for each opt-out by text that took something away, in the transaction that records it. Policy decides it as
+any other message (the window, a block, a handover, a kill switch), and lets it past the opt-out alone. No trouble with
+it may stand in the way of the opt-out itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from scheduler.consent.ledger import Entry
+from scheduler.consent.reach import opt_out_laws
+from scheduler.errors import DulyError
+from scheduler.logs import get_logger
+from scheduler.outbox.confirmations import call_off as call_off_messages
+from scheduler.outbox.plan import Wish, decide_wish, store_planned
+
+_log = get_logger(__name__)
+
+#: Seconds after the opt-out in which the confirmation may go. Of the laws that allow one, one says how soon: within
+#: five minutes (47 CFR 64.1200(a)(12)). It holds everywhere.
+WITHIN = 5 * 60
+
+_SETTINGS = text("""
+    SELECT c.id, c.page_id, c.timezones, c.country, c.region, t.id AS template_id
+    FROM contact c JOIN consent_setting s ON s.page_id = c.page_id
+    JOIN LATERAL (
+        SELECT id, category FROM template WHERE page_id = s.page_id AND name = s.confirmation_template
+        ORDER BY version DESC LIMIT 1
+    ) t ON t.category = 'service'
+    WHERE c.id = ANY(:ids)
+""")
+
+
+def confirm(session: Session, opt_outs: Mapping[int, Entry], now: int) -> int:
+    """Plan the confirmations of these new opt-outs (id in the ledger → row); returns how many were planned.
+
+    None for one by a button, by the platform's control or by somebody else, where the page has no template for it,
+    where a law of the person's place forbids it or none is known to allow it, or later than five minutes.
+    """
+    wanted = {
+        entry.contact_id: (id_, entry)
+        for id_, entry in opt_outs.items()
+        if entry.source == "message" and entry.topic is None and entry.occurred_at + WITHIN > now
+    }
+    if not wanted:
+        return 0
+    planned = 0
+    try:
+        with session.begin_nested():
+            for wish, records in _wishes(session, wanted, now):
+                for decided in decide_wish(session, wish, sorted(records), now):
+                    own = replace(wish, confirms_record_id=records[decided.contact_id])
+                    store_planned(session, own, [decided], now)
+                    planned += 1
+    except (DulyError, SQLAlchemyError) as error:
+        _log.warning("opt_out_not_confirmed", error=type(error).__name__)
+        return 0
+    return planned
+
+
+def call_off(session: Session, contact_ids: Collection[int], now: int, *, actor: str | None) -> None:
+    """Whoever is back wants no confirmation that they left: take back what has not been sent of them."""
+    call_off_messages(session, contact_ids, actor=actor, now=now)
+
+
+def _wishes(
+    session: Session, wanted: Mapping[int, tuple[int, Entry]], now: int
+) -> Iterator[tuple[Wish, dict[int, int]]]:
+    """A wish for each page and instant, and contact → the opt-out of theirs; decided together, kept one by one."""
+    groups: dict[tuple[int, int, int], dict[int, int]] = defaultdict(dict)
+    for row in session.connection().execute(_SETTINGS, {"ids": sorted(wanted)}):
+        laws = opt_out_laws(row.timezones, row.country, row.region)
+        if laws and all(law.confirmation for law in laws):
+            record_id, entry = wanted[row.id]
+            groups[row.page_id, row.template_id, min(entry.occurred_at, now) + WITHIN][row.id] = record_id
+    for (page_id, template_id, expires_at), records in sorted(groups.items()):
+        first = next(iter(records.values()))
+        wish = Wish(
+            page_id=page_id, template_id=template_id, category="service", expires_at=expires_at,
+            confirms_record_id=first,
+        )  # fmt: skip
+        yield wish, records

@@ -1,0 +1,120 @@
+"""What decisions read, made from the ledger: one statement for many contacts. ``fold.py`` says the same in words.
+
+Always from the whole ledger of a contact, never from the change alone: so any order of events leaves the same, and
+rebuilding is nothing special.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from scheduler.contacts.lock import lock_contacts
+
+#: Contacts of one transaction of a rebuild.
+CHUNK = 2_000
+
+_SAID = """
+    said AS MATERIALIZED (
+        SELECT id, contact_id, action, source, topic, kind, expires_at, occurred_at AS at,
+            coalesce(category, 'promotional') AS category,
+            coalesce(scope, CASE WHEN topic IS NULL THEN 'everything' ELSE 'topic' END) AS scope
+        FROM consent_record WHERE contact_id = ANY(:ids)
+    )
+"""
+_SUPPRESSIONS = text(f"""
+    WITH {_SAID}, opt_out AS (
+        SELECT *, CASE WHEN source = 'operator' THEN 'operator'
+            WHEN source = 'optin' AND scope = 'topic' THEN 'platform' ELSE 'person' END AS said_by
+        FROM said WHERE action = 'opt_out'
+    ), wanted AS (
+        SELECT o.contact_id, 'opted_out' AS reason, CASE WHEN o.scope = 'topic' THEN o.topic END AS topic,
+            CASE WHEN o.scope = 'category' THEN o.category END AS category, o.said_by, max(o.at) AS since
+        FROM opt_out o WHERE NOT EXISTS (
+            SELECT 1 FROM said i WHERE i.contact_id = o.contact_id AND i.action = 'opt_in'
+            AND i.source = ANY(CASE o.said_by WHEN 'operator' THEN ARRAY['operator']
+                WHEN 'platform' THEN ARRAY['optin', 'api', 'operator']
+                ELSE ARRAY['message', 'postback', 'optin', 'api', 'operator'] END)
+            AND (i.scope = 'everything' OR (i.scope = o.scope AND CASE i.scope WHEN 'topic'
+                THEN i.topic = o.topic ELSE i.category = o.category END))
+            AND (i.at > o.at OR (i.at = o.at AND i.source IN ('api', 'operator') AND i.id > o.id)))
+        GROUP BY 1, 2, 3, 4, 5
+        UNION ALL
+        SELECT b.contact_id, coalesce(b.kind, 'blocked'), NULL, NULL, 'platform', max(b.at)
+        FROM said b WHERE b.action = 'block' AND NOT EXISTS (
+            SELECT 1 FROM said u WHERE u.contact_id = b.contact_id AND u.action = 'unblock'
+            AND coalesce(b.kind, 'blocked') <> 'erased'
+            AND coalesce(u.kind, b.kind, 'blocked') = coalesce(b.kind, 'blocked')
+            AND u.at >= b.at AND u.id > b.id)
+        GROUP BY 1, 2
+    ), gone AS (
+        UPDATE suppression s SET lifted_at = :now
+        WHERE s.contact_id = ANY(:ids) AND s.lifted_at IS NULL AND NOT EXISTS (
+            SELECT 1 FROM wanted w WHERE w.contact_id = s.contact_id AND w.reason = s.reason
+            AND w.said_by = s.said_by AND w.topic IS NOT DISTINCT FROM s.topic
+            AND w.category IS NOT DISTINCT FROM s.category)
+        RETURNING s.contact_id
+    ), put AS (
+        INSERT INTO suppression (contact_id, reason, topic, category, said_by, since)
+        SELECT contact_id, reason, topic, category, said_by, since FROM wanted ORDER BY contact_id, reason
+        ON CONFLICT (contact_id, reason, coalesce(topic, ''), coalesce(category, ''), said_by) WHERE lifted_at IS NULL
+        DO UPDATE SET since = excluded.since WHERE suppression.since <> excluded.since
+    )
+    SELECT DISTINCT contact_id FROM gone
+""")  # noqa: S608 - our own SQL
+_CONSENTS = text(f"""
+    WITH {_SAID}, wanted AS (
+        SELECT g.contact_id, g.topic, coalesce(g.kind, 'express') AS kind, g.expires_at, max(g.at) AS granted_at
+        FROM said g WHERE g.action = 'granted' AND NOT EXISTS (
+            SELECT 1 FROM said e WHERE e.contact_id = g.contact_id AND e.at >= g.at AND (
+                (e.action = 'withdrawn' AND (e.kind IS NULL OR e.kind = coalesce(g.kind, 'express'))
+                    AND (e.topic IS NULL OR g.topic IS NULL OR e.topic = g.topic))
+                OR (e.action = 'opt_out' AND CASE e.scope WHEN 'everything' THEN true
+                    WHEN 'topic' THEN e.topic = g.topic ELSE e.category = 'promotional' END)))
+        GROUP BY 1, 2, 3, 4
+    ), gone AS (
+        DELETE FROM consent c WHERE c.contact_id = ANY(:ids) AND NOT EXISTS (
+            SELECT 1 FROM wanted w WHERE w.contact_id = c.contact_id AND w.kind = c.kind
+            AND w.topic IS NOT DISTINCT FROM c.topic AND w.expires_at IS NOT DISTINCT FROM c.expires_at)
+    )
+    INSERT INTO consent (contact_id, topic, kind, granted_at, expires_at)
+    SELECT contact_id, topic, kind, granted_at, expires_at FROM wanted ORDER BY contact_id
+    ON CONFLICT (contact_id, coalesce(topic, ''), kind, coalesce(expires_at, -1))
+    DO UPDATE SET granted_at = excluded.granted_at WHERE consent.granted_at <> excluded.granted_at
+""")  # noqa: S608 - our own SQL
+_NEXT = text("""
+    SELECT id FROM contact WHERE id > :after AND (
+        EXISTS (SELECT 1 FROM consent_record r WHERE r.contact_id = contact.id)
+        OR EXISTS (SELECT 1 FROM suppression s WHERE s.contact_id = contact.id AND s.lifted_at IS NULL)
+        OR EXISTS (SELECT 1 FROM consent c WHERE c.contact_id = contact.id))
+    ORDER BY id LIMIT :limit
+""")
+
+
+def project(session: Session, contact_ids: Collection[int], now: int) -> set[int]:
+    """Make what decisions read of these contacts from their ledger; returns those for whom a bar ended.
+
+    The caller holds the contacts' rows and, where a bar ended, has their messages decided anew.
+    """
+    if not contact_ids:
+        return set()
+    ids = sorted(set(contact_ids))
+    connection = session.connection()
+    connection.execute(_CONSENTS, {"ids": ids})
+    return set(connection.execute(_SUPPRESSIONS, {"ids": ids, "now": now}).scalars())
+
+
+def rebuild(session: Session, now: int, *, after: int = 0, limit: int = CHUNK) -> int | None:
+    """Make the next contacts' projection from the ledger, by id from ``after`` on; the last id, or None at the end.
+
+    Nothing changes where the ledger and the projection agree, as they do. One chunk a transaction, the caller's.
+    """
+    session.flush()
+    ids = list(session.connection().execute(_NEXT, {"after": after, "limit": limit}).scalars())
+    if not ids:
+        return None
+    lock_contacts(session, ids)
+    project(session, ids, now)
+    return int(ids[-1])

@@ -1,0 +1,61 @@
+"""How far an opt-out goes: what the person said, and what the laws of their place make of it.
+
+Who names a topic or a category means that; where a law says that one revocation covers everything, everything it is.
+A STOP that names nothing covers everything, unless the page chose to go by the law: then at least what the widest of
+the person's jurisdictions says, and everything where nobody knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from policies.facts import Facts
+from policies.law import jurisdiction_pack
+from policies.law_terms import SCOPES, OptOutLaw
+from policies.places import place_of
+from scheduler.consent.ledger import Entry
+
+_PLACES = text("""
+    SELECT c.id, c.timezones, c.country, c.region, coalesce(s.opt_out_scope, 'everything') AS rule
+    FROM contact c LEFT JOIN consent_setting s ON s.page_id = c.page_id WHERE c.id = ANY(:ids)
+""")
+
+
+def widen(session: Session, opt_outs: Sequence[Entry]) -> None:
+    """Give each opt-out the scope that counts, in place. One query."""
+    if not opt_outs:
+        return
+    ids = sorted({entry.contact_id for entry in opt_outs})
+    places = {row.id: row for row in session.connection().execute(_PLACES, {"ids": ids})}
+    for entry in opt_outs:
+        row = places.get(entry.contact_id)
+        if row is None:
+            continue
+        laws = opt_out_laws(row.timezones, row.country, row.region)
+        entry.scope = _scope(entry.scope or "everything", floor_of(laws, entry.occurred_at), row.rule)
+        if entry.scope == "category" and entry.category is None:
+            entry.category = "promotional"
+
+
+def opt_out_laws(timezones: Sequence[str] | None, country: str | None, region: str | None) -> list[OptOutLaw]:
+    """What the jurisdictions of a place say about opting out; empty where none is known to say anything."""
+    facts = Facts(timezones=tuple(timezones or ()), country=country, region=region)
+    packs = [jurisdiction_pack(code) for code in place_of(facts).jurisdictions]
+    return [pack.opt_out for pack in packs if pack is not None and pack.opt_out is not None]
+
+
+def floor_of(laws: Sequence[OptOutLaw], at: int) -> str | None:
+    """The widest scope that any of these laws asks for at an instant; None: nobody knows."""
+    day = datetime.fromtimestamp(at, UTC).date()
+    return min((law.scope_on(day) for law in laws), key=SCOPES.index, default=None)
+
+
+def _scope(said: str, floor: str | None, rule: str) -> str:
+    if floor == "everything" or (said == "everything" and (rule != "law" or floor is None)):
+        return "everything"
+    # A law that speaks of topics leaves a STOP without one with the category.
+    return "category" if said == "everything" else said
