@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.consent.tokens import use_tokens
@@ -24,14 +23,13 @@ from scheduler.content.render import Rendered
 from scheduler.facts.correlation import Origin, request_ids
 from scheduler.governance.active import active_policies
 from scheduler.logs import get_logger
+from scheduler.outbox.attempts import write_attempts
 from scheduler.outbox.by_token import SendToken, choose_tokens
-from scheduler.outbox.candidates import lock_candidates
+from scheduler.outbox.candidates import choose, lock_candidates
 from scheduler.outbox.content_of import content_of
-from scheduler.outbox.metadata import make_metadata
+from scheduler.outbox.metadata import make_metadata, metadata_key
 from scheduler.outbox.pauses import NO_BUDGET, RETRIED, budget_pause_seconds, next_try
-from scheduler.outbox.states import append_log
-from scheduler.outbox.verdicts import Verdict, deadline_of, ground_of, judge, log_row, put_aside
-from scheduler.outbox.wake import hold_wakes
+from scheduler.outbox.verdicts import Verdict, deadline_of, judge, put_aside
 
 _log = get_logger(__name__)
 
@@ -42,23 +40,6 @@ BATCH_OF_A_PAGE = 10
 
 #: Of a message that goes on no token.
 _NO_NEED = SendToken(id=0, kind="recurring", text="")
-
-_ATTEMPTS = text("""
-    INSERT INTO attempt (message_id, contact_id, page_id, category, ground, token_id, begun_at, outcome)
-    SELECT message_id, contact_id, page_id, category, ground, token_id, :now, 'sending'
-    FROM unnest(CAST(:messages AS bigint[]), CAST(:contacts AS bigint[]), CAST(:pages AS integer[]),
-                CAST(:categories AS text[]), CAST(:grounds AS text[]), CAST(:tokens AS bigint[]))
-        AS wanted (message_id, contact_id, page_id, category, ground, token_id)
-    ON CONFLICT DO NOTHING
-    RETURNING id, message_id
-""")
-_SENDING = text("""
-    UPDATE message m SET state = 'sending', state_at = :now, attempts = m.attempts + 1, ground = d.ground,
-        deadline = d.deadline, reason = NULL, wakes_on = NULL, policy_version = d.version
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:grounds AS text[]), CAST(:deadlines AS bigint[]),
-                CAST(:versions AS text[])) AS d (id, ground, deadline, version)
-    WHERE m.id = d.id AND m.state = 'due'
-""")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,11 +83,12 @@ def begin(
     quotas = {page: min(quota, BATCH_OF_A_PAGE) for page, quota in quotas.items() if quota > 0}
     if not quotas:
         return []
-    hold_wakes(session)
-    # Whoever activates a policy waits for the wakes that are held, so these stand until the end.
+    limit = min(limit, BATCH)
+    waiting = choose(session, lane, quotas, limit)
+    # Whoever activates a policy waits for the wakes that are held by now, so these stand until the end.
     policies = active_policies(session, list(quotas))
     quotas = {page: quota for page, quota in quotas.items() if page not in policies.unreadable}
-    candidates = lock_candidates(session, lane, quotas, min(limit, BATCH)) if quotas else []
+    candidates = lock_candidates(session, waiting, quotas, limit)
     if not candidates:
         return []
     verdicts = judge(session, candidates, policies, now)
@@ -181,42 +163,19 @@ def _begin_attempts(
     if not sending:
         return []
     token_ids = {message_id: token.id for message_id, token in tokens.items() if token is not None}
-    # INVARIANT: the partial unique indexes fence the way into ``sending``. Losing to another attempt of the message or
-    # of the contact is no error: that message simply stays due.
-    rows = session.connection().execute(
-        _ATTEMPTS,
-        {
-            "now": now,
-            "messages": [verdict.candidate.id for verdict in sending],
-            "contacts": [verdict.candidate.contact_id for verdict in sending],
-            "pages": [verdict.candidate.page_id for verdict in sending],
-            "categories": [verdict.candidate.category for verdict in sending],
-            "grounds": [ground_of(verdict) for verdict in sending],
-            "tokens": [token_ids.get(verdict.candidate.id) for verdict in sending],
-        },
-    )
-    attempts = {row.message_id: row.id for row in rows}
-    won = [verdict for verdict in sending if verdict.candidate.id in attempts]
-    if not won:
-        return []
-    session.connection().execute(
-        _SENDING,
-        {
-            "now": now,
-            "ids": [verdict.candidate.id for verdict in won],
-            "grounds": [ground_of(verdict) for verdict in won],
-            "deadlines": [deadline_of(verdict) for verdict in won],
-            "versions": [verdict.version for verdict in won],
-        },
-    )
-    append_log(session, [log_row(verdict, now, attempts[verdict.candidate.id]) for verdict in won])
+    attempts = write_attempts(session, sending, token_ids, now)
     if token_ids:
         begun = {attempts[id_]: token_id for id_, token_id in token_ids.items() if id_ in attempts}
         use_tokens(session, begun, now)
-    return [_begun(verdict, attempts[verdict.candidate.id], tokens.get(verdict.candidate.id)) for verdict in won]
+    key = metadata_key()
+    return [
+        _begun(verdict, attempts[verdict.candidate.id], tokens.get(verdict.candidate.id), key)
+        for verdict in sending
+        if verdict.candidate.id in attempts
+    ]
 
 
-def _begun(verdict: Verdict, attempt_id: int, token: SendToken | None) -> Begun:
+def _begun(verdict: Verdict, attempt_id: int, token: SendToken | None, key: bytes) -> Begun:
     candidate = verdict.candidate
     assert verdict.content is not None
     return Begun(
@@ -226,7 +185,7 @@ def _begun(verdict: Verdict, attempt_id: int, token: SendToken | None) -> Begun:
         page_id=candidate.page_id,
         psid=candidate.psid,
         content=verdict.content,
-        metadata=make_metadata(candidate.id, attempt_id),
+        metadata=make_metadata(candidate.id, attempt_id, key),
         token=token,
         tries=candidate.attempts + 1,
         retry=candidate.reason in RETRIED,

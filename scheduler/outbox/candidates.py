@@ -4,46 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import text
 from sqlmodel import Session
+
+from scheduler.outbox.wake import HOLD_WAKES
+from scheduler.store.driver import driver_of, rows
 
 #: How many times over to look, so that a second batch that chooses at the same moment finds others behind the first's.
 _LOOK_AHEAD = 4
 
 #: No page has more than its depth among them, which is so many times its quota: the first ``limit`` times as many of
 #: all pages are enough to fill a batch, and the rest is not carried here.
-_CHOOSE = text("""
+_CHOOSE = """
     SELECT DISTINCT ON (m.contact_id) m.id, m.contact_id, m.page_id, m.deadline
     FROM (
-        SELECT m.* FROM unnest(CAST(:pages AS integer[]), CAST(:depths AS integer[])) AS wanted (page_id, depth)
+        SELECT m.* FROM unnest(%(pages)s::integer[], %(depths)s::integer[]) AS wanted (page_id, depth)
         CROSS JOIN LATERAL (
             SELECT id, contact_id, page_id, deadline FROM message due
-            WHERE due.page_id = wanted.page_id AND due.lane = :lane AND due.state = 'due'
+            WHERE due.page_id = wanted.page_id AND due.lane = %(lane)s AND due.state = 'due'
             AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.contact_id = due.contact_id AND a.outcome = 'sending')
             ORDER BY due.deadline, due.id LIMIT wanted.depth
         ) m
-        ORDER BY m.deadline, m.id LIMIT :enough
+        ORDER BY m.deadline, m.id LIMIT %(enough)s
     ) m
     ORDER BY m.contact_id, m.deadline, m.id
-""")
-_LOCK_CONTACTS = text("""
-    SELECT id FROM contact WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
-""")
-_LOCK_MESSAGES = text("""
+"""
+_LOCK_CONTACTS = """
+    SELECT id FROM contact WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+"""
+_LOCK_MESSAGES = """
     SELECT m.id, m.contact_id, c.psid, m.page_id, m.template_id, m.campaign_id, m.event_id, m.lane, m.category, m.topic,
-        m.variables, m.not_before, m.expires_at, m.deadline, m.attempts, m.reason
-    FROM message m JOIN contact c ON c.id = m.contact_id
-    WHERE m.id = ANY(:ids) AND m.state = 'due'
+        nullif(m.variables, '{}'), m.not_before, m.expires_at, m.deadline, m.attempts, m.reason,
+        m.confirms_record_id, c.name, c.first_name, c.locale, nullif(c.attributes, '{}'), p.name
+    FROM message m JOIN contact c ON c.id = m.contact_id JOIN page p ON p.id = m.page_id
+    WHERE m.id = ANY(%(ids)s) AND m.state = 'due'
     AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.contact_id = m.contact_id AND a.outcome = 'sending')
     ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
-""")
+"""
 
 
-@dataclass(slots=True, kw_only=True)
+class Chosen(NamedTuple):
+    """A message that may be taken if its contact is free."""
+
+    id: int
+    contact_id: int
+    page_id: int
+    deadline: int | None
+
+
+class ChosenLike(Protocol):
+    """What locking needs to know of one."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102 - a protocol's members are described by the class
+    @property
+    def contact_id(self) -> int: ...  # noqa: D102
+
+
+@dataclass(slots=True)
 class Candidate:
-    """A due message, locked together with its contact."""
+    """A due message, locked together with its contact; with what content may say of the person and the page."""
 
     id: int
     contact_id: int
@@ -55,35 +76,51 @@ class Candidate:
     lane: str
     category: str
     topic: str | None
-    variables: dict[str, Any]
+    #: None: none, which is most of them.
+    variables: dict[str, Any] | None
     not_before: int | None
     expires_at: int | None
     deadline: int | None
     #: How often it was begun, and why it waited.
     attempts: int
     reason: str | None
+    #: The opt-out that it does nothing but confirm.
+    confirms_record_id: int | None
+    name: str | None
+    first_name: str | None
+    locale: str | None
+    attributes: dict[str, Any] | None
+    page_name: str
 
 
-def lock_candidates(session: Session, lane: str, quotas: Mapping[int, int], limit: int) -> list[Candidate]:
-    """Up to ``limit`` due messages of ``lane``, ``quotas[page id]`` a page, one a contact, the earliest deadline first.
+def choose(session: Session, lane: str, quotas: Mapping[int, int], limit: int) -> list[Chosen]:
+    """More due messages of ``lane`` than ``limit``, of these pages, the earliest deadline first; locks none of them.
+
+    Holds wakes first (see ``hold_wakes``), in one round trip with the choice.
+    """
+    values = {
+        "lane": lane,
+        "pages": list(quotas),
+        "depths": [quota * _LOOK_AHEAD for quota in quotas.values()],
+        "enough": limit * _LOOK_AHEAD,
+    }
+    with driver_of(session) as driver, driver.cursor(binary=True) as cursor:
+        with driver.pipeline():
+            driver.execute(HOLD_WAKES)
+            cursor.execute(_CHOOSE, values)
+        found = [Chosen(*row) for row in cursor.fetchall()]
+    found.sort(key=lambda row: (row.deadline is None, row.deadline, row.id))
+    return found
+
+
+def lock_candidates(
+    session: Session, waiting: Sequence[Chosen], quotas: Mapping[int, int], limit: int
+) -> list[Candidate]:
+    """Up to ``limit`` of those chosen, ``quotas[page id]`` a page, one a contact, in their order.
 
     Their contacts' rows are locked, then their own. Contacts that somebody else holds, or that have an attempt in
     flight, are passed over. Nothing waits here.
     """
-    rows = (
-        session.connection()
-        .execute(
-            _CHOOSE,
-            {
-                "lane": lane,
-                "pages": list(quotas),
-                "depths": [quota * _LOOK_AHEAD for quota in quotas.values()],
-                "enough": limit * _LOOK_AHEAD,
-            },
-        )
-        .all()
-    )
-    waiting = sorted(rows, key=lambda row: (row.deadline is None, row.deadline, row.id))
     left, room = dict(quotas), limit
     taken: list[Candidate] = []
     while waiting and room > 0:
@@ -98,13 +135,13 @@ def lock_candidates(session: Session, lane: str, quotas: Mapping[int, int], limi
     return taken
 
 
-def _next_round(rows: Sequence[Any], left: Mapping[int, int], room: int) -> tuple[list[Any], list[Any]]:
+def _next_round(waiting: Sequence[Chosen], left: Mapping[int, int], room: int) -> tuple[list[Chosen], list[Chosen]]:
     """(those that fit into what is left of the quotas, the rest), both in the order given."""
     open_ = dict(left)
-    chosen: list[Any] = []
-    rest: list[Any] = []
-    for row in rows:
-        if len(chosen) < room and open_[row.page_id] > 0:
+    chosen: list[Chosen] = []
+    rest: list[Chosen] = []
+    for row in waiting:
+        if len(chosen) < room and open_.get(row.page_id, 0) > 0:
             open_[row.page_id] -= 1
             chosen.append(row)
         else:
@@ -112,11 +149,10 @@ def _next_round(rows: Sequence[Any], left: Mapping[int, int], room: int) -> tupl
     return chosen, rest
 
 
-def lock_chosen(session: Session, chosen: Sequence[Any]) -> list[Candidate]:
-    """Lock the contacts of these (``id``, ``contact_id``), then the messages themselves; those that were free."""
-    held = set(session.connection().execute(_LOCK_CONTACTS, {"ids": [row.contact_id for row in chosen]}).scalars())
+def lock_chosen(session: Session, chosen: Sequence[ChosenLike]) -> list[Candidate]:
+    """Lock the contacts of these, then the messages themselves; those that were free."""
+    held = {id_ for (id_,) in rows(session, _LOCK_CONTACTS, {"ids": [row.contact_id for row in chosen]})}
     ids = [row.id for row in chosen if row.contact_id in held]
     if not ids:
         return []
-    rows = session.connection().execute(_LOCK_MESSAGES, {"ids": ids}).mappings()
-    return [Candidate(**row) for row in rows]
+    return [Candidate(*row) for row in rows(session, _LOCK_MESSAGES, {"ids": ids})]

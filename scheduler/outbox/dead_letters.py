@@ -37,7 +37,8 @@ _NAMED = 100
 DOUBTFUL = ("unconfirmed", "dead")
 
 _ROWS = """
-    SELECT id, state, contact_id, page_id, template_id, campaign_id, category, topic, not_before, expires_at
+    SELECT id, state, contact_id, page_id, template_id, campaign_id, category, topic, not_before, expires_at,
+        NULL AS confirms_record_id
     FROM message WHERE id = ANY(:ids) AND state IN ('refused', 'unconfirmed', 'dead') AND handled_at IS NULL ORDER BY id
 """
 _LOOK = text(_ROWS)

@@ -35,13 +35,17 @@ class Wish:
     expires_at: int | None = None
     campaign_id: int | None = None
     event_id: int | None = None
+    #: The opt-out, a row of the ledger, that it does nothing but confirm.
+    confirms_record_id: int | None = None
     #: What the event adds to the template's variables.
     variables: dict[str, Any] = field(default_factory=dict)
 
     @property
     def lane(self) -> str:
         """The queue its messages wait in."""
-        return "utility" if self.category == "utility" else "promotional"
+        # What confirms an opt-out is for the next minutes.
+        hurried = self.category == "utility" or self.confirms_record_id is not None
+        return "utility" if hurried else "promotional"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,7 +128,7 @@ _MESSAGE = (
         "event_id": "int8", "lane": "text", "category": "text", "topic": "text", "variables": "jsonb",
         "not_before": "int8", "expires_at": "int8", "state": "text", "state_at": "int8", "due_at": "int8",
         "deadline": "int8", "reason": "text", "wakes_on": "text", "ground": "text", "policy_version": "text",
-        "attempts": "int4", "crashes": "int4", "created_at": "int8",
+        "attempts": "int4", "crashes": "int4", "created_at": "int8", "confirms_record_id": "int8",
     },
 )  # fmt: skip
 _LOG = (
@@ -144,7 +148,7 @@ def _message(wish: Wish, each: Decided, id_: int, now: int) -> tuple[Any, ...]:
         wish.event_id, wish.lane, wish.category, wish.topic, Jsonb(wish.variables),
         wish.not_before, wish.expires_at, each.state, now, each.due_at(now),
         decision.deadline, decision.reason, decision.wakes_on, decision.ground, each.policy_version,
-        0, 0, now,
+        0, 0, now, wish.confirms_record_id,
     )  # fmt: skip
 
 
