@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import Any, cast
 
 from sqlmodel import Session, select
 
+from scheduler.contacts.attributes import MAX_TEXT, check_attributes, patched, storable
 from scheduler.contacts.evidence import Evidence, Kind, forget_evidence, record_evidence
 from scheduler.contacts.lock import lock_contact
 from scheduler.contacts.places import check_country, check_locale, check_region, check_zone, check_zones
-from scheduler.contacts.registry import ensure_contacts
+from scheduler.contacts.registry import ensure_contacts, get_contact
 from scheduler.contacts.tables import Contact
 from scheduler.errors import Invalid
 
@@ -21,9 +21,6 @@ FIELDS = ("timezone", "timezones", "country", "region", "locale", "name", "first
 #: Which of them tell where the person is, and as what.
 _EVIDENCE: dict[str, Kind] = {"timezones": "zone", "country": "country", "region": "region", "locale": "locale"}
 
-_MAX_ATTRIBUTES = 50
-_MAX_TEXT = 500
-
 
 def upsert_contact(
     session: Session, page_id: int, psid: str, *, changes: Mapping[str, object], source: str = "api", now: int
@@ -31,7 +28,7 @@ def upsert_contact(
     """Keep what is known about a contact, made if it was not there. Only the fields in ``changes`` change.
 
     ``timezone`` (an IANA name) or ``timezones`` (candidates), ``country`` (ISO 3166-1), ``region`` (ISO 3166-2),
-    ``locale``, ``name``, ``first_name``, ``attributes`` (flat, replaced as a whole); None forgets a field. ``source``
+    ``locale``, ``name``, ``first_name``, ``attributes`` (replaced as a whole); None forgets a field. ``source``
     is ``api`` or ``import``. Better or other evidence of the place has the contact's messages decided anew.
     Raises Invalid with the field; nothing is kept then.
     """
@@ -49,6 +46,22 @@ def upsert_contact(
     session.flush()
     _keep_place(session, contact_id, wanted, source, now)
     return _reread(session, contact_id)
+
+
+def patch_contact(
+    session: Session, page_id: int, psid: str, *, changes: Mapping[str, object], source: str = "api", now: int
+) -> Contact:
+    """``upsert_contact`` as a merge patch (RFC 7386): attributes that are not named stay, null removes one.
+
+    Raises NotFound for a contact that is not there.
+    """
+    contact = get_contact(session, page_id, psid)
+    assert contact.id is not None  # a stored contact has its id
+    lock_contact(session, contact.id)
+    if "attributes" in changes:
+        present = _reread(session, contact.id).attributes
+        changes = {**changes, "attributes": patched(present, changes["attributes"])}
+    return upsert_contact(session, page_id, psid, changes=changes, source=source, now=now)
 
 
 def _reread(session: Session, contact_id: int) -> Contact:
@@ -88,7 +101,7 @@ def _checked(changes: Mapping[str, object]) -> dict[str, Any]:
         if field in changes:
             wanted[field] = _text(changes, field)
     if "attributes" in changes:
-        wanted["attributes"] = _attributes(changes["attributes"])
+        wanted["attributes"] = check_attributes(changes["attributes"])
     return wanted
 
 
@@ -96,10 +109,10 @@ def _text(changes: Mapping[str, object], field: str) -> str | None:
     value = changes[field]
     if value is None:
         return None
-    if not isinstance(value, str) or not value.strip() or not _storable(value):
+    if not isinstance(value, str) or not value.strip() or not storable(value):
         raise Invalid("is not text", field=field, way_out="give text, or null to forget it")
-    if len(value) > _MAX_TEXT:
-        raise Invalid(f"has {len(value)} characters", field=field, way_out=f"use {_MAX_TEXT} at most")
+    if len(value) > MAX_TEXT:
+        raise Invalid(f"has {len(value)} characters", field=field, way_out=f"use {MAX_TEXT} at most")
     return value.strip()
 
 
@@ -109,31 +122,3 @@ def _texts(value: object) -> Sequence[str]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
         raise Invalid("is not a list of names", field="timezones", way_out='give a list, like ["America/New_York"]')
     return cast(Sequence[str], value)
-
-
-def _attributes(value: object) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise Invalid("is not an object", field="attributes", way_out='give names and values, like {"tier": "gold"}')
-    if len(value) > _MAX_ATTRIBUTES:
-        raise Invalid(f"has {len(value)} entries", field="attributes", way_out=f"use {_MAX_ATTRIBUTES} at most")
-    for name, each in value.items():
-        if not isinstance(name, str) or not name.isidentifier() or len(name) > 64:
-            raise Invalid(
-                "has a name that templates cannot use",
-                field=f"attributes.{str(name)[:64]}",
-                way_out="use letters, digits and underscores, up to 64",
-            )
-        plain = each is None or isinstance(each, (bool, int, str)) or (isinstance(each, float) and isfinite(each))
-        if not plain or (isinstance(each, str) and (len(each) > _MAX_TEXT or not _storable(each))):
-            raise Invalid(
-                "is neither text, number nor yes/no",
-                field=f"attributes.{name}",
-                way_out=f"give a plain value, text up to {_MAX_TEXT} characters",
-            )
-    return dict(value)
-
-
-def _storable(value: str) -> bool:
-    return "\x00" not in value and not any(0xD800 <= ord(character) <= 0xDFFF for character in value)
