@@ -1,48 +1,63 @@
-"""What the messages of a batch say: templates, people and pages in three reads, rendered before anybody posts."""
+"""What the messages of a batch say: their templates in one read, rendered before anybody posts."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.content.render import Rendered, render
 from scheduler.logs import get_logger
 from scheduler.outbox.candidates import Candidate
+from scheduler.store.driver import rows
 
 _log = get_logger(__name__)
 
-_TEMPLATES = text("""
-    SELECT id, default_locale, bodies, utility_name, utility_approved FROM template WHERE id = ANY(:ids)
-""")
-_CONTACTS = text("SELECT id, name, first_name, locale, attributes FROM contact WHERE id = ANY(:ids)")
-_PAGES = text("SELECT id, name FROM page WHERE id = ANY(:ids)")
+_TEMPLATES = """
+    SELECT id, default_locale, bodies, utility_name, utility_approved FROM template WHERE id = ANY(%(ids)s)
+"""
+
+
+@dataclass(slots=True)
+class _Template:
+    default_locale: str
+    bodies: dict[str, Any]
+    utility_name: str | None
+    utility_approved: bool
+
+
+@dataclass(slots=True)
+class _Person:
+    name: str | None
+    first_name: str | None
+    locale: str | None
+    attributes: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Page:
+    name: str
 
 
 def content_of(session: Session, candidates: Sequence[Candidate]) -> dict[int, Rendered]:
     """The rendered content of each message, by its id. One that cannot be rendered is left out, and logged."""
     if not candidates:
         return {}
-    templates = _by_id(session, _TEMPLATES, {candidate.template_id for candidate in candidates})
-    contacts = _by_id(session, _CONTACTS, {candidate.contact_id for candidate in candidates})
-    pages = _by_id(session, _PAGES, {candidate.page_id for candidate in candidates})
+    wanted = {candidate.template_id for candidate in candidates}
+    templates = {id_: _Template(*rest) for id_, *rest in rows(session, _TEMPLATES, {"ids": list(wanted)})}
     contents = {}
     for candidate in candidates:
         try:
             contents[candidate.id] = render(
                 templates[candidate.template_id],
-                contacts[candidate.contact_id],
-                pages[candidate.page_id],
-                candidate.variables,
+                _Person(candidate.name, candidate.first_name, candidate.locale, candidate.attributes or {}),
+                _Page(candidate.page_name),
+                candidate.variables or {},
             )
         except Exception as error:  # templates are data: whatever one of them does must not take the batch with it
             _log.warning(
                 "render_failed", message=candidate.id, template=candidate.template_id, error=type(error).__name__
             )
     return contents
-
-
-def _by_id(session: Session, statement: Any, ids: Collection[int]) -> dict[int, Any]:
-    return {row.id: row for row in session.connection().execute(statement, {"ids": list(ids)})}

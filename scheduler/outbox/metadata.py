@@ -15,10 +15,15 @@ _PURPOSE = "metadata of a message on the wire"
 _MAC_BYTES = 12
 
 
-def make_metadata(message_id: int, attempt_id: int) -> str:
-    """The metadata that identifies this attempt on the wire."""
+def metadata_key() -> bytes:
+    """What metadata is signed with now: derived once for a whole batch."""
+    return derived_keys(_PURPOSE)[0]
+
+
+def make_metadata(message_id: int, attempt_id: int, key: bytes | None = None) -> str:
+    """The metadata that identifies this attempt on the wire; ``key`` is ``metadata_key()``, where it is at hand."""
     named = f"{message_id}.{attempt_id}"
-    return f"{named}.{_mac(derived_keys(_PURPOSE)[0], named)}"
+    return f"{named}.{_mac(key or metadata_key(), named)}"
 
 
 def read_metadata(metadata: str) -> tuple[int, int] | None:

@@ -18,6 +18,8 @@ CHUNK = 5_000
 
 #: Any number, the same everywhere: see ``hold_wakes``.
 _WAKES = 0x77616B65
+#: What ``hold_wakes`` runs, for whoever sends it along with other statements.
+HOLD_WAKES = f"SELECT pg_advisory_xact_lock_shared({_WAKES})"
 
 _WAKE = """
     WITH waiting AS (
@@ -73,7 +75,7 @@ def hold_wakes(session: Session) -> None:
     read and the park finds nothing to wake, and the message sleeps on. (Contacts need no
     such gate: their row is locked.)
     """
-    session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _WAKES})
+    session.connection().execute(text(HOLD_WAKES))
 
 
 def wait_for_deciders(session: Session) -> None:

@@ -49,6 +49,7 @@ def test_what_may_go_is_written_as_sending_with_its_attempt_before_it_goes(stage
     assert log.facts["last_inbound"] == NOON - HOUR
     assert log.policy_version
     assert log.tzdata
+    assert log.holidays
     assert log.guard == guard_seconds() > 0
 
 
@@ -215,7 +216,7 @@ def test_an_opt_out_that_commits_while_begin_waits_is_seen(
     stage.commit()
     # The usual lock passes a held row over; this one waits for it, which is the worst case for what is read.
     monkeypatch.setattr(
-        candidates, "_LOCK_CONTACTS", text("SELECT id FROM contact WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
+        candidates, "_LOCK_CONTACTS", "SELECT id FROM contact WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE"
     )
     result: list[Any] = []
 
