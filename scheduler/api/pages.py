@@ -39,6 +39,15 @@ class NewPage(BaseModel):
     rate: int | None = Field(None, ge=1, le=registry.HIGHEST_RATE, description="Messages a second.")
 
 
+class Marketing(BaseModel):
+    """What paid marketing messages go through."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ad_account_id: str | None = Field(pattern=r"^\d{1,32}$", description="Without `act_`; null ends it, both together.")
+    message_campaign_id: str | None = Field(pattern=r"^\d{1,32}$", description="A message campaign in it.")
+
+
 class PageChanges(BaseModel):
     """What is to change; what is left out stays."""
 
@@ -50,6 +59,7 @@ class PageChanges(BaseModel):
     allow: list[PlatformId] = Field(default_factory=list, max_length=10_000, description="Add to the allow-list.")
     disallow: list[PlatformId] = Field(default_factory=list, max_length=10_000, description="Take off the allow-list.")
     stopped: Literal[False] | None = Field(None, description="false lets a stopped page send again.")
+    marketing: Marketing | None = Field(None, description="Marketing tokens give ground only where this is set.")
 
 
 class PageView(BaseModel):
@@ -60,6 +70,8 @@ class PageView(BaseModel):
     channel: str
     mode: str
     rate: int
+    ad_account_id: str | None
+    message_campaign_id: str | None
     stopped_reason: str | None
     stopped_at: Instant | None
     created_at: Instant
@@ -95,7 +107,7 @@ def read(page: PageInPath, session: Db) -> PageView:
 
 @router.patch("/pages/{page}")
 def change(page: PageInPath, wanted: PageChanges, session: Db, actor: Actor, now: Now) -> PageView:
-    """Change the mode, the rate, the token or the allow-list, or let a stopped page send again."""
+    """Change the mode, the rate, the token, what paid messages go through or the allow-list, or end a stop."""
     found = registry.get_page(session, page)
     if wanted.disallow:
         changes.disallow(session, found, wanted.disallow, actor=actor, now=now)
@@ -107,6 +119,8 @@ def change(page: PageInPath, wanted: PageChanges, session: Db, actor: Actor, now
         changes.set_rate(session, found, wanted.rate, actor=actor, now=now)
     if wanted.token is not None:
         changes.set_token(session, found, wanted.token, actor=actor, now=now)
+    if wanted.marketing is not None:
+        changes.set_marketing(session, found, **wanted.marketing.model_dump(), actor=actor, now=now)
     if wanted.stopped is False:
         assert found.id is not None  # a stored page has its id
         stops.restore_page(session, found.id, actor=actor, now=now)
@@ -123,6 +137,8 @@ def view(page: Page, *, allowed: list[str] | None = None) -> PageView:
         channel=page.channel,
         mode=page.mode,
         rate=page.rate,
+        ad_account_id=page.ad_account_id,
+        message_campaign_id=page.message_campaign_id,
         stopped_reason=page.stopped_reason,
         stopped_at=page.stopped_at,
         created_at=page.created_at,

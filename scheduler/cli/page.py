@@ -174,6 +174,26 @@ def token(
 
 
 @app.command()
+def marketing(
+    page: str = _PAGE,
+    ad_account: str | None = typer.Option(None, help="The platform's id of the ad account, without act_."),
+    campaign: str | None = typer.Option(None, help="The platform's id of a message campaign in it."),
+    off: bool = typer.Option(False, "--off", help="Send no paid marketing messages any more."),
+) -> None:
+    """Let a page send paid marketing messages to who granted a token, through an ad account."""
+    if off == (ad_account is not None or campaign is not None):
+        raise Invalid(
+            "say what paid messages go through, or that there are to be none",
+            field="ad_account",
+            way_out="give --ad-account and --campaign, or --off",
+        )
+    with database.session() as session:
+        found = registry.get_page(session, page)
+        changes.set_marketing(session, found, ad_account, campaign, actor=_ACTOR, now=clock.now())
+    typer.echo(f"{page} sends no paid messages" if off else f"{page} sends paid messages through act_{ad_account}")
+
+
+@app.command()
 def restore(page: str = _PAGE) -> None:
     """Let a stopped page send again, once what stopped it is mended."""
     with database.session() as session:
@@ -221,6 +241,8 @@ def _shown(page: Page) -> dict[str, str | int | None]:
         "name": page.name,
         "mode": page.mode,
         "rate": page.rate,
+        "ad_account_id": page.ad_account_id,
+        "message_campaign_id": page.message_campaign_id,
         "stopped_reason": page.stopped_reason,
         "stopped_at": format_instant(page.stopped_at) if page.stopped_at is not None else None,
         "created_at": format_instant(page.created_at),

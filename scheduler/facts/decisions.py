@@ -16,9 +16,9 @@ from policies.facts import Consent, Facts, Send, Token, with_message
 #: How far back sends are read, seconds: the longest period that a cap may have.
 HISTORY = 30 * 24 * 3600
 
-# One statement of several parts, each a look into one index for all the contacts at once; what belongs to a contact is
-# put together here. Joined in the database it takes twice as long, and as a plan for many it is a bad one for few.
-_CONTACTS = """
+#: One statement of several parts, each a look into one index for all the contacts at once; what belongs to a contact is
+#: put together here. Joined in the database it takes twice as long, and a plan that is good for many is bad for few.
+STATEMENT = """
     SELECT 0 AS what, c.id,
         CASE WHEN c.window_closed_at >= c.last_inbound_at THEN NULL ELSE c.last_inbound_at END,
         CASE WHEN c.window_closed_at >= c.ad_inbound_at THEN NULL ELSE c.ad_inbound_at END,
@@ -109,7 +109,7 @@ def contact_facts(session: Session, contact_ids: Collection[int], now: int) -> d
     driver: Connection[tuple[Any, ...]] = session.connection().connection.driver_connection  # type: ignore[assignment]  # the engine's driver is psycopg
     with driver.cursor(binary=True) as cursor:
         # In their order, so that neighbours are read together.
-        cursor.execute(_CONTACTS, {"ids": sorted(contact_ids), "since": now - HISTORY})
+        cursor.execute(STATEMENT, {"ids": sorted(contact_ids), "since": now - HISTORY})
         rows = cursor.fetchall()
     contacts: list[_Row] = []
     parts: tuple[dict[int, list[_Row]], ...] = ({}, {}, {}, {}, {}, {})

@@ -46,6 +46,37 @@ def set_token(session: Session, page: Page, token: str, *, actor: str, now: int)
     restore_page(session, page_id, now=now, actor=actor)
 
 
+def set_marketing(
+    session: Session, page: Page, ad_account_id: str | None, message_campaign_id: str | None, *, actor: str, now: int
+) -> None:
+    """Let the page send paid marketing messages through an ad account and a message campaign in it; None twice: none.
+
+    Without them tokens for such messages give no ground. Raises Invalid for one without the other, or what is no id.
+    """
+    page_id = _lock(session, page)
+    if (ad_account_id is None) != (message_campaign_id is None):
+        raise Invalid(
+            "an ad account and a message campaign go together",
+            field="ad_account_id",
+            way_out="give both ids, or neither to end it",
+        )
+    for field, given in (("ad_account_id", ad_account_id), ("message_campaign_id", message_campaign_id)):
+        if given is not None and not (given.isascii() and given.isdigit() and len(given) <= 32):
+            raise Invalid(
+                f"`{given[:64]}` is not an id of the platform", field=field,
+                way_out="copy the digits from the platform, without `act_`",
+            )  # fmt: skip
+    page.ad_account_id, page.message_campaign_id = ad_account_id, message_campaign_id
+    _keep(
+        session, page, actor, "page.marketing",
+        {"ad_account": ad_account_id, "message_campaign": message_campaign_id}, now,
+    )  # fmt: skip
+    if ad_account_id is not None:
+        wake_page(session, page_id, now)
+    else:
+        wait_for_deciders(session)
+
+
 def allow(session: Session, page: Page, psids: Collection[str], *, actor: str, now: int) -> list[str]:
     """Add people to the allow-list of mode ``test``. Returns those who were not on it before."""
     page_id = _lock(session, page)
