@@ -106,8 +106,8 @@ def project(session: Session, contact_ids: Collection[int], now: int) -> set[int
     return set(connection.execute(_SUPPRESSIONS, {"ids": ids, "now": now}).scalars())
 
 
-def rebuild(session: Session, now: int, *, after: int = 0, limit: int = CHUNK) -> int | None:
-    """Make the next contacts' projection from the ledger, by id from ``after`` on; the last id, or None at the end.
+def rebuild(session: Session, now: int, *, after: int = 0, limit: int = CHUNK) -> tuple[int, int] | None:
+    """Make the next contacts' projection from the ledger, by id from ``after`` on; (the last id, how many), or None at the end.
 
     Nothing changes where the ledger and the projection agree, as they do. One chunk a transaction, the caller's.
     """
@@ -117,4 +117,4 @@ def rebuild(session: Session, now: int, *, after: int = 0, limit: int = CHUNK) -
         return None
     lock_contacts(session, ids)
     project(session, ids, now)
-    return int(ids[-1])
+    return int(ids[-1]), len(ids)

@@ -147,4 +147,4 @@ def decide(session: Session, review_id: int, decision: Decision, *, actor: str, 
 
 
 def _not_there(review_id: int) -> NotFound:
-    return NotFound(f"there is no suggestion {review_id}", field="id", way_out="`duly consent review list` shows all")
+    return NotFound(f"there is no suggestion {review_id}", field="id", way_out="`duly consent reviews` shows all")

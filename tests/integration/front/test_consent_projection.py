@@ -108,9 +108,10 @@ def test_the_projection_is_what_the_ledger_says_after_every_step(
     # Nothing of it is needed: made anew from the ledger, it is the same.
     session.connection().execute(text("UPDATE suppression SET lifted_at = since WHERE lifted_at IS NULL"))
     session.connection().execute(text("DELETE FROM consent"))
-    cursor: int | None = 0
-    while cursor is not None:
-        cursor = rebuild(session, now, after=cursor, limit=5)
+    cursor, looked = 0, 0
+    while (found := rebuild(session, now, after=cursor, limit=5)) is not None:
+        cursor, looked = found[0], looked + found[1]
+    assert looked == len(people)
     assert [_projection(session, one) for one in people] == before
 
 

@@ -1,0 +1,153 @@
+"""Consent over REST and on the command line: was this send consented at 14:02?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlmodel import Session
+from typer.testing import CliRunner
+
+from scheduler import clock
+from scheduler.api.instants import format_instant
+from scheduler.cli.main import app
+from scheduler.consent.choices import record_opt_out
+from scheduler.contacts.registry import ensure_contacts
+from scheduler.store import database
+
+PAGE = "100200300400"
+BASE = f"/pages/{PAGE}/contacts/ana"
+YES = "Yes, write to me about offers."
+
+
+@pytest.fixture
+def ana(page: Any) -> int:
+    with database.session() as session:
+        return ensure_contacts(session, page.id, ["ana"], clock.now())["ana"]
+
+
+def _cli(*arguments: str, code: int = 0) -> str:
+    done = CliRunner().invoke(app, list(arguments))
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_a_grant_is_kept_with_how_when_and_the_words_and_proves_itself(ana: int, api: Any, row: Any) -> None:
+    now = clock.now()
+    given = {
+        "topic": "sale", "kind": "express", "source": "api", "wording": YES, "evidence": "form 7, entry 12",
+        "granted_at": format_instant(now - 600), "expires_at": format_instant(now + 86_400),
+    }  # fmt: skip
+    made = api("POST", f"{BASE}/consents", given)
+    assert made.status_code == 201, made.text
+    record_id = made.json()["record_id"]
+    told = api("GET", f"{BASE}/consent?topic=sale").json()
+    assert (told["barred"], told["bars"], told["hindsight"]) == (None, [], None)
+    (consent,) = told["consents"]
+    assert consent == {
+        "topic": "sale", "kind": "express", "granted_at": given["granted_at"], "expires_at": given["expires_at"],
+        "record_id": record_id, "covers": True,
+    }  # fmt: skip
+    (record,) = told["records"]
+    assert (record["wording"], record["evidence"], record["actor"], record["source"]) == (
+        YES, "form 7, entry 12", "tests", "api",
+    )  # fmt: skip
+    # The same words are one wording, and may be named by their version.
+    again = api("POST", f"{BASE}/consents", {**given, "topic": None, "wording": f"sha256:{record['wording_version']}"})
+    assert again.status_code == 201
+    assert row("SELECT count(*) FROM consent_wording")[0] == 1
+    assert not api("GET", f"{BASE}/consent?topic=other").json()["consents"][1]["covers"]
+    assert row("SELECT count(*) FROM audit_entry WHERE action = 'consent.grant'")[0] == 2
+
+
+@pytest.mark.parametrize("missing", ["source", "wording", "granted_at", "kind"])
+def test_no_consent_without_how_when_and_the_words(ana: int, api: Any, missing: str) -> None:
+    given = {"kind": "express", "source": "api", "wording": YES, "granted_at": format_instant(clock.now())}
+    del given[missing]
+    refused = api("POST", f"{BASE}/consents", given)
+    assert refused.status_code == 422
+    assert missing in refused.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"granted_at": "2999-01-01T00:00:00Z"}, "granted_at"),
+        ({"expires_at": "1999-01-01T00:00:00Z"}, "expires_at"),
+        ({"wording": "   "}, "wording"),
+        ({"wording": "sha256:beef"}, "wording"),
+        ({"kind": "perhaps"}, "kind"),
+        ({"source": "send_error"}, "source"),
+        ({"sorce": "api"}, "sorce"),
+        ({"evidence": "x" * 501}, "evidence"),
+        ({"topic": "a\x00b"}, "topic"),
+    ],
+)
+def test_a_grant_that_cannot_be_kept_names_the_field(ana: int, api: Any, wrong: dict[str, str], field: str) -> None:
+    given = {"kind": "express", "source": "api", "wording": YES, "granted_at": format_instant(clock.now())}
+    refused = api("POST", f"{BASE}/consents", given | wrong)
+    assert refused.status_code in (404, 422)
+    assert field in refused.text
+
+
+def test_what_is_taken_back_ends_then_and_not_before(ana: int, api: Any) -> None:
+    now = clock.now()
+    given = {"kind": "express", "source": "api", "wording": YES, "granted_at": format_instant(now - 600)}
+    api("POST", f"{BASE}/consents", given)
+    back = {"source": "api", "evidence": "a call", "at": format_instant(now - 60)}
+    assert api("POST", f"{BASE}/consents/withdraw", back).status_code == 201
+    assert api("GET", f"{BASE}/consent").json()["consents"] == []
+    assert api("POST", f"{BASE}/consents/withdraw").status_code == 201
+
+
+def test_what_was_known_then_is_told_apart_from_what_is_known_now(ana: int, api: Any, session: Session) -> None:
+    now = clock.now()
+    # Said at 14:02, told to us at 14:10.
+    said, told = now - 600, now - 120
+    record_opt_out(session, ana, source="message", event_id=None, evidence="late", at=said, now=told)
+    session.commit()
+    between = format_instant(now - 300)
+    found = api("GET", f"{BASE}/consent?at={between}").json()
+    assert found["barred"] is None
+    assert found["hindsight"]["barred"]["reason"] == "opted_out"
+    assert [each["known"] for each in found["records"]] == [False]
+    after = api("GET", f"{BASE}/consent?at={format_instant(told)}").json()
+    assert (after["barred"]["reason"], after["hindsight"]) == ("opted_out", None)
+    assert api("GET", f"{BASE}/consent?at={format_instant(said - 1)}").json()["records"] == []
+    assert json.loads(_cli("consent", "at", "ana", between, "--page", PAGE, "--json")) == found
+    assert "not known then" in _cli("consent", "at", "ana", between, "--page", PAGE)
+    assert "no promotional messages" in _cli("consent", "show", "ana", "--page", PAGE)
+
+
+def test_questions_that_cannot_be_answered(ana: int, api: Any) -> None:
+    assert api("GET", f"{BASE}/consent?at=2999-01-01T00:00:00Z").status_code == 422
+    assert api("GET", f"{BASE}/consent?at=yesterday").status_code == 422
+    assert api("GET", f"{BASE}/consent?category=gossip").status_code == 422
+    assert api("GET", f"/pages/{PAGE}/contacts/nobody/consent").status_code == 404
+    assert api("GET", "/messages/123/consent").status_code == 404
+    _cli("consent", "at", "ana", "noon", "--page", PAGE, code=2)
+    _cli("consent", "show", "ana", "--page", PAGE, "--category", "gossip", code=2)
+    _cli("consent", "show", "nobody", "--page", PAGE, code=4)
+
+
+def test_a_page_says_how_it_confirms_and_how_far_a_stop_goes(ana: int, api: Any, row: Any) -> None:
+    address = f"/pages/{PAGE}/consent-settings"
+    assert api("GET", address).json() == {"confirmation_template": None, "opt_out_scope": "everything"}
+    for name, category in (("bye", "service"), ("sale", "promotional")):
+        body = {
+            "name": name, "category": category, "default_locale": "en",
+            "bodies": {"en": {"text": "You get no more messages from us."}},
+        }  # fmt: skip
+        assert api("POST", f"/pages/{PAGE}/templates", body).status_code == 201
+    assert api("PUT", address, {"confirmation_template": "sale"}).status_code == 422
+    assert api("PUT", address, {"confirmation_template": "none"}).status_code == 404
+    assert api("PUT", address, {"opt_out_scope": "nothing"}).status_code == 422
+    wanted = {"confirmation_template": "bye", "opt_out_scope": "law"}
+    assert api("PUT", address, wanted).json() == wanted
+    assert json.loads(_cli("consent", "settings", PAGE, "--json")) == wanted
+    assert "nothing" in _cli("consent", "settings", PAGE, "--confirm-with", "", "--scope", "everything")
+    assert api("GET", address).json() == {"confirmation_template": None, "opt_out_scope": "everything"}
+    assert row("SELECT count(*) FROM audit_entry WHERE action = 'consent.settings'")[0] == 2
+    _cli("consent", "settings", PAGE, "--scope", "nothing", code=2)
+    assert "made anew for 0 people" in _cli("consent", "rebuild")
