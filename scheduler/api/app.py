@@ -12,12 +12,15 @@ from fastapi.routing import APIRoute
 from scheduler import logs
 from scheduler.api import (
     campaigns,
+    consent,
+    consent_reviews,
     contacts,
     dead_letters,
     events,
     failed_events,
     governance,
     health,
+    imports,
     messages,
     ops,
     pages,
@@ -35,7 +38,8 @@ from scheduler.store import database
 
 #: What is under /api/v1, and needs a key.
 _VERSIONED = (
-    pages, policies, contacts, failed_events, templates, campaigns, events, messages, dead_letters, governance, ops,
+    pages, policies, contacts, imports, consent, consent_reviews, failed_events, templates, campaigns, events, messages,
+    dead_letters, governance, ops,
 )  # fmt: skip
 
 
