@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 
 from scheduler import logs
@@ -33,6 +34,8 @@ from scheduler.api.addresses import known_query
 from scheduler.api.auth import actor
 from scheduler.api.correlation import Correlation
 from scheduler.api.limits import Limits
+from scheduler.api.webhook_groups import Groups
+from scheduler.api.webhook_signers import Signers
 from scheduler.settings import get_settings
 from scheduler.store import database
 
@@ -55,6 +58,7 @@ def create_app() -> FastAPI:
         generate_unique_id_function=_operation_id,
         redoc_url=None,
     )
+    app.state.webhook_signers, app.state.webhook_groups = Signers(), Groups()
     problems.install(app)
     app.add_middleware(Limits)
     # The outermost: every line and every answer carries the id, refusals too.
@@ -67,8 +71,9 @@ def create_app() -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
+    await run_in_threadpool(app.state.webhook_groups.close)
     database.dispose()
 
 

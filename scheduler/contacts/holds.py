@@ -1,35 +1,83 @@
-"""Holding somebody back: until a person has looked, or while another has the thread."""
+"""Holding somebody back: until a person has looked, or while another has the thread.
+
+Who has a thread follows from the newest instant of each thing that can be told of it, so it does not matter in which
+order they become known. Of things told for the same instant, the one that holds counts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.contacts.lock import lock_contact, lock_contacts
+from scheduler.contacts.registry import follow
 from scheduler.outbox.wake import wake_contacts
 
 _HOLD = text("UPDATE contact SET held_at = :now WHERE id = ANY(:ids) AND held_at IS NULL")
 _RELEASE = text("UPDATE contact SET held_at = NULL WHERE id = :id AND held_at IS NOT NULL RETURNING id")
-_HAND_OVER = text(
-    "UPDATE contact SET handover_at = :at, handover_by = :by WHERE id = :id AND handover_at IS NULL RETURNING id"
-)
-_HAND_BACK = text("""
-    UPDATE contact SET handover_at = NULL, handover_by = NULL WHERE id = :id AND handover_at IS NOT NULL RETURNING id
-""")
-#: The platform speaks of its own handovers alone; what a person of the team took, they give back themselves.
-_SHOWN = text("""
-    UPDATE contact SET handover_at = NULL, handover_by = NULL
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:moments AS bigint[])) AS given (id, at)
-    WHERE contact.id = given.id AND contact.handover_by = 'platform' AND contact.handover_at <= given.at
-    RETURNING contact.id
-""")
 
-_SPOKE = text("UPDATE contact SET handover_at = :at WHERE id = :id AND handover_at < :at")
+_REMEMBER = text("""
+    INSERT INTO contact_thread AS t (contact_id, away_ms, person_ms, spoke_ms, returned_ms)
+    SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:away AS bigint[]), CAST(:person AS bigint[]),
+        CAST(:spoke AS bigint[]), CAST(:returned AS bigint[]))
+    ON CONFLICT (contact_id) DO UPDATE SET away_ms = greatest(t.away_ms, excluded.away_ms),
+        person_ms = greatest(t.person_ms, excluded.person_ms), spoke_ms = greatest(t.spoke_ms, excluded.spoke_ms),
+        returned_ms = greatest(t.returned_ms, excluded.returned_ms)
+""")
+#: Who takes it after it was given back took it after that, whatever a clock says; and the other way round.
+_TAKE = text("""
+    INSERT INTO contact_thread AS t (contact_id, taken_ms) VALUES (:id, :ms)
+    ON CONFLICT (contact_id) DO UPDATE SET taken_ms = greatest(excluded.taken_ms, t.returned_ms)
+""")
+_GIVE_BACK = text("""
+    UPDATE contact_thread SET returned_ms = 1 + greatest(CAST(:ms AS bigint), taken_ms, away_ms, person_ms, returned_ms)
+    WHERE contact_id = :id
+""")
+_SETTLE = """
+    UPDATE contact c SET handover_by = s.by, handover_at = s.at
+    FROM (
+        SELECT each.*, CASE WHEN each.by IS NOT NULL THEN greatest(
+            CASE each.by WHEN 'operator' THEN taken_ms WHEN 'person' THEN person_ms ELSE away_ms END, spoke_ms
+        ) / 1000 END AS at
+        FROM (
+            SELECT t.*, CASE
+                WHEN t.taken_ms >= coalesce(t.returned_ms, 0) THEN 'operator'
+                WHEN t.person_ms >= coalesce(t.returned_ms, 0) THEN 'person'
+                WHEN t.away_ms >= coalesce(greatest(t.returned_ms, k.heard_ms), 0) THEN 'platform'
+            END AS by
+            FROM contact_thread t JOIN contact k ON k.id = t.contact_id
+            WHERE t.contact_id = ANY(:ids) {only}
+        ) each
+    ) s
+    WHERE c.id = s.contact_id AND (c.handover_by IS DISTINCT FROM s.by OR c.handover_at IS DISTINCT FROM s.at)
+    RETURNING c.id, s.by IS NULL AS ours
+"""
+_SETTLE_ALL = text(_SETTLE.format(only=""))
+#: What a person of the team has, the platform's routing does not show to be ours.
+_SETTLE_PLATFORM = text(_SETTLE.format(only="AND k.handover_by = 'platform'"))
+_WHO = text("SELECT handover_by FROM contact WHERE id = :id")
 
+#: Another app has the thread; a person of the team took it in Duly; a person of the team wrote from the page's inbox.
 PLATFORM = "platform"
 OPERATOR = "operator"
+PERSON = "person"
+
+
+@dataclass(slots=True)
+class ThreadNews:
+    """What events told of somebody's thread: the newest instant of each, milliseconds; None: nothing."""
+
+    #: Another app got it.
+    away_ms: int | None = None
+    #: A person of the team wrote from the page's inbox.
+    person_ms: int | None = None
+    #: Anybody else than Duly wrote for the page: whoever has the thread is still at it.
+    spoke_ms: int | None = None
+    #: It was given back to our app.
+    returned_ms: int | None = None
 
 
 def hold_contact(session: Session, contact_id: int, now: int) -> None:
@@ -41,7 +89,10 @@ def hold_contacts(session: Session, contact_ids: Collection[int], now: int) -> N
     """``hold_contact`` for many."""
     if contact_ids:
         lock_contacts(session, contact_ids)
-        session.connection().execute(_HOLD, {"ids": sorted(set(contact_ids)), "now": now})
+        # What could not be understood may have been a STOP, and a STOP is the person's: see ``merging``.
+        survivors = follow(session, contact_ids)
+        lock_contacts(session, survivors.values())
+        session.connection().execute(_HOLD, {"ids": sorted({*contact_ids, *survivors.values()}), "now": now})
 
 
 def release_contact(session: Session, contact_id: int, now: int) -> bool:
@@ -54,38 +105,61 @@ def release_contact(session: Session, contact_id: int, now: int) -> bool:
 
 
 def hand_over(session: Session, contact_id: int, *, by: str, at: int, now: int) -> bool:
-    """Somebody else has the conversation: automation waits for ``hand_back``. False when somebody had it before.
+    """Somebody else has the conversation: automation waits for ``hand_back``. False when that is no news.
 
     ``by`` is ``platform`` (another app has the thread) or ``operator`` (a person of the team took it), ``at`` when.
+    What a person has stays theirs when the platform says that another app has it.
     """
     lock_contact(session, contact_id)
-    return (
-        session.connection().execute(_HAND_OVER, {"id": contact_id, "by": by, "at": min(at, now)}).first() is not None
-    )
+    connection = session.connection()
+    before = connection.execute(_WHO, {"id": contact_id}).scalar_one_or_none()
+    if by != OPERATOR:
+        record_threads(session, {contact_id: ThreadNews(away_ms=at * 1000)}, now)
+    elif before != OPERATOR:
+        connection.execute(_TAKE, {"id": contact_id, "ms": at * 1000})
+        connection.execute(_SETTLE_ALL, {"ids": [contact_id]})
+    return bool(connection.execute(_WHO, {"id": contact_id}).scalar_one_or_none() != before)
 
 
 def hand_back(session: Session, contact_id: int, now: int) -> bool:
     """The conversation is ours again; what waited is decided anew. False when nobody else had it."""
     lock_contact(session, contact_id)
-    ours = session.connection().execute(_HAND_BACK, {"id": contact_id}).first() is not None
-    if ours:
-        wake_contacts(session, [contact_id], now)
-    return ours
+    connection = session.connection()
+    connection.execute(_GIVE_BACK, {"id": contact_id, "ms": now * 1000})
+    ours = [row.id for row in connection.execute(_SETTLE_ALL, {"ids": [contact_id]}) if row.ours]
+    wake_contacts(session, ours, now)
+    return bool(ours)
 
 
-def spoke(session: Session, contact_id: int, *, at: int, now: int) -> None:
-    """Somebody else wrote to the contact at ``at``: if they have the conversation, its time-out counts from then on."""
-    lock_contact(session, contact_id)
-    session.connection().execute(_SPOKE, {"id": contact_id, "at": min(at, now)})
+def record_threads(session: Session, news: Mapping[int, ThreadNews], now: int) -> None:
+    """Keep what events told of these contacts' threads (contact id → news), and let follow who has them.
 
-
-def heard_from(session: Session, moments: Mapping[int, int], now: int) -> None:
-    """People (contact id → instant) wrote to *our* app: the platform routes to whoever has the thread, so it is ours.
-
-    Ends handovers by the platform that are older, and no others.
+    What waits for somebody whose thread was given back is decided anew, also where a later event had told so already.
     """
-    if not moments:
+    if not news:
         return
-    lock_contacts(session, moments.keys())
-    rows = session.connection().execute(_SHOWN, {"ids": list(moments), "moments": list(moments.values())})
-    wake_contacts(session, [row.id for row in rows], now)
+    lock_contacts(session, news.keys())
+    ids = sorted(news)
+    values: dict[str, object] = {"ids": ids}
+    for name in ("away", "person", "spoke", "returned"):
+        told = [getattr(news[each], f"{name}_ms") for each in ids]
+        # What a clock ahead of ours says must not outrank what is done here after it.
+        values[name] = [None if ms is None else min(ms, newest_ms(now)) for ms in told]
+    session.connection().execute(_REMEMBER, values)
+    rows = session.connection().execute(_SETTLE_ALL, {"ids": ids}).all()
+    ours = {row.id for row in rows if row.ours} | {each for each in ids if news[each].returned_ms is not None}
+    wake_contacts(session, sorted(ours), now)
+
+
+def newest_ms(now: int) -> int:
+    """The newest instant, milliseconds, that counts of what is told of threads at ``now``, epoch seconds."""
+    return now * 1000 + 999
+
+
+def settle_platform_threads(session: Session, contact_ids: Collection[int]) -> None:
+    """These people spoke to our own app (``contact.heard_ms``): handovers by the platform that are older are over.
+
+    The caller holds the contacts' rows, and wakes what waits for them.
+    """
+    if contact_ids:
+        session.connection().execute(_SETTLE_PLATFORM, {"ids": sorted(set(contact_ids))})

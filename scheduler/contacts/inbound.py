@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.consent.blocks import lift_blocks
+from scheduler.contacts.holds import newest_ms, settle_platform_threads
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.profiles import want_profile
 from scheduler.outbox.wake import wake_contacts
@@ -19,13 +20,23 @@ _AHEAD = 60
 #: Newest wins, whatever order events arrive in.
 _ADVANCE = text(
     """
-    UPDATE contact SET last_inbound_at = given.at
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:moments AS bigint[])) AS given (id, at)
-    WHERE contact.id = given.id AND (contact.last_inbound_at IS NULL OR contact.last_inbound_at < given.at)
+    UPDATE contact SET last_inbound_at = greatest(contact.last_inbound_at, given.at),
+        heard_ms = greatest(contact.heard_ms, given.heard)
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:moments AS bigint[]), CAST(:heard AS bigint[])) AS given (id, at, heard)
+    WHERE contact.id = given.id AND (
+        contact.last_inbound_at IS NULL OR contact.last_inbound_at < given.at
+        OR contact.heard_ms < given.heard OR (contact.heard_ms IS NULL AND given.heard IS NOT NULL))
     RETURNING contact.id
     """
 )
 
+_ADVERTISED = text(
+    """
+    UPDATE contact SET ad_inbound_at = given.at
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:moments AS bigint[])) AS given (id, at)
+    WHERE contact.id = given.id AND (contact.ad_inbound_at IS NULL OR contact.ad_inbound_at < given.at)
+    """
+)
 
 _HOLD_SHUT = text(
     """
@@ -52,18 +63,36 @@ def record_inbound(session: Session, contact_id: int, at: int, now: int) -> None
     record_inbounds(session, {contact_id: at}, now)
 
 
-def record_inbounds(session: Session, moments: Mapping[int, int], now: int) -> None:
+def record_inbounds(
+    session: Session, newest: Mapping[int, int], now: int, *, heard_ms: Mapping[int, int] | None = None
+) -> None:
     """``record_inbound`` for many: contact id → instant, epoch seconds.
 
     Opens or prolongs the window, lifts blocks that are older, asks for the profile of people without zone evidence,
-    and lets their scheduled messages be decided anew.
+    and lets their scheduled messages be decided anew. ``heard_ms`` names, of these people, those who spoke to our own
+    app (contact id → milliseconds): the platform routes to whoever has the thread, so older handovers by it are over.
     """
-    if not moments:
+    if not newest:
         return
-    lock_contacts(session, moments.keys())
-    clamped = {contact_id: min(at, now + _AHEAD) for contact_id, at in moments.items()}
-    rows = session.connection().execute(_ADVANCE, {"ids": list(clamped), "moments": list(clamped.values())})
-    advanced = [row.id for row in rows]
+    heard = {contact_id: min(ms, newest_ms(now)) for contact_id, ms in (heard_ms or {}).items()}
+    lock_contacts(session, newest.keys())
+    clamped = {contact_id: min(at, now + _AHEAD) for contact_id, at in newest.items()}
+    values = {
+        "ids": list(clamped), "moments": list(clamped.values()), "heard": [heard.get(each) for each in clamped],
+    }  # fmt: skip
+    advanced = sorted(row.id for row in session.connection().execute(_ADVANCE, values))
+    settle_platform_threads(session, heard.keys())
     lift_blocks(session, clamped, now)
     want_profile(session, advanced, now)
     wake_contacts(session, advanced, now)
+
+
+def record_ad_inbounds(session: Session, moments: Mapping[int, int], now: int) -> None:
+    """Keep when people (contact id → epoch seconds) sent the first message after a click on an advertisement.
+
+    The newest counts. Beside ``record_inbounds``, which opens the ordinary window and wakes what waits.
+    """
+    if moments:
+        lock_contacts(session, moments.keys())
+        clamped = [min(at, now + _AHEAD) for at in moments.values()]
+        session.connection().execute(_ADVERTISED, {"ids": list(moments), "moments": clamped})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import text
 from sqlmodel import Session, select
@@ -16,6 +16,26 @@ _INSERT = text(
     """
     INSERT INTO contact (page_id, psid, created_at)
     SELECT :page_id, psid, :now FROM unnest(CAST(:psids AS text[])) WITH ORDINALITY AS given (psid, place)
+    ORDER BY place
+    ON CONFLICT (page_id, psid) DO NOTHING
+    """
+)
+
+_FIND_PEOPLE = text(
+    """
+    SELECT c.page_id, c.psid, c.id
+    FROM unnest(CAST(:pages AS int[]), CAST(:psids AS text[])) AS given (page_id, psid)
+    JOIN contact c ON c.page_id = given.page_id AND c.psid = given.psid
+    """
+)
+
+_FOLLOW = text("SELECT id, merged_into FROM contact WHERE id = ANY(:ids) AND merged_into IS NOT NULL")
+
+_INSERT_PEOPLE = text(
+    """
+    INSERT INTO contact (page_id, psid, created_at)
+    SELECT page_id, psid, :now
+    FROM unnest(CAST(:pages AS int[]), CAST(:psids AS text[])) WITH ORDINALITY AS given (page_id, psid, place)
     ORDER BY place
     ON CONFLICT (page_id, psid) DO NOTHING
     """
@@ -55,3 +75,36 @@ def get_contact(session: Session, page_id: int, psid: str) -> Contact:
             f"the page knows no contact `{psid}`", field="psid", way_out="PUT it first, or wait until the person writes"
         )
     return found
+
+
+def find_people(session: Session, people: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """``find_contacts`` for several pages: (page, psid) → contact id, in one statement."""
+    if not people:
+        return {}
+    rows = session.connection().execute(_FIND_PEOPLE, _columns(sorted(people)))
+    return {(page_id, psid): contact_id for page_id, psid, contact_id in rows}
+
+
+def ensure_people(session: Session, people: Collection[tuple[int, str]], now: int) -> dict[tuple[int, str], int]:
+    """``ensure_contacts`` for several pages: (page, psid) → contact id, in three statements at most."""
+    known = find_people(session, people)
+    missing = sorted(person for person in people if person not in known)
+    if missing:
+        # In one order everywhere: two transactions that make the same people wait, they do not deadlock.
+        session.connection().execute(_INSERT_PEOPLE, {**_columns(missing), "now": now})
+        known.update(find_people(session, missing))
+    return known
+
+
+def follow(session: Session, contact_ids: Iterable[int]) -> dict[int, int]:
+    """Who stands for these contacts now: contact id → survivor's id, of those alone that were merged.
+
+    What somebody says of being messaged is the person's and goes to whoever stands for them; a window, a thread and a
+    token are an address's and stay with it.
+    """
+    rows = session.connection().execute(_FOLLOW, {"ids": sorted(set(contact_ids))})
+    return {row.id: row.merged_into for row in rows}
+
+
+def _columns(people: Sequence[tuple[int, str]]) -> dict[str, object]:
+    return {"pages": [page_id for page_id, _ in people], "psids": [psid for _, psid in people]}

@@ -29,15 +29,29 @@ KINDS = (
     "app_roles",
 )
 
+#: Fields of ``changes`` that we understand, by the names that the platform uses, and the kind of event each is.
+FIELDS = {
+    "message_template_status_update": "template_status",
+    "messenger_template_status_update": "template_status",
+    "business_integrity": "business_integrity",
+}
+
+#: What speaks of the page as a whole: applied apart from what people do, for it locks the page.
+OF_PAGES = frozenset({"policy_enforcement", "template_status", "business_integrity"})
+
 #: Nobody can be meant but a person: without one they cannot be applied.
 _NEED_A_PERSON = frozenset({"message", "deletion", "postback", "delivery", "read", "reaction", "referral", "echo"})
+
+#: Its message id is the identity of the event: a second one with the same is a copy.
+_NAMED_BY_MID = frozenset({"message", "echo", "deletion", "postback"})
 
 
 @dataclass(slots=True, kw_only=True)
 class Arrival:
     """One event as it arrived."""
 
-    #: One of KINDS, or ``echo``, ``deletion`` (of a message), ``change`` (of the page), ``unknown``.
+    #: One of KINDS or of FIELDS' kinds, or ``echo``, ``deletion`` (of a message), ``change`` (of the page, another),
+    #: ``instagram``, ``unknown``.
     kind: str
     #: The platform's id of the page.
     page: str | None
@@ -48,7 +62,7 @@ class Arrival:
     dedupe_key: str
     #: The event as it came.
     body: dict[str, Any]
-    #: The part of the event that KINDS names.
+    #: The part of the event that its kind names.
     said: dict[str, Any]
     #: Why it cannot be applied, where that shows already.
     problem: str | None
@@ -61,13 +75,13 @@ def arrivals(body: object) -> list[Arrival]:
     entries = body.get("entry") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(entries, list):
         return [_unreadable(body, None, "the body has no list of entries")]
-    foreign = body.get("object") if body.get("object") not in (None, "page") else None
     found: list[Arrival] = []
     for entry in entries:
         found.extend(_entry(entry))
-    if foreign is not None:
+    about = body.get("object")
+    if about not in (None, "page"):
         for arrival in found:
-            arrival.page, arrival.problem = None, "it is not about a page"
+            _keep_apart(arrival, about)
     return found
 
 
@@ -77,6 +91,28 @@ def unreadable(raw: bytes) -> Arrival:
     arrival = _unreadable(words, None, "the body is not JSON")
     arrival.dedupe_key = f"unreadable:{hashlib.sha256(raw).hexdigest()}"
     return arrival
+
+
+def message_key(kind: str, page: str | None, mid: str) -> str:
+    """The key of the event of this kind that has or is of this message id."""
+    return f"{kind}:{page}:{mid}"
+
+
+def edit_keys(page: str | None, mid: str) -> list[str]:
+    """The keys of the edits of a message: the platform lets people edit one five times."""
+    return [message_key("message_edit", page, f"{mid}:{number}") for number in range(1, 11)]
+
+
+def _keep_apart(arrival: Arrival, about: object) -> None:
+    """Another product's webhook: kept, never mixed with what pages are told."""
+    if about == "instagram":
+        # The same shapes, other people: a channel of its own, which nothing here serves.
+        arrival.dedupe_key = f"instagram:{arrival.dedupe_key}"
+        arrival.kind, arrival.said, arrival.problem = "instagram", {}, None
+    else:
+        arrival.dedupe_key = f"{str(about)[:64]}:{arrival.dedupe_key}"
+        arrival.problem = "it is not about a page"
+    arrival.page = arrival.psid = None
 
 
 def _entry(entry: object) -> Iterator[Arrival]:
@@ -100,7 +136,8 @@ def _entry(entry: object) -> Iterator[Arrival]:
             yield arrival
     changes = entry.get("changes")
     if changes is not None:
-        yield _change(entry, page, time)
+        for change in changes if isinstance(changes, list) else [changes]:
+            yield _change(change, entry, page, time)
     elif empty:
         yield _unreadable(entry, page, "the entry is empty")
 
@@ -108,7 +145,11 @@ def _entry(entry: object) -> Iterator[Arrival]:
 def _event(event: object, page: str | None, time: int | None) -> Arrival:
     if not isinstance(event, dict):
         return _unreadable(event, page, "the event is not an object")
-    kind = next((name for name in KINDS if event.get(name) is not None), "unknown")
+    kind = "unknown"
+    for name in KINDS:
+        if event.get(name) is not None:
+            kind = name
+            break
     said = event.get(kind)
     sender, recipient = id_of(event.get("sender")), id_of(event.get("recipient"))
     problem = None
@@ -116,15 +157,16 @@ def _event(event: object, page: str | None, time: int | None) -> Arrival:
         said = {}
     elif not isinstance(said, dict):
         said, problem = {}, f"{kind} is not an object"
-    if kind == "message" and _true(said.get("is_echo")):
-        kind = "echo"
-    elif kind == "message" and _true(said.get("is_deleted")):
+    ours = kind == "message" and _true(said.get("is_echo"))
+    if kind == "message" and _true(said.get("is_deleted")):
         kind = "deletion"
-    page = page or (sender if kind == "echo" else recipient)
-    psid = recipient if kind == "echo" else sender
+    elif ours:
+        kind = "echo"
+    page = page or (sender if ours else recipient)
+    psid = recipient if ours else sender
     if psid is not None and psid == page:
         # Somebody has the parts swapped; whoever is meant is on the other side.
-        psid = sender if kind == "echo" else recipient
+        psid = sender if ours else recipient
         psid = psid if psid != page else None
         problem = problem or "the page itself stands where the person should"
     needs_a_person = kind in _NEED_A_PERSON or (kind == "optin" and said.get("user_ref") is None)
@@ -135,24 +177,30 @@ def _event(event: object, page: str | None, time: int | None) -> Arrival:
         page=page,
         psid=psid,
         occurred_ms=milliseconds(event.get("timestamp")) or time,
-        dedupe_key=_key(kind, page, said.get("mid"), event),
+        dedupe_key=_key(kind, page, said, event),
         body=event,
         said=said,
         problem=problem,
     )
 
 
-def _change(entry: dict[str, Any], page: str | None, time: int | None) -> Arrival:
-    body = {"id": page, "time": entry.get("time"), "changes": entry.get("changes")}
+def _change(change: object, entry: dict[str, Any], page: str | None, time: int | None) -> Arrival:
+    body = {"id": page, "time": entry.get("time"), "changes": [change]}
+    field = change.get("field") if isinstance(change, dict) else None
+    kind = FIELDS.get(field, "change") if isinstance(field, str) else "change"
+    value = change.get("value") if isinstance(change, dict) else None
+    problem = None
+    if kind != "change" and not isinstance(value, dict):
+        problem = f"the value of {field} is not an object"
     return Arrival(
-        kind="change",
+        kind=kind,
         page=page,
         psid=None,
         occurred_ms=time,
-        dedupe_key=_key("change", page, None, body),
+        dedupe_key=_key(kind, page, {}, body),
         body=body,
-        said={},
-        problem=None,
+        said=value if isinstance(value, dict) else {},
+        problem=problem,
     )
 
 
@@ -163,17 +211,22 @@ def _unreadable(value: object, page: str | None, problem: str) -> Arrival:
         page=page,
         psid=None,
         occurred_ms=None,
-        dedupe_key=_key("unknown", page, None, body),
+        dedupe_key=_key("unknown", page, {}, body),
         body=body,
         said={},
         problem=problem,
     )
 
 
-def _key(kind: str, page: str | None, mid: object, event: dict[str, Any]) -> str:
-    # A delivery, a read, a reaction and an edit speak *of* a mid, and may do so more than once.
-    if kind in ("message", "echo", "deletion", "postback") and isinstance(mid, str) and 0 < len(mid) <= 300:
-        return f"{kind}:{page}:{mid}"
+def _key(kind: str, page: str | None, said: dict[str, Any], event: dict[str, Any]) -> str:
+    # A delivery, a read and a reaction speak *of* a mid, and may do so more than once.
+    mid = said.get("mid")
+    if isinstance(mid, str) and 0 < len(mid) <= 300:
+        if kind in _NAMED_BY_MID:
+            return message_key(kind, page, mid)
+        number = said.get("num_edit")
+        if kind == "message_edit" and type(number) is int and 0 < number <= 10:
+            return message_key(kind, page, f"{mid}:{number}")
     canonical = json.dumps([page, event], sort_keys=True, separators=(",", ":"))
     return f"{kind}:{page}:{hashlib.sha256(canonical.encode()).hexdigest()}"
 

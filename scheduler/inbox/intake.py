@@ -1,37 +1,33 @@
-"""The inbox: a webhook body becomes stored events and what follows from them, in the caller's one transaction.
+"""The inbox: webhook bodies become stored events and what follows from them, in the caller's one transaction.
 
 Locks are taken in one order everywhere: events by their key, new contacts by their psid, contacts by their id,
-messages last. So requests about the same people wait for each other and never deadlock.
+messages last. So requests about the same people wait for each other and never deadlock. What speaks of a whole page
+locks the page, which comes before contacts: ``split`` tells it apart, for a transaction of its own.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlmodel import Session
 
-from scheduler.consent.choices import record_opt_in, record_opt_out
-from scheduler.contacts.evidence import state_zone
-from scheduler.contacts.holds import PLATFORM, hand_back, hand_over, heard_from, hold_contacts, spoke
-from scheduler.contacts.inbound import record_inbounds
+from scheduler.contacts.holds import hold_contacts
 from scheduler.contacts.lock import lock_contacts
-from scheduler.contacts.registry import ensure_contacts, find_contacts
+from scheduler.contacts.registry import ensure_people, find_people, follow
 from scheduler.errors import DulyError, Unavailable
-from scheduler.followups.interests import ask_back_in_stock
 from scheduler.inbox import raw
-from scheduler.inbox.arrivals import Arrival, arrivals, unreadable
-from scheduler.inbox.meaning import Meaning, Unappliable, meaning_of
+from scheduler.inbox.arrivals import OF_PAGES, arrivals, edit_keys, message_key, unreadable
+from scheduler.inbox.effects import on_pages, on_people
+from scheduler.inbox.event import Delivery, Event, Received
+from scheduler.inbox.meaning import Unappliable, meaning_of
 from scheduler.logs import get_logger
-from scheduler.outbox.evidence import lock_echoed, record_delivery, record_echo, record_read
 from scheduler.outbox.metadata import read_metadata
-from scheduler.pages.registry import app_of_page, pages_of_app
+from scheduler.pages.registry import pages_by_app
 
 log = get_logger(__name__)
-
-#: How we know of a choice, by the kind of event that brought it.
-_SOURCES = {"message": "message", "postback": "postback", "optin": "optin"}
 
 #: Events about what *we* sent: they make nobody a contact.
 _EVIDENCE = frozenset({"echo", "delivery", "read"})
@@ -40,182 +36,169 @@ _EVIDENCE = frozenset({"echo", "delivery", "read"})
 _AHEAD_MS = 60_000
 
 
-@dataclass(slots=True, kw_only=True)
-class Received:
-    """What became of a webhook body."""
-
-    #: Events that were new, of those the ones that could not be applied, and copies of events known before.
-    new: int = 0
-    failed: int = 0
-    known: int = 0
-    #: Whether people did something, so that there may be messages to send and profiles to read now.
-    people: bool = False
-
-
-@dataclass(slots=True)
-class _Event:
-    """A new event on its way through ``receive``."""
-
-    id: int
-    arrival: Arrival
-    page_id: int | None
-    contact_id: int | None = None
-    meaning: Meaning | None = None
-    error: str | None = None
-
-
 def receive(session: Session, app_id: int, body: object, now: int) -> Received:
-    """Store and apply every event in a verified webhook body (JSON as read), each once, in the order they happened.
-
-    ``app_id`` is the app whose secret signed it: events of other apps' pages are kept, not applied. What cannot be
-    applied is kept with its error and its contact is held; the others are applied all the same. Raises only when
-    nothing should be kept: the database failed, and the platform will deliver again.
-    """
-    return _receive(session, app_id, arrivals(body), now)
+    """Store and apply every event in a verified webhook body (JSON as read), each once: see ``receive_all``."""
+    return receive_all(session, [Delivery(app_id=app_id, found=arrivals(body))], now)[0]
 
 
 def receive_unreadable(session: Session, app_id: int, body: bytes, now: int) -> Received:
     """Keep a correctly signed body that is not JSON, for a person to look at."""
-    return _receive(session, app_id, [unreadable(body)], now)
+    return receive_all(session, [Delivery(app_id=app_id, found=[unreadable(body)])], now)[0]
 
 
-def _receive(session: Session, app_id: int, found: list[Arrival], now: int) -> Received:
-    pages = pages_of_app(session, app_id, sorted({arrival.page for arrival in found if arrival.page}))
-    stored = raw.store(session, found, app_id=app_id, pages=pages, now=now)
-    events = [
-        _Event(event_id, arrival, pages.get(arrival.page) if arrival.page else None) for event_id, arrival in stored
+def split(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
+    """The bodies' events in parts that each want a transaction of their own: what is of pages, then what is of people.
+
+    Each part has all the bodies, in their order. Mostly there is but one.
+    """
+    if not any(arrival.kind in OF_PAGES for delivery in deliveries for arrival in delivery.found):
+        return [list(deliveries)]
+    return [
+        [
+            replace(each, found=[arrival for arrival in each.found if (arrival.kind in OF_PAGES) is of_pages])
+            for each in deliveries
+        ]
+        for of_pages in (True, False)
     ]
-    events.sort(key=lambda event: _occurred_ms(event, now))
-    for event in events:
-        _understand(event)
-    _meet(session, events, now)
-    _open_windows(session, events, now)
-    echoes = [event.meaning.echo[0] for event in events if event.meaning is not None and event.meaning.echo is not None]
-    if len(echoes) > 1:
-        lock_echoed(session, echoes)
-    for event in events:
-        if event.meaning is not None and not event.meaning.only_opens_window:
-            _apply(session, event, now)
-    # After the handovers, whichever came first: the later of the two tells who has the thread.
-    _hear(session, events, now)
-    _settle(session, events, now)
-    failed = sum(event.error is not None for event in events)
-    if failed:
-        log.warning("events_not_applied", count=failed, kinds=sorted({e.arrival.kind for e in events if e.error}))
-    return Received(
-        new=len(events),
-        failed=failed,
-        known=len(found) - len(events),
-        people=any(event.contact_id is not None and event.arrival.kind not in _EVIDENCE for event in events),
-    )
 
 
-def _understand(event: _Event) -> None:
-    if event.page_id is None and event.arrival.problem is None:
+def receive_all(session: Session, deliveries: Sequence[Delivery], now: int) -> list[Received]:
+    """Store and apply every event of these bodies, each once, as if they had come in the order they happened.
+
+    What cannot be applied is kept with its error and its contact is held; the others are applied all the same. Raises
+    only when nothing should be kept: the database failed, and the platform will deliver again.
+    """
+    events = _read(session, deliveries, now)
+    new = raw.store(session, events, now)
+    # Of one instant, in an order that does not depend on how they arrived.
+    new.sort(key=lambda event: (event.at_ms, event.key))
+    understood = [event for event in new if event.error is None]
+    _try(session, [event for event in understood if event.arrival.kind in OF_PAGES], now, of_pages=True)
+    _meet(session, new, now)
+    _forget_unsent(session, new)
+    _try(session, [event for event in understood if event.arrival.kind not in OF_PAGES], now, of_pages=False)
+    # What was not understood is stored as that already.
+    raw.fail(session, {event.id: event.error for event in understood if event.error is not None})
+    failed = [event for event in new if event.error is not None]
+    hold_contacts(session, {event.contact_id for event in failed if event.contact_id is not None}, now)
+    return _told(deliveries, events, new)
+
+
+def _read(session: Session, deliveries: Sequence[Delivery], now: int) -> list[Event]:
+    """All events, with their pages and meanings."""
+    named = {arrival.page for delivery in deliveries for arrival in delivery.found if arrival.page is not None}
+    pages = pages_by_app(session, named)
+    latest = now * 1000 + _AHEAD_MS
+    events = []
+    for place, delivery in enumerate(deliveries):
+        for arrival in delivery.found:
+            given = arrival.occurred_ms
+            event = Event(
+                body=place,
+                arrival=arrival,
+                key=f"{delivery.app_id}/{arrival.dedupe_key}",
+                page_id=pages.get((delivery.app_id, arrival.page)) if arrival.page is not None else None,
+                at_ms=now * 1000 if given is None else min(given, latest),
+            )
+            _understand(event)
+            events.append(event)
+    return events
+
+
+def _understand(event: Event) -> None:
+    if event.page_id is None and event.arrival.problem is None and event.arrival.kind != "instagram":
         event.error = "its page is not registered with the app that signed it"
         return
     try:
         event.meaning = meaning_of(event.arrival)
     except Unappliable as error:
         event.error = str(error)
+        return
+    if event.meaning.echo is not None and event.meaning.echo[0] is not None:
+        event.ours = read_metadata(event.meaning.echo[0]) is not None
 
 
-def _meet(session: Session, events: list[_Event], now: int) -> None:
+def _meet(session: Session, events: list[Event], now: int) -> None:
     """Find or make the contacts of all events, and lock them."""
-    wanted: dict[int, set[str]] = defaultdict(set)
-    looked_up: dict[int, set[str]] = defaultdict(set)
+    wanted: set[tuple[int, str]] = set()
+    looked_up: set[tuple[int, str]] = set()
     for event in events:
         if event.page_id is not None and event.arrival.psid is not None:
-            side = looked_up if event.arrival.kind in _EVIDENCE else wanted
-            side[event.page_id].add(event.arrival.psid)
-    known: dict[tuple[int, str], int] = {}
-    for page_id in sorted(wanted.keys() | looked_up.keys()):
-        ids = ensure_contacts(session, page_id, wanted[page_id], now)
-        ids.update(find_contacts(session, page_id, looked_up[page_id] - wanted[page_id]))
-        known.update({(page_id, psid): contact_id for psid, contact_id in ids.items()})
-    lock_contacts(session, known.values())
+            # Whom somebody else writes to for the page is somebody the page talks with.
+            evidence = event.arrival.kind in _EVIDENCE and (event.arrival.kind != "echo" or event.ours or event.error)
+            (looked_up if evidence else wanted).add((event.page_id, event.arrival.psid))
+    known = ensure_people(session, wanted, now)
+    known.update(find_people(session, looked_up - wanted))
+    survivors = follow(session, known.values()) if known else {}
+    lock_contacts(session, {*known.values(), *survivors.values()})
     for event in events:
         if event.page_id is not None and event.arrival.psid is not None:
             event.contact_id = known.get((event.page_id, event.arrival.psid))
+            event.person_id = survivors.get(event.contact_id or 0, event.contact_id)
 
 
-def _open_windows(session: Session, events: list[_Event], now: int) -> None:
-    newest: dict[int, int] = {}
+def _forget_unsent(session: Session, events: list[Event]) -> None:
+    """Messages that their authors took back are kept without their words, whichever came first.
+
+    Their contacts are locked: of two requests, one with the message and one that takes it back, the later sees both.
+    """
+    gone: set[str] = set()
+    perhaps: dict[str, list[str]] = {}
     for event in events:
-        if event.meaning is not None and event.meaning.opens_window and event.contact_id is not None:
-            # In order: the last one is the newest.
-            newest[event.contact_id] = _occurred_ms(event, now) // 1000
-    record_inbounds(session, newest, now)
+        arrival, mid = event.arrival, event.arrival.said.get("mid")
+        if not isinstance(mid, str):
+            continue
+        app = event.key.partition("/")[0]
+        if event.meaning is not None and event.meaning.unsent is not None:
+            gone.update(f"{app}/{message_key(kind, arrival.page, mid)}" for kind in ("message", "echo"))
+            gone.update(f"{app}/{key}" for key in edit_keys(arrival.page, mid))
+        elif arrival.kind in ("message", "echo", "message_edit"):
+            perhaps.setdefault(f"{app}/{message_key('deletion', arrival.page, mid)}", []).append(event.key)
+    for key in raw.known_keys(session, perhaps.keys()):
+        gone.update(perhaps[key])
+    raw.purge(session, gone)
 
 
-def _hear(session: Session, events: list[_Event], now: int) -> None:
-    """Who wrote to us, and not to another app that has their thread."""
-    heard = {
-        event.contact_id: _occurred_ms(event, now) // 1000
-        for event in events
-        if event.meaning is not None and event.meaning.opens_window and event.contact_id is not None
-        if not event.arrival.standby
-    }
-    heard_from(session, heard, now)
-
-
-def _apply(session: Session, event: _Event, now: int) -> None:
-    """Apply one event in a savepoint of its own, so that what fails leaves nothing half-done."""
+def _try(session: Session, events: list[Event], now: int, *, of_pages: bool) -> None:
+    """Apply these events together; where that fails, in halves: what cannot be applied takes no others with it."""
+    if not events:
+        return
     try:
         with session.begin_nested():
-            _effects(session, event, now)
+            (on_pages if of_pages else on_people)(session, events, now)
+            return
     except (DataError, IntegrityError) as error:
-        event.error = f"the database refused it ({type(error.orig).__name__})"
+        words = f"the database refused it ({type(error.orig).__name__})"
     except (DBAPIError, Unavailable):
         # Not the event's fault: nothing is answered, and the platform delivers again.
         raise
     except DulyError as error:
-        event.error = str(error)
+        words = str(error)
     except Exception as error:
-        log.exception("event_crashed", event_id=event.id, kind=event.arrival.kind)
-        event.error = f"unexpected {type(error).__name__}"
-
-
-def _effects(session: Session, event: _Event, now: int) -> None:
-    meaning, contact_id, page_id = event.meaning, event.contact_id, event.page_id
-    assert meaning is not None  # who could not be understood does not get here
-    assert page_id is not None
-    at = _occurred_ms(event, now) // 1000
-    psid = event.arrival.psid or ""
-    if meaning.echo is not None:
-        metadata, mid = meaning.echo
-        if contact_id is not None and (metadata is None or read_metadata(metadata) is None):
-            spoke(session, contact_id, at=at, now=now)
-        record_echo(session, page_id, metadata, mid, at, now)
-    if meaning.delivery is not None:
-        mids, watermark = meaning.delivery
-        record_delivery(session, page_id, psid, mids, watermark, now)
-    if meaning.read_ms is not None:
-        record_read(session, page_id, psid, meaning.read_ms, now)
-    if contact_id is None:
+        words = f"unexpected {type(error).__name__}"
+        if len(events) == 1:
+            log.exception("event_crashed", event_id=events[0].id, kind=events[0].arrival.kind)
+    if len(events) == 1:
+        events[0].error = words
         return
-    if meaning.thread_owner is not None:
-        if meaning.thread_owner == app_of_page(session, page_id):
-            hand_back(session, contact_id, now)
-        else:
-            hand_over(session, contact_id, by=PLATFORM, at=at, now=now)
-    if meaning.choice is not None:
-        choose = record_opt_out if meaning.choice == "opt_out" else record_opt_in
-        source = _SOURCES.get(event.arrival.kind, "message")
-        choose(session, contact_id, topic=meaning.topic, source=source, event_id=event.id, at=at, now=now)
-    if meaning.zone is not None:
-        state_zone(session, contact_id, [meaning.zone], source="optin", now=now)
-    if meaning.sku is not None:
-        ask_back_in_stock(session, contact_id, page_id, meaning.sku, at, now)
+    middle = len(events) // 2
+    _try(session, events[:middle], now, of_pages=of_pages)
+    _try(session, events[middle:], now, of_pages=of_pages)
 
 
-def _settle(session: Session, events: list[_Event], now: int) -> None:
-    failed = {event.id: event.error for event in events if event.error is not None}
-    held = {event.contact_id for event in events if event.error is not None and event.contact_id is not None}
-    hold_contacts(session, held, now)
-    raw.settle(session, [event.id for event in events if event.error is None], failed, now)
-
-
-def _occurred_ms(event: _Event, now: int) -> int:
-    given = event.arrival.occurred_ms
-    return now * 1000 if given is None else min(given, now * 1000 + _AHEAD_MS)
+def _told(deliveries: Sequence[Delivery], events: list[Event], new: list[Event]) -> list[Received]:
+    told = [Received() for _ in deliveries]
+    for event in events:
+        told[event.body].known += 1
+    for event in new:
+        one = told[event.body]
+        one.known -= 1
+        one.new += 1
+        one.failed += event.error is not None
+        one.people = one.people or (event.contact_id is not None and event.arrival.kind not in _EVIDENCE)
+    for place, count in Counter(event.body for event in new if event.error is not None).items():
+        kinds = sorted({event.arrival.kind for event in new if event.body == place and event.error is not None})
+        request_id = deliveries[place].request_id
+        more = {"request_id": request_id} if request_id is not None else {}
+        log.warning("events_not_applied", count=count, kinds=kinds, **more)
+    return told

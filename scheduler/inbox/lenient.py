@@ -14,6 +14,9 @@ _MOST = 2**53
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+#: What could become a NUL, a lone surrogate or an infinity: without any of it nothing has to be looked at twice.
+_SUSPECT = re.compile(rb"\x00|\\u(?:0000|[dD][89a-fA-F])|\xed[\xa0-\xbf]|NaN|Infinity|[eE]\+?[0-9]{3}|[0-9]{200}")
+
 
 class Unreadable(ValueError):
     """the body is not JSON that can be kept"""
@@ -22,7 +25,8 @@ class Unreadable(ValueError):
 def read_json(raw: bytes) -> object:
     """The JSON in ``raw``, made storable. Raises Unreadable."""
     try:
-        return storable(json.loads(raw))
+        said = json.loads(raw)
+        return storable(said) if _SUSPECT.search(raw) else said
     except (ValueError, RecursionError) as error:
         raise Unreadable from error
 

@@ -3,24 +3,55 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, Literal
 
-from policies.keywords import match_keyword
+from policies.keywords import Suggestion, match_keyword, suggest
+from policies.platform_pack import platform_pack
 from scheduler.contacts.places import known_zone
 from scheduler.inbox.arrivals import Arrival
 from scheduler.inbox.lenient import identifier, milliseconds
 
+Choice = Literal["opt_out", "opt_in"]
+
 #: What a button or quick reply carries when it asks to be told that a product is back.
 _NOTIFY_ME = "NOTIFY_ME:"
 
-_PAYLOAD_CHOICES = {"STOP": "opt_out", "START": "opt_in"}
+_PAYLOAD_CHOICES: dict[str, Choice] = {"STOP": "opt_out", "START": "opt_in"}
+#: Of what a keyword may mean, what changes anything.
+_CHOICES: dict[str, Choice] = {"opt_out": "opt_out", "opt_in": "opt_in"}
 
 #: A topic or a product longer than this is no name.
 _LONGEST_NAME = 200
 
+#: The longest token that the platform would give.
+_LONGEST_TOKEN = 4096
+
+#: A one-time token is good for a year.
+_ONE_YEAR = 365 * 86_400
+
+#: The app of the page's inbox, where people of the team write: sources spell it in these two ways.
+_PAGE_INBOX = frozenset({"26390203743090", "263902037430900"})
+
+_PACK = "platform/messenger"
+
 
 class Unappliable(Exception):
     """An event that cannot be understood; its words go to a person."""
+
+
+@dataclass(slots=True, kw_only=True)
+class TokenWord:
+    """What an opt-in event says of a permission to write outside the window."""
+
+    action: Literal["grant", "stop", "resume"]
+    kind: Literal["notification_messages", "one_time"] = "notification_messages"
+    #: None: any topic.
+    topic: str | None = None
+    #: Of a grant: the token, and until when it is good (epoch seconds, or seconds from then).
+    token: str = ""
+    expires_at: int | None = None
+    lasts: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,27 +60,37 @@ class Meaning:
 
     #: The person did something that opens the messaging window.
     opens_window: bool = False
-    #: ``opt_out`` | ``opt_in``, of ``topic`` or (None) of everything.
-    choice: str | None = None
+    #: It is the first message after a click on an advertisement.
+    from_ad: bool = False
+    #: Of ``topic`` or (None) of everything; ``wording`` is what the person had read.
+    choice: Choice | None = None
     topic: str | None = None
+    wording: str | None = None
+    #: What a phrase in the words may mean: for a person to judge.
+    suggestion: Suggestion | None = None
+    token: TokenWord | None = None
     #: The IANA zone the platform says the person is in.
     zone: str | None = None
     #: The product the person wants to hear of.
     sku: str | None = None
     #: (metadata, message id) of a message the platform says was sent.
     echo: tuple[str | None, str] | None = None
+    #: Of an echo: a person of the team wrote it.
+    by_person: bool = False
     #: (message ids, watermark in milliseconds or None) of what was delivered.
     delivery: tuple[list[str], int | None] | None = None
     #: Everything sent before this instant, milliseconds, was read.
     read_ms: int | None = None
     #: The app that has the thread from now on, by the platform's id; empty: another one than ours, not named.
     thread_owner: str | None = None
-
-    @property
-    def only_opens_window(self) -> bool:
-        """Nothing but the window: can be applied together with others of its kind."""
-        more = (self.choice, self.zone, self.sku, self.echo, self.delivery, self.read_ms, self.thread_owner)
-        return all(part is None for part in more)
+    #: The message that its author took back.
+    unsent: str | None = None
+    #: Of the page: ``warning`` | ``block`` | ``unblock``.
+    enforcement: str | None = None
+    #: Of the page's utility template: its name, language, status and the reason.
+    template: tuple[str, str, str, str | None] | None = None
+    #: Of the page: its standing with the platform changed.
+    integrity: bool = False
 
 
 def meaning_of(arrival: Arrival) -> Meaning:
@@ -61,26 +102,34 @@ def meaning_of(arrival: Arrival) -> Meaning:
         case "message":
             return _message(said)
         case "postback":
-            return _tapped(_word(said, "payload"), Meaning(opens_window=True))
+            return _tapped(_word(said, "payload"), Meaning(opens_window=_opens("postback")))
         case "optin":
             return _optin(said)
         case "message_edit":
             # Opens nothing, but whoever corrects their words to STOP has said it. Correcting a STOP away takes back
             # nothing: that would be a START.
             text = _word(said, "text")
-            return Meaning(choice="opt_out") if text and match_keyword(text) == "opt_out" else Meaning()
+            meaning, suggestion = _read(text) if text else (None, None)
+            if meaning == "opt_out":
+                return Meaning(choice="opt_out")
+            return Meaning(suggestion=suggestion)
         case "reaction":
             # Taking a reaction back is on no list of what opens the window.
-            return Meaning(opens_window=said.get("action") == "react")
+            return Meaning(opens_window=_opens("reaction") and said.get("action") == "react")
         case "referral":
-            # An m.me link into the conversation; a click on an advertisement opens nothing until they write.
-            return Meaning(opens_window=said.get("source") == "SHORTLINK")
+            return Meaning(opens_window=_referral_opens(said))
         case "echo":
             mid = said.get("mid")
             metadata = said.get("metadata")
             if not isinstance(mid, str) or not mid:
                 raise Unappliable("the echo names no message")
-            return Meaning(echo=(metadata if isinstance(metadata, str) else None, mid))
+            echoed = (metadata if isinstance(metadata, str) else None, mid)
+            return Meaning(echo=echoed, by_person=identifier(said.get("app_id")) in _PAGE_INBOX)
+        case "deletion":
+            mid = said.get("mid")
+            if not isinstance(mid, str) or not mid:
+                raise Unappliable("it does not say which message was taken back")
+            return Meaning(unsent=mid)
         case "delivery":
             return _delivery(said)
         case "read":
@@ -96,16 +145,45 @@ def meaning_of(arrival: Arrival) -> Meaning:
         case "take_thread_control":
             # It is told to whoever loses the thread; who took it is not always named.
             return Meaning(thread_owner=identifier(said.get("new_owner_app_id")) or "")
+        case "policy_enforcement":
+            action = said.get("action")
+            if action not in ("warning", "block", "unblock"):
+                raise Unappliable("it does not say whether the page is warned, blocked or unblocked")
+            return Meaning(enforcement=action)
+        case "template_status":
+            return _template(said)
+        case "business_integrity":
+            return Meaning(integrity=True)
         case _:
             return Meaning()
 
 
+@cache
+def _opens(action: str) -> bool:
+    """Whether the platform's pack says that this action opens the messaging window."""
+    return action in platform_pack(_PACK).opened_by
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> tuple[str | None, Suggestion | None]:
+    """The keyword that the whole text is, and what a phrase inside it suggests."""
+    meaning = match_keyword(text)
+    return meaning, None if meaning is not None else suggest(text)
+
+
 def _message(said: dict[str, Any]) -> Meaning:
     text = _word(said, "text")
-    found = Meaning(opens_window=True)
-    keyword = match_keyword(text) if text else None
-    if keyword in ("opt_out", "opt_in"):
-        found.choice = keyword
+    from_ad = _from_ad(said.get("referral"))
+    found = Meaning(opens_window=_opens("ad_message" if from_ad else "message"), from_ad=from_ad)
+    if text:
+        _hear(text, found)
+    # A command that was chosen from the page's menu comes with its name, with or without the words.
+    commands = said.get("commands")
+    for command in commands if isinstance(commands, list) else ():
+        name = command.get("name") if isinstance(command, dict) else None
+        if isinstance(name, str) and found.choice is None:
+            _hear(name, found)
+    found.zone = _appointment_zone(said.get("attachments"))
     quick_reply = said.get("quick_reply")
     if quick_reply is None:
         return found
@@ -114,12 +192,20 @@ def _message(said: dict[str, Any]) -> Meaning:
     return _tapped(_word(quick_reply, "payload"), found)
 
 
+def _hear(text: str, found: Meaning) -> None:
+    meaning, suggestion = _read(text)
+    if choice := _CHOICES.get(meaning or ""):
+        found.choice = choice
+    elif found.suggestion is None:
+        found.suggestion = suggestion
+
+
 def _tapped(payload: str | None, found: Meaning) -> Meaning:
     payload = (payload or "").strip()
     choice = _PAYLOAD_CHOICES.get(payload.upper())
     # When the words and the button disagree, the one that sends less counts.
     if choice is not None and found.choice != "opt_out":
-        found.choice = choice
+        found.choice, found.suggestion = choice, None
     if payload.startswith(_NOTIFY_ME):
         sku = payload.removeprefix(_NOTIFY_ME).strip()
         if not 0 < len(sku) <= _LONGEST_NAME:
@@ -128,21 +214,97 @@ def _tapped(payload: str | None, found: Meaning) -> Meaning:
     return found
 
 
+def _from_ad(referral: object) -> bool:
+    return isinstance(referral, dict) and str(referral.get("source")).upper() == "ADS"
+
+
+def _referral_opens(said: dict[str, Any]) -> bool:
+    # An m.me link into the conversation; a click on an advertisement opens nothing until they write.
+    if said.get("source") == "SHORTLINK":
+        return _opens("link")
+    return "LEAD_COMPLETE" in (said.get("source"), said.get("type")) and _opens("lead_form")
+
+
+def _appointment_zone(attachments: object) -> str | None:
+    """The zone in which somebody booked an appointment; only a real IANA name counts."""
+    for attachment in attachments if isinstance(attachments, list) else ():
+        if isinstance(attachment, dict) and attachment.get("type") == "appointment_booking":
+            payload = attachment.get("payload")
+            zone = payload.get("timezone") if isinstance(payload, dict) else None
+            if isinstance(zone, str) and (known := known_zone(zone)):
+                return known
+    return None
+
+
 def _optin(said: dict[str, Any]) -> Meaning:
-    if said.get("type") != "notification_messages":
-        return Meaning()
+    kind = said.get("type")
+    if kind == "one_time_notif_req":
+        return _one_time(said)
+    if kind != "notification_messages":
+        # A plugin on a website, whose person is known once they wrote: until then it has a user_ref alone.
+        return Meaning(opens_window="ref" in said and "user_ref" not in said and _opens("plugin_message"))
     found = Meaning()
     zone = said.get("notification_messages_timezone")
     # A zone that nobody knows is no evidence; the rest of the event still counts.
     found.zone = known_zone(zone) if isinstance(zone, str) else None
-    topic = next((name for name in (said.get("payload"), said.get("title")) if _is_name(name)), None)
+    topic = _topic(said)
+    title = said.get("title")
+    found.wording = title if isinstance(title, str) and _is_name(title) else topic
     status = said.get("notification_messages_status")
-    if isinstance(status, str) and status.upper().startswith("STOP"):
+    word = status.strip().upper() if isinstance(status, str) else ""
+    if status is not None and not word.startswith(("STOP", "RESUME")):
+        raise Unappliable("its status is neither STOP nor RESUME NOTIFICATIONS")
+    if word.startswith("STOP"):
         found.choice, found.topic = "opt_out", topic
-    elif topic is not None:
+        found.token = TokenWord(action="stop", topic=topic)
+        return found
+    if topic is not None:
         # Without a topic it speaks of one we cannot name; it must not undo what was said about everything.
         found.choice, found.topic = "opt_in", topic
+    if word.startswith("RESUME"):
+        found.token = TokenWord(action="resume", topic=topic)
+    token = said.get("notification_messages_token")
+    if token is None:
+        return found
+    text = _token(token)
+    ends = milliseconds(said.get("token_expiry_timestamp"))
+    granted = TokenWord(action="grant", topic=topic, token=text, expires_at=ends // 1000 if ends else None)
+    # A resumed token is the one that was granted before; what brings a token and no status is a grant.
+    found.token = found.token or granted
     return found
+
+
+def _one_time(said: dict[str, Any]) -> Meaning:
+    token = said.get("one_time_notif_token")
+    if token is None:
+        raise Unappliable("the opt-in brings no token")
+    word = TokenWord(action="grant", kind="one_time", topic=_topic(said), token=_token(token), lasts=_ONE_YEAR)
+    return Meaning(token=word)
+
+
+def _token(value: object) -> str:
+    token = identifier(value) if isinstance(value, int) else value
+    if not isinstance(token, str) or not 0 < len(token) <= _LONGEST_TOKEN or "\ufffd" in token:
+        raise Unappliable("its token is none")
+    return token
+
+
+def _topic(said: dict[str, Any]) -> str | None:
+    for name in (said.get("payload"), said.get("title")):
+        if isinstance(name, str) and _is_name(name):
+            return name.strip()
+    return None
+
+
+def _template(said: dict[str, Any]) -> Meaning:
+    name, status = said.get("message_template_name"), said.get("event")
+    if not isinstance(name, str) or not name or not isinstance(status, str) or not status:
+        raise Unappliable("it does not say which template, or what became of it")
+    language, reason = said.get("message_template_language"), said.get("reason")
+    kept = reason[:_LONGEST_NAME] if isinstance(reason, str) and reason.upper() != "NONE" else None
+    return Meaning(
+        template=(name[:_LONGEST_NAME], str(language or "")[:35], status.strip().casefold()[:_LONGEST_NAME], kept)
+    )
 
 
 def _delivery(said: dict[str, Any]) -> Meaning:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
 from sqlalchemy import text
@@ -112,28 +113,41 @@ def app_secret(session: Session, page: Page) -> bytes:
 
 
 def app_secrets(session: Session) -> dict[int, bytes | None]:
-    """App row's id → secret, of every app: what webhook signatures are checked against.
+    """App row's id → its newest secret, of every app: what our requests are proven with.
 
     None where it was sealed with a key that is not here (logged): one app's lost key must not silence the others.
     """
     rows = session.connection().execute(text("SELECT id, secret_sealed FROM app ORDER BY id"))
-    return {row.id: _unsealed_of_app(row.id, row.secret_sealed) for row in rows}
+    return {row.id: unsealed_of_app(row.id, row.secret_sealed) for row in rows}
 
 
 def verify_tokens(session: Session) -> list[bytes]:
     """The verify tokens of the apps: what the webhook handshake is checked against. Without those lost (logged)."""
     rows = session.connection().execute(text("SELECT id, verify_token_sealed FROM app ORDER BY id"))
-    found = [_unsealed_of_app(row.id, row.verify_token_sealed) for row in rows]
+    found = [unsealed_of_app(row.id, row.verify_token_sealed) for row in rows]
     return [each for each in found if each is not None]
 
 
-def pages_of_app(session: Session, app_id: int, external_ids: list[str]) -> dict[str, int]:
-    """The pages among ``external_ids`` whose webhooks this app signs: platform id → page id."""
+def pages_by_app(session: Session, external_ids: Collection[str]) -> dict[tuple[int, str], int]:
+    """The pages among ``external_ids``: (the app whose secret signs their webhooks, platform id) → page id."""
+    if not external_ids:
+        return {}
     rows = session.connection().execute(
-        text("SELECT external_id, id FROM page WHERE app_id = :app_id AND external_id = ANY(:ids)"),
-        {"app_id": app_id, "ids": external_ids},
+        text("SELECT app_id, external_id, id FROM page WHERE channel = 'messenger' AND external_id = ANY(:ids)"),
+        {"ids": sorted(external_ids)},
     )
-    return {row.external_id: row.id for row in rows}
+    return {(row.app_id, row.external_id): row.id for row in rows}
+
+
+def apps_of_pages(session: Session, page_ids: Collection[int]) -> dict[int, str]:
+    """The platform's ids of the apps that serve these pages: page id → app."""
+    if not page_ids:
+        return {}
+    rows = session.connection().execute(
+        text("SELECT page.id, app.external_id FROM app JOIN page ON page.app_id = app.id WHERE page.id = ANY(:ids)"),
+        {"ids": sorted(page_ids)},
+    )
+    return {row.id: row.external_id for row in rows}
 
 
 def app_of_page(session: Session, page_id: int) -> str:
@@ -181,7 +195,9 @@ def _ensure_app(session: Session, external_id: str, secret: str, verify_token: s
         {"external_id": external_id, "secret": seal(secret), "verify_token": seal(verify_token), "now": now},
     )
     app = session.exec(select(App).where(App.external_id == external_id)).one()
-    same = unseal(app.secret_sealed) == secret.encode() and unseal(app.verify_token_sealed) == verify_token.encode()
+    # While one secret takes another's place, either is the app's.
+    sealed = [each for each in (app.secret_sealed, app.previous_secret_sealed) if each is not None]
+    same = secret.encode() in map(unseal, sealed) and unseal(app.verify_token_sealed) == verify_token.encode()
     if not same:
         raise Conflict(
             f"app `{external_id}` is registered with another secret or verify token",
@@ -191,7 +207,8 @@ def _ensure_app(session: Session, external_id: str, secret: str, verify_token: s
     return app
 
 
-def _unsealed_of_app(app_id: int, sealed: bytes) -> bytes | None:
+def unsealed_of_app(app_id: int, sealed: bytes) -> bytes | None:
+    """A secret of an app, in the clear; None, and a complaint in the log, when its key is not here."""
     try:
         return _unsealed(bytes(sealed))
     except Unavailable as error:

@@ -43,6 +43,9 @@ _RESTORE = text("""
 """)
 _FORGET = text("UPDATE page SET probes = 0, probe_at = NULL WHERE id = :id")
 _LOOKED = text("UPDATE page SET probe_at = :now WHERE id = :id")
+_ENFORCED = text("""
+    UPDATE page SET enforced_ms = :at WHERE id = :id AND (enforced_ms IS NULL OR enforced_ms < :from) RETURNING id
+""")
 _DUE = text("""
     SELECT id, external_id, stopped_reason, probes FROM page WHERE stopped_at IS NOT NULL AND probe_at <= :now
     ORDER BY probe_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
@@ -89,11 +92,17 @@ def restore_page(session: Session, page_id: int, *, now: int, actor: str = "oper
     return True
 
 
-def enforce(session: Session, page_id: int, action: str, now: int) -> bool:
+def enforce(session: Session, page_id: int, action: str, now: int, *, at_ms: int | None = None) -> bool:
     """What ``messaging_policy_enforcement`` says: ``block`` stops the page, ``unblock`` ends that, ``warning`` alerts.
 
-    False when that changed nothing. Raises Invalid for another action.
+    ``at_ms`` is the platform's instant of it, milliseconds: what is older than the newest known changes nothing, and of
+    two of one instant the block counts. False when nothing changed. Raises Invalid for another action.
     """
+    if action in ("block", "unblock") and at_ms is not None:
+        _lock(session, page_id)
+        given = {"id": page_id, "at": at_ms, "from": at_ms + (action == "block")}
+        if session.connection().execute(_ENFORCED, given).first() is None:
+            return False
     if action == "block":
         return stop_page(session, page_id, ENFORCED, now, actor="webhook")
     if action == "unblock":

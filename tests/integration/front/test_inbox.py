@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from scheduler import clock
 from scheduler.inbox.intake import receive
+from scheduler.outbox.metadata import make_metadata
 from scheduler.store import database
 
 
@@ -95,12 +96,21 @@ def test_what_opens_the_window(
     assert row("SELECT applied_at IS NOT NULL, error FROM platform_event") == (True, None)
 
 
-def test_an_echo_opens_no_window_and_makes_nobody_a_contact(page: Any, deliver: Any, contact: Any, row: Any) -> None:
+def test_an_echo_opens_no_window(page: Any, deliver: Any, contact: Any, opted_out: Any, row: Any) -> None:
     message = {"mid": "m_e", "is_echo": True, "app_id": 1, "text": "STOP"}
     echo = {"sender": {"id": page.external_id}, "recipient": {"id": "7"}, "timestamp": 1, "message": message}
     assert deliver(echo).json()["failed"] == 0
-    assert contact("7", "id") is None
+    # Whom another app writes to for the page is somebody it talks with; they did nothing themselves.
+    assert contact("7", "last_inbound_at, handover_at") == (None, None)
+    assert not opted_out("7")
     assert row("SELECT kind, psid FROM platform_event") == ("echo", "7")
+
+
+def test_an_echo_of_our_own_makes_nobody_a_contact(page: Any, deliver: Any, contact: Any) -> None:
+    message = {"mid": "m_e", "is_echo": True, "app_id": 1, "metadata": make_metadata(5, 6)}
+    echo = {"sender": {"id": page.external_id}, "recipient": {"id": "7"}, "timestamp": 1, "message": message}
+    assert deliver(echo).json()["failed"] == 0
+    assert contact("7", "id") is None
 
 
 def test_a_second_arrival_changes_nothing(page: Any, deliver: Any, say: Any, row: Any) -> None:
