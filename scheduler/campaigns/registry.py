@@ -12,7 +12,7 @@ from policies.case import HORIZON
 from policies.local_time import DAY
 from scheduler.audit.record import record
 from scheduler.campaigns.tables import AudienceMember, Campaign
-from scheduler.contacts.registry import find_contacts
+from scheduler.contacts.registry import find_contacts, follow
 from scheduler.content.liquid_source import refuse_tags
 from scheduler.content.tables import Template
 from scheduler.content.templates import get_template, require_filled
@@ -129,7 +129,8 @@ def wish_of(session: Session, campaign: Campaign) -> Wish:
 
 
 _EVERYONE = text("""
-    SELECT id FROM contact WHERE page_id = :page_id AND id > :after AND id <= :until ORDER BY id LIMIT :limit
+    SELECT id FROM contact WHERE page_id = :page_id AND id > :after AND id <= :until AND merged_into IS NULL
+    ORDER BY id LIMIT :limit
 """)
 _LISTED = text("""
     SELECT contact_id FROM audience_member
@@ -170,7 +171,9 @@ def _contacts(session: Session, page_id: int, audience: str | Sequence[str]) -> 
             field="audience",
             way_out="PUT them first, wait until they write, or leave them out",
         )
-    return sorted(known.values())
+    # Whoever was merged into somebody is that somebody, once.
+    survivors = follow(session, known.values())
+    return sorted({survivors.get(contact_id, contact_id) for contact_id in known.values()})
 
 
 def check_schedule(not_before: int | None, expires_at: int | None, now: int) -> None:

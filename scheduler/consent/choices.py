@@ -7,7 +7,7 @@ opt-out, and an older opt-out is not put in force against a newer opt-in.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy import text
@@ -20,6 +20,7 @@ from scheduler.consent.projection import project
 from scheduler.consent.reach import widen
 from scheduler.consent.wordings import keep_wordings
 from scheduler.contacts.lock import lock_contacts
+from scheduler.contacts.registry import follow
 from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
 
@@ -66,6 +67,13 @@ def record_choices(session: Session, choices: Sequence[Choice], now: int) -> lis
     contacts = sorted({choice.contact_id for choice in choices})
     lock_contacts(session, contacts)
     session.flush()
+    # A choice is a person's, whatever address of theirs it came from. Asked once they are locked: see ``merging``.
+    if survivors := follow(session, contacts):
+        choices = [
+            replace(choice, contact_id=survivors.get(choice.contact_id, choice.contact_id)) for choice in choices
+        ]
+        contacts = sorted({choice.contact_id for choice in choices})
+        lock_contacts(session, contacts)
     wordings = keep_wordings(session, {choice.wording for choice in choices if choice.wording is not None}, now)
     entries = [
         Entry(

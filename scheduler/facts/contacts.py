@@ -24,11 +24,11 @@ def list_contacts(
 ) -> list[dict[str, Any]]:
     """People of a page, the newest first: all, or those who are held, or in somebody else's hands.
 
-    ``before`` is a contact's id: those that are older than it.
+    ``before`` is a contact's id: those that are older than it. Whoever was merged into somebody is left out.
     """
     older = " AND id < :before" if before is not None else ""
     statement = text(
-        f"SELECT {_COLUMNS} FROM contact WHERE page_id = :page_id AND {_WHERE[waiting]}{older} "  # noqa: S608 - constants only
+        f"SELECT {_COLUMNS} FROM contact WHERE page_id = :page_id AND merged_into IS NULL AND {_WHERE[waiting]}{older} "  # noqa: S608 - constants only
         "ORDER BY id DESC LIMIT :limit"
     )
     values = {"page_id": page_id, "limit": limit} | ({"before": before} if before is not None else {})

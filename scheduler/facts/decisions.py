@@ -31,6 +31,12 @@ STATEMENT = """
     FROM attempt WHERE contact_id = ANY(CAST(%(ids)s AS bigint[]))
     AND begun_at > %(since)s AND outcome NOT IN ('refused', 'not_sent')
     UNION ALL
+    -- What was sent to an address of the person's that was merged into this one.
+    SELECT 1, m.merged_into, a.begun_at, NULL, a.category, a.ground, NULL, NULL, NULL, NULL, a.confirms_opt_out, NULL,
+        NULL, NULL
+    FROM contact m JOIN attempt a ON a.contact_id = m.id WHERE m.merged_into = ANY(CAST(%(ids)s AS bigint[]))
+    AND a.begun_at > %(since)s AND a.outcome NOT IN ('refused', 'not_sent')
+    UNION ALL
     SELECT 2, contact_id, granted_at, expires_at, kind, topic, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM consent WHERE contact_id = ANY(CAST(%(ids)s AS bigint[]))
     UNION ALL
@@ -40,6 +46,10 @@ STATEMENT = """
     UNION ALL
     SELECT 4, contact_id, since, NULL, reason, topic, category, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM suppression WHERE contact_id = ANY(CAST(%(ids)s AS bigint[])) AND lifted_at IS NULL
+    UNION ALL
+    -- Another address stands for the person: nothing goes to this one any more.
+    SELECT 4, id, created_at, NULL, 'unreachable', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM contact WHERE id = ANY(CAST(%(ids)s AS bigint[])) AND merged_into IS NOT NULL
     UNION ALL
     SELECT 5, contact_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM consent_review WHERE contact_id = ANY(CAST(%(ids)s AS bigint[])) AND decided_at IS NULL

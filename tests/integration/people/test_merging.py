@@ -1,0 +1,225 @@
+"""Two contacts who are one person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlmodel import Session
+
+from scheduler.campaigns.tables import Campaign
+from scheduler.consent.blocks import suppress
+from scheduler.consent.choices import record_opt_in, record_opt_out
+from scheduler.consent.standing import suppressions
+from scheduler.contacts.activity import count_activity, histogram
+from scheduler.contacts.evidence import state_zone
+from scheduler.contacts.holds import hand_over, hold_contact
+from scheduler.contacts.identities import Link, find_by_identity, link
+from scheduler.contacts.inbound import record_inbound
+from scheduler.contacts.merging import merge_contacts, preview_merge
+from scheduler.contacts.records import upsert_contact
+from scheduler.contacts.registry import follow, get_contact
+from scheduler.errors import Conflict, Invalid, NotFound
+from scheduler.facts.decisions import contact_facts
+from scheduler.followups.interests import ask_back_in_stock
+
+NOON = 1_777_982_400
+DAY = 86_400
+
+
+@pytest.fixture
+def merge(session: Session, page: Any) -> Callable[..., Any]:
+    """``merge("p0", "p1")``: p1 stands for p0 from then on."""
+
+    def do(psid: str = "p0", into: str = "p1", now: int = NOON) -> Any:
+        return merge_contacts(session, page.id, psid, into, actor="tests", now=now)
+
+    return do
+
+
+@pytest.fixture
+def campaign(session: Session, page: Any, template: Any) -> Callable[..., int]:
+    """``campaign("planning", plan_cursor=3)``: a campaign to everyone; its id."""
+    content = template("campaign")
+
+    def make(status: str = "running", **more: Any) -> int:
+        made = Campaign(
+            page_id=page.id, name="c", template_id=content.id, audience="everyone", status=status, created_at=0, **more
+        )
+        session.add(made)
+        session.commit()
+        assert made.id is not None
+        return made.id
+
+    return make
+
+
+def test_the_stricter_of_two_survives(session: Session, people: Any, merge: Any) -> None:
+    old, new = people(2)
+    record_opt_out(session, old, topic="sales", source="message", at=NOON - 9 * DAY, now=NOON)
+    record_opt_out(session, old, source="operator", actor="mara", at=NOON - 8 * DAY, now=NOON)
+    record_opt_in(session, new, source="message", at=NOON - DAY, now=NOON)
+    suppress(session, old, "blocked", source="send_error", now=NOON - DAY)
+    suppress(session, old, "unreachable", source="send_error", now=NOON - DAY)
+    hold_contact(session, old, NOON)
+    hand_over(session, old, by="operator", at=NOON - 60, now=NOON)
+    done = merge()
+    assert done.stricter == ["opted_out", "opted_out:sales", "blocked", "held", "handover"]
+    standing = {(each["reason"], each["topic"], each["said_by"]) for each in suppressions(session, new)}
+    # An address that nothing reaches says nothing of the other.
+    assert standing == {
+        ("opted_out", None, "operator"), ("opted_out", "sales", "person"), ("blocked", None, "platform"),
+    }  # fmt: skip
+    facts = contact_facts(session, [new], NOON)[new]
+    assert (facts.opted_out, facts.blocked, facts.held, facts.handover) == (True, True, True, True)
+    # The person's own word can lift what the person said, later.
+    record_opt_in(session, new, topic="sales", source="message", at=NOON + 5, now=NOON + 5)
+    assert ("opted_out", "sales") not in {(each["reason"], each["topic"]) for each in suppressions(session, new)}
+
+
+def test_a_survivor_who_wrote_since_is_not_blocked_and_a_thread_of_another_app_stays_where_it_is(
+    session: Session, people: Any, merge: Any
+) -> None:
+    old, new = people(2)
+    suppress(session, old, "blocked", source="send_error", now=NOON - DAY)
+    hand_over(session, old, by="platform", at=NOON - 60, now=NOON)
+    record_inbound(session, new, NOON - 60, NOON)
+    assert merge().stricter == []
+    facts = contact_facts(session, [new], NOON)[new]
+    assert (facts.blocked, facts.handover, facts.last_inbound) == (False, False, NOON - 60)
+
+
+def test_what_speaks_of_the_person_comes_along_and_the_address_keeps_its_own(
+    session: Session, page: Any, people: Any, merge: Any
+) -> None:
+    old, new = people(2)
+    upsert_contact(
+        session, page.id, "p0", now=NOON - DAY,
+        changes={"name": "Ada L", "first_name": "Ada", "country": "JP", "attributes": {"tier": "gold", "a": 1}},
+    )  # fmt: skip
+    upsert_contact(session, page.id, "p1", changes={"name": "Ada", "attributes": {"a": 2}}, now=NOON)
+    state_zone(session, old, ["Asia/Tokyo"], source="optin", now=NOON - DAY)
+    state_zone(session, new, ["Asia/Seoul"], source="optin", now=NOON)
+    record_inbound(session, old, NOON - 60, NOON)
+    count_activity(session, {old: [NOON], new: [NOON]}, NOON)
+    link(session, page.id, [Link(contact_id=old, kind="crm_id", value="C-1")], NOON)
+    ask_back_in_stock(session, old, page.id, "SKU-1", NOON, NOON)
+    ask_back_in_stock(session, old, page.id, "SKU-2", NOON, NOON)
+    ask_back_in_stock(session, new, page.id, "SKU-2", NOON, NOON)
+    assert merge().identities == 1
+    survivor = get_contact(session, page.id, "p1")
+    assert (survivor.name, survivor.first_name, survivor.country) == ("Ada", "Ada", "JP")
+    assert survivor.attributes == {"tier": "gold", "a": 2}
+    assert survivor.timezones == ["Asia/Seoul"]
+    assert survivor.last_inbound_at is None
+    gone = get_contact(session, page.id, "p0")
+    assert (gone.merged_into, gone.last_inbound_at) == (new, NOON - 60)
+    assert histogram(session, [new], NOON)[new].hours[21] == 2000
+    assert find_by_identity(session, page.id, "crm_id", ["C-1"]) == {"C-1": new}
+    assert follow(session, [old, new]) == {old: new}
+    # From now on, too.
+    ask_back_in_stock(session, old, page.id, "SKU-3", NOON, NOON)
+    link(session, page.id, [Link(contact_id=old, kind="crm_id", value="C-2")], NOON)
+    assert find_by_identity(session, page.id, "crm_id", ["C-2"]) == {"C-2": new}
+
+
+def test_open_wishes_come_along_once(session: Session, page: Any, people: Any, merge: Any, rows: Any) -> None:
+    old, new = people(2)
+    for who, sku in ((old, "SKU-1"), (old, "SKU-2"), (new, "SKU-2")):
+        ask_back_in_stock(session, who, page.id, sku, NOON, NOON)
+    merge()
+    open_wishes = rows("SELECT contact_id, sku FROM interest WHERE served_at IS NULL ORDER BY sku")
+    assert [tuple(row) for row in open_wishes] == [(new, "SKU-1"), (new, "SKU-2")]
+
+
+def test_nothing_is_sent_to_the_address_any_more_and_sends_to_both_count(
+    session: Session, page: Any, people: Any, merge: Any, message: Any, rows: Any
+) -> None:
+    old, new = people(2)
+    for who, at in ((old, NOON - 3 * DAY), (new, NOON - 2 * DAY)):
+        rows(
+            "INSERT INTO attempt (message_id, contact_id, page_id, category, begun_at, outcome) "
+            "VALUES (:message, :who, :page, 'promotional', :at, 'sent') RETURNING id",
+            message=message(who, "sent"), who=who, page=page.id, at=at,
+        )  # fmt: skip
+    merge()
+    facts = contact_facts(session, [old, new], NOON)
+    assert facts[old].unreachable
+    assert not facts[new].unreachable
+    assert [send.at for send in facts[new].sends] == [NOON - 3 * DAY, NOON - 2 * DAY]
+
+
+def test_messages_go_on_or_are_taken_back_and_nobody_gets_the_same_twice(
+    session: Session, people: Any, merge: Any, message: Any, campaign: Any, rows: Any
+) -> None:
+    old, new = people(2)
+    shared, only_old, sent_to_old, planning, passed = (
+        campaign(), campaign(), campaign(), campaign("planning", plan_cursor=old, plan_until=new),
+        campaign("planning", plan_cursor=new, plan_until=new),
+    )  # fmt: skip
+    moved = {message(old, campaign_id=only_old), message(old, campaign_id=passed), message(old, "due")}
+    cancelled = {
+        message(old, campaign_id=shared), message(old, campaign_id=planning), message(old, attempts=1),
+    }  # fmt: skip
+    message(new, "denied", campaign_id=shared)
+    message(old, "read", campaign_id=sent_to_old)
+    cancelled.add(message(new, campaign_id=sent_to_old))
+    flying = message(old, "in_doubt")
+    preview = preview_merge(session, 1, "p0", "p1")
+    done = merge()
+    assert (preview.moved, preview.cancelled, preview.stricter) == (done.moved, done.cancelled, done.stricter)
+    assert set(done.moved) == moved
+    assert set(done.cancelled) == cancelled
+    states = {row.id: (row.contact_id, row.state, row.reason) for row in rows("SELECT * FROM message")}
+    assert {states[each] for each in moved} == {(new, "due", None)}
+    assert {states[each][1:] for each in cancelled} == {("cancelled", "merged")}
+    assert states[flying] == (old, "in_doubt", None)
+    logged = rows("SELECT message_id, from_state, to_state, actor FROM message_log WHERE reason = 'merged'")
+    assert {row.message_id for row in logged} == moved | cancelled
+    assert {row.actor for row in logged} == {"tests"}
+
+
+def test_once_is_enough_and_the_audit_tells(
+    session: Session, page: Any, people: Any, merge: Any, message: Any, rows: Any
+) -> None:
+    old, _new = people(2)
+    message(old)
+    before = rows("SELECT xmin::text, ctid::text FROM contact ORDER BY id")
+    preview = preview_merge(session, page.id, "p0", "p1")
+    assert rows("SELECT xmin::text, ctid::text FROM contact ORDER BY id") == before
+    assert preview.changes
+    assert merge().changes
+    again = merge(now=NOON + 5)
+    assert (again.changes, again.moved, again.cancelled) == (False, [], [])
+    assert not preview_merge(session, page.id, "p0", "p1").changes
+    (entry,) = rows("SELECT actor, action, subject, detail FROM audit_entry WHERE action = 'contact.merge'")
+    assert (entry.actor, entry.subject) == ("tests", f"contact:{old}")
+    assert len(entry.detail["moved"]) == 1
+
+
+def test_a_chain_points_to_its_end(session: Session, page: Any, people: Any, merge: Any, rows: Any) -> None:
+    first, second, third = people(3)
+    merge("p0", "p1")
+    merge("p1", "p2")
+    assert follow(session, [first, second, third]) == {first: third, second: third}
+    with pytest.raises(Invalid, match="merged into another contact itself"):
+        merge("p0", "p1")
+    with pytest.raises(Conflict):
+        people(1, "q")
+        merge("p0", "q0")
+    with pytest.raises(Invalid):
+        merge("p2", "p2")
+    with pytest.raises(NotFound):
+        merge("p2", "nobody")
+
+
+def test_what_the_old_address_says_later_counts_for_the_person(session: Session, people: Any, merge: Any) -> None:
+    old, new = people(2)
+    merge()
+    record_opt_out(session, old, source="message", at=NOON + 5, now=NOON + 5)
+    assert contact_facts(session, [new], NOON + 5)[new].opted_out
+    record_opt_in(session, old, source="message", at=NOON + 9, now=NOON + 9)
+    assert not contact_facts(session, [new], NOON + 9)[new].opted_out
+    hold_contact(session, old, NOON + 9)
+    assert contact_facts(session, [new], NOON + 9)[new].held
