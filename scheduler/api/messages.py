@@ -94,7 +94,8 @@ class LogView(BaseModel):
     because: list[str] | None
     ground: str | None
     policy_version: str | None
-    tzdata: str | None
+    tzdata: str | None = Field(description="The version of the time zones that it was taken with.")
+    holidays: str | None = Field(description="The version of the calendars of public holidays.")
     guard: int | None = Field(
         description="Seconds of permitted time that the decision asked to be left: the send guard."
     )

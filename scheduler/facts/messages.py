@@ -31,7 +31,7 @@ _PERSON = text("""
 """)
 _LOG = text("""
     SELECT id, at, from_state, to_state, attempt_id, reason, actor, verdict, until, because, ground, policy_version,
-        tzdata, guard, facts
+        tzdata, holidays, guard, facts
     FROM message_log WHERE message_id = :id ORDER BY id
 """)
 _ATTEMPTS = text("""

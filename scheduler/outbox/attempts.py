@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlmodel import Session
 
+from policies.calendars import holidays_version
 from policies.facts import facts_to_json
 from policies.local_time import tzdata_version
 from scheduler.outbox.verdicts import Verdict, deadline_of
@@ -34,9 +35,9 @@ _BEGIN = """
         FROM made JOIN wanted w ON w.message_id = made.message_id WHERE m.id = made.message_id AND m.state = 'due'
     ), logged AS (
         INSERT INTO message_log (message_id, at, from_state, to_state, actor, attempt_id, reason, verdict, because,
-            ground, policy_version, tzdata, guard, facts)
+            ground, policy_version, tzdata, holidays, guard, facts)
         SELECT w.message_id, %(now)s, 'due', 'sending', 'deliver', made.id, w.reason, w.verdict, w.because, w.ground,
-            w.policy_version, w.tzdata, w.guard, w.facts
+            w.policy_version, w.tzdata, %(holidays)s, w.guard, w.facts
         FROM made JOIN wanted w ON w.message_id = made.message_id ORDER BY w.message_id
     )
     SELECT message_id, id FROM made
@@ -53,7 +54,7 @@ def write_attempts(
     if not sending:
         return {}
     document = json.dumps([_row(verdict, token_ids.get(verdict.candidate.id)) for verdict in sending])
-    made: list[tuple[int, int]] = rows(session, _BEGIN, {"now": now, "rows": document})
+    made: list[tuple[int, int]] = rows(session, _BEGIN, {"now": now, "rows": document, "holidays": holidays_version()})
     return dict(made)
 
 

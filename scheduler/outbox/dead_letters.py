@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import insert, text
 from sqlmodel import Session
 
+from policies.calendars import holidays_version
 from policies.decision import Decision
 from policies.engine import decide
 from policies.facts import Facts, facts_to_json
@@ -204,7 +205,7 @@ def _send_again(session: Session, going: Sequence[_Judged], actor: str, now: int
         },
     )
     made = {row.resend_of: row.id for row in rows}
-    guard, tzdata = guard_seconds(), tzdata_version()
+    guard, tzdata, holidays = guard_seconds(), tzdata_version(), holidays_version()
     append_log(
         session,
         [
@@ -213,7 +214,7 @@ def _send_again(session: Session, going: Sequence[_Judged], actor: str, now: int
                 reason=each.decision.reason, verdict=each.decision.verdict,
                 until=each.decision.at if each.decision.verdict == "defer" else None,
                 because=list(each.decision.because), ground=each.decision.ground, policy_version=each.version,
-                tzdata=tzdata, guard=guard, facts=facts_to_json(each.facts),
+                tzdata=tzdata, holidays=holidays, guard=guard, facts=facts_to_json(each.facts),
             )
             for each in going
         ],

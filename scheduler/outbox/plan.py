@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import text
 from sqlmodel import Session
 
+from policies.calendars import holidays_version
 from policies.decision import Decision
 from policies.engine import decide
 from policies.facts import Facts, facts_to_json
@@ -115,8 +116,8 @@ def store_planned(
     ids = _next_ids(session, len(decided))
     driver: Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]  # the engine's driver is psycopg
     _copy(driver, _MESSAGE, (_message(wish, each, id_, now) for each, id_ in zip(decided, ids, strict=True)))
-    tzdata = tzdata_version()
-    _copy(driver, _LOG, (_log(each, id_, now, actor, tzdata) for each, id_ in zip(decided, ids, strict=True)))
+    data = (tzdata_version(), holidays_version())
+    _copy(driver, _LOG, (_log(each, id_, now, actor, data) for each, id_ in zip(decided, ids, strict=True)))
     return dict(Counter(each.state for each in decided))
 
 
@@ -136,7 +137,7 @@ _LOG = (
     {
         "message_id": "int8", "at": "int8", "to_state": "text", "reason": "text", "actor": "text", "verdict": "text",
         "until": "int8", "because": "varchar[]", "ground": "text", "policy_version": "text", "tzdata": "text",
-        "guard": "int4", "facts": "jsonb",
+        "holidays": "text", "guard": "int4", "facts": "jsonb",
     },
 )  # fmt: skip
 
@@ -152,12 +153,12 @@ def _message(wish: Wish, each: Decided, id_: int, now: int) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _log(each: Decided, message_id: int, now: int, actor: str, tzdata: str) -> tuple[Any, ...]:
+def _log(each: Decided, message_id: int, now: int, actor: str, data: tuple[str, str]) -> tuple[Any, ...]:
     decision = each.decision
     return (
         message_id, now, each.state, decision.reason, actor, decision.verdict,
         decision.at if decision.verdict == "defer" else None, list(decision.because), decision.ground,
-        each.policy_version, tzdata, each.guard, Jsonb(facts_to_json(each.facts)),
+        each.policy_version, *data, each.guard, Jsonb(facts_to_json(each.facts)),
     )  # fmt: skip
 
 

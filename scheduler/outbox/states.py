@@ -44,6 +44,7 @@ class LogRow:
     ground: str | None = None
     policy_version: str | None = None
     tzdata: str | None = None
+    holidays: str | None = None
     #: The ``min_remaining`` that the decision was taken with, seconds.
     guard: int | None = None
     facts: dict[str, Any] | None = None
@@ -55,8 +56,8 @@ _APPEND = text(f"""
     INSERT INTO message_log ({", ".join(_COLUMNS)})
     SELECT {", ".join(_COLUMNS)} FROM json_to_recordset(CAST(:rows AS json)) AS r (
         message_id bigint, at bigint, from_state text, to_state text, actor text, attempt_id bigint, reason text,
-        verdict text, until bigint, because text[], ground text, policy_version text, tzdata text, guard integer,
-        facts jsonb)
+        verdict text, until bigint, because text[], ground text, policy_version text, tzdata text, holidays text,
+        guard integer, facts jsonb)
 """)  # noqa: S608 - our own column names
 
 

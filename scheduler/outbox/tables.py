@@ -186,7 +186,9 @@ class MessageLog(SQLModel, table=True):
     because: list[str] | None = Field(default=None, sa_column=Column(ARRAY(String), nullable=True))
     ground: str | None = None
     policy_version: str | None = None
+    #: The versions of the data it was taken with: of the time zones, and of the calendars of public holidays.
     tzdata: str | None = None
+    holidays: str | None = None
     #: The send guard that the decision was taken with, seconds on Duly's clock.
     guard: int | None = None
     facts: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
+from policies.calendars import holidays_version
 from policies.decision import Decision
 from policies.engine import decide
 from policies.facts import Facts, facts_to_json
@@ -148,6 +149,7 @@ def log_row(verdict: Verdict, now: int, attempt_id: int | None, *, actor: str = 
         ground=ground_of(verdict),
         policy_version=verdict.version,
         tzdata=tzdata_version(),
+        holidays=holidays_version(),
         guard=verdict.guard,
         facts=facts_to_json(verdict.facts),
     )
