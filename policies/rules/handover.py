@@ -52,7 +52,7 @@ def _findings(case: Case) -> list[Finding]:
     end = ends_at(case)
     if end is None:
         words = "a person has the conversation; messages wait until it is handed back"
-        return [standing(NAME, reason=NAME, words=words, clause=NAME, binds="house", wakes_on=WAKES_ON)]
+        return [standing(NAME, reason=NAME, words=words, binds="house", wakes_on=WAKES_ON)]
     words = "a person has the conversation; "
     after = f"{duration(case.policy.handover_timeout or 0)} after they last wrote"
     if end > case.now:

@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 
 from policies.engine import decide, permitted
+from policies.explain import explain
 from policies.facts import Facts, Send
 from policies.policy import Policy, load_policy, parse_policy
 
@@ -26,6 +27,12 @@ def utility(*sends: str, category: str = "utility", **facts: object) -> Facts:
     return Facts(category="utility", template_approved=True, sends=history, **facts)  # type: ignore[arg-type]
 
 
+def told(chosen: Policy, facts: Facts, now: int) -> list[str]:
+    """What caps and gaps say where they have something to say."""
+    _, findings = explain(chosen, facts, now)
+    return [each.words for each in findings if each.rule in ("frequency_cap", "minimum_gap") and each.numbers]
+
+
 NOW = at("2026-05-06T12:00:00Z")
 
 
@@ -34,6 +41,23 @@ def test_a_send_counts_for_exactly_its_period() -> None:
     assert decide(cap(1, "24h"), facts, NOW - 1).at == NOW
     assert decide(cap(1, "24h"), facts, NOW).verdict == "send"
     assert decide(cap(1, "24h"), facts, NOW - 1).because == ("frequency_cap",)
+
+
+def test_what_is_told_of_a_cap_counts_for_exactly_its_period() -> None:
+    facts = utility("2026-05-05T12:00:00Z")
+    assert told(cap(1, "24h"), facts, NOW - 1) == [
+        "c: at most 1 in a rolling 1d; 1 counted, the last at 2026-05-05 12:00 UTC"
+    ]
+    assert told(cap(1, "24h"), facts, NOW) == ["c: at most 1 in a rolling 1d; 0 counted"]
+
+
+def test_what_is_told_of_a_gap_is_the_last_send_that_it_counts() -> None:
+    facts = utility("2026-05-06T09:00:00Z")
+    facts.sends = (*facts.sends, Send(at=at("2026-05-06T11:00:00Z"), category="service"))
+    gap = '[[minimum_gap]]\nid = "g"\nbetween = "2h"\n'
+    words = "g: at least 2h between messages; the last went at 2026-05-06 "
+    assert told(policy(gap + 'applies_to = ["utility"]'), facts, NOW) == [words + "09:00 UTC"]
+    assert told(policy(gap), facts, NOW) == [words + "11:00 UTC"]
 
 
 def test_a_cap_reopens_when_enough_sends_have_dropped_out() -> None:
