@@ -26,7 +26,12 @@ class BusinessEvent(SQLModel, table=True):
     __tablename__ = "business_event"
     __table_args__ = (
         UniqueConstraint("page_id", "kind", "key"),
-        Index("business_event_open", "id", postgresql_where=text("planned_at IS NULL")),
+        #: What is to be planned; not what waits for its person to be known.
+        Index(
+            "business_event_open",
+            "id",
+            postgresql_where=text("planned_at IS NULL AND (contact_id IS NOT NULL OR person_key IS NULL)"),
+        ),
         #: What happened to somebody, and what waits for its person to be known.
         Index("business_event_contact", "contact_id", "id", postgresql_where=text("contact_id IS NOT NULL")),
         Index(
