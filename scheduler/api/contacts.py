@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.auth import Actor
-from scheduler.api.instants import Instant, Now
+from scheduler.api.instants import GivenInstant, Instant, Now
 from scheduler.api.pages import PageInPath
 from scheduler.api.refusals import Body
 from scheduler.api.sessions import Db
@@ -49,13 +49,25 @@ class Choice(Body):
     topic: str | None = Field(
         None, min_length=1, max_length=200, pattern=r"^[^\x00]+$", description="Left out: everything."
     )
+    category: Literal["promotional", "utility", "service"] | None = Field(
+        None, description="Only messages of this category; not beside a topic."
+    )
+    source: Literal["operator", "api"] = Field(
+        "operator", description="operator: told to a person of the team. api: to another system of yours."
+    )
+    evidence: str | None = Field(
+        None, min_length=1, max_length=500, pattern=r"^[^\x00]+$", description="Where the proof is."
+    )
+    at: GivenInstant | None = Field(None, description="When they said so; left out: now.")
 
 
 class SuppressionView(BaseModel):
     """Why nothing is sent to somebody."""
 
     reason: str
-    topic: str | None = Field(description="null: everything.")
+    topic: str | None
+    category: str | None = Field(description="null with a null topic: everything.")
+    said_by: str = Field(description="Whose word it is: person, platform or operator.")
     since: Instant
 
 
@@ -188,9 +200,9 @@ def opt_out(
     page: PageInPath, psid: PsidInPath, session: Db, actor: Actor, now: Now, choice: Choice | None = None
 ) -> ContactView:
     """Somebody told the team that they want no messages (of a topic). In force once this answers."""
-    contact, topic = _contact_id(session, page, psid), _topic(choice)
-    record_opt_out(session, contact, topic=topic, source="operator", actor=actor, at=now, now=now)
-    _keep(session, actor, "opt_out", contact, now, topic=topic)
+    said, contact = _checked(choice), _contact_id(session, page, psid)
+    record_opt_out(session, contact, **_said(said, now), actor=actor, now=now)
+    _keep(session, actor, "opt_out", contact, now, topic=said.topic, category=said.category)
     return read(page, psid, session)
 
 
@@ -205,17 +217,23 @@ def opt_in(
     choice: Choice | None = None,
 ) -> ContactView:
     """Somebody told the team that they want messages (of a topic) again; what waited is decided anew."""
-    contact, topic = _contact_id(session, page, psid), _topic(choice)
-    record_opt_in(session, contact, topic=topic, source="operator", actor=actor, at=now, now=now)
-    _keep(session, actor, "opt_in", contact, now, topic=topic)
+    said, contact = _checked(choice), _contact_id(session, page, psid)
+    record_opt_in(session, contact, **_said(said, now), actor=actor, now=now)
+    _keep(session, actor, "opt_in", contact, now, topic=said.topic, category=said.category)
     return _changed(session, page, psid, after)
 
 
-def _topic(choice: Choice | None) -> str | None:
-    if choice is None:
-        return None
-    choice.check()
-    return choice.topic
+def _checked(choice: Choice | None) -> Choice:
+    said = choice or Choice()
+    said.check()
+    return said
+
+
+def _said(choice: Choice, now: int) -> dict[str, Any]:
+    return {
+        "topic": choice.topic, "category": choice.category, "source": choice.source, "evidence": choice.evidence,
+        "at": now if choice.at is None else choice.at,
+    }  # fmt: skip
 
 
 def _contact_id(session: Db, page: str, psid: str) -> int:
