@@ -17,6 +17,7 @@ from scheduler.content.tables import Template
 from scheduler.doorbell import ring
 from scheduler.followups import recipes
 from scheduler.followups.events import receive_event
+from scheduler.followups.kinds import is_personal
 from scheduler.followups.tables import Recipe
 from scheduler.pages.registry import get_page
 
@@ -52,7 +53,12 @@ class NewEvent(Body):
     key: str = Field(description="The shop's own name for this event: telling it twice is harmless.")
     occurred_at: GivenInstant | None = Field(None, description="When it happened; now, if left out.")
     data: dict[str, Any] = Field(
-        description="product.back_in_stock: sku, name. order.shipped: order, psid, and carrier and tracking if known."
+        description=(
+            "product.back_in_stock: sku, name. order.shipped: order, and carrier and tracking if known. order.placed, "
+            "order.delivered: order. product.viewed, product.carted, product.bought: sku, and name if known. All but "
+            "the first name a person by one of psid, crm_id, phone and email."
+        ),
+        examples=[{"sku": "red-shoe-42", "name": "Red shoe, 42"}, {"order": "100001", "crm_id": "C-77"}],
     )
 
 
@@ -66,6 +72,10 @@ class EventView(BaseModel):
     occurred_at: Instant
     received_at: Instant
     planned_at: Instant | None = Field(description="When its messages were all planned.")
+    matched: int | None = Field(
+        description="How many of the people it names are known. 0: it is kept, and taken up when an identity of a "
+        "contact is linked that names them. null: it names nobody."
+    )
 
 
 @router.put("/recipes/{kind}")
@@ -104,7 +114,10 @@ def receive(
     now: Now,
     after: BackgroundTasks,
 ) -> EventView:
-    """Tell what happened. 202 for a new event, 200 with the first one when it was told before."""
+    """Tell what happened. 202 for a new event, 200 with the first one when it was told before.
+
+    A telephone number or an address is not kept, only its hash.
+    """
     new.check()
     event, fresh = receive_event(
         session,
@@ -130,6 +143,7 @@ def receive(
         occurred_at=event.occurred_at,
         received_at=event.received_at,
         planned_at=event.planned_at,
+        matched=(1 if event.contact_id is not None else 0) if is_personal(event.kind) else None,
     )
 
 

@@ -101,10 +101,11 @@ def link(session: Session, page_id: int, rows: Sequence[Link], now: int) -> Link
     wait_for_links(session, alone=True)
     before = _find(session, page_id, [(name[0], key) for name in wanted for key in keys[name]])
     # A name that was hashed with an older key stays under that: two rows must not tell of one name.
-    place = {
-        (name[0], next((key for key in keys[name] if (name[0], key) in before), keys[name][0])): row
-        for name, row in wanted.items()
-    }
+    place: dict[tuple[str, str], Link] = {}
+    variants: dict[tuple[str, str], list[str]] = {}
+    for name, row in wanted.items():
+        each = (name[0], next((key for key in keys[name] if (name[0], key) in before), keys[name][0]))
+        place[each], variants[each] = row, keys[name]
     stored = sorted(place)
     session.flush()
     changed = session.connection().execute(
@@ -124,7 +125,9 @@ def link(session: Session, page_id: int, rows: Sequence[Link], now: int) -> Link
         known=sum(each in before and each not in now_at for each in stored),
         moved=[(before[each], to) for each, to in now_at.items() if each in before],
     )
-    linked.events = person_known(session, page_id, now_at)
+    # An event may have been kept under another key.
+    names = {(kind, key): to for (kind, stored_as), to in now_at.items() for key in variants[kind, stored_as]}
+    linked.events = person_known(session, page_id, names)
     return linked
 
 

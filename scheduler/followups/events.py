@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session, select
 
 from scheduler.audit.record import record
+from scheduler.contacts.identities import KINDS as KINDS_OF_IDENTITY
+from scheduler.contacts.identities import find_by_identity, keys_of, uniform, wait_for_links
 from scheduler.contacts.registry import get_contact
+from scheduler.contacts.tables import Contact
 from scheduler.content.render import CannotRender, render
 from scheduler.content.tables import Template
 from scheduler.errors import Conflict, Invalid, NotFound
-from scheduler.followups.kinds import ORDER_SHIPPED, check_data, check_kind, variables_of
+from scheduler.followups.interests import record_signal
+from scheduler.followups.kinds import KINDS, check_data, check_told, is_personal, product_signal, variables_of
 from scheduler.followups.recipes import get_recipe
 from scheduler.followups.tables import BusinessEvent, Recipe
 from scheduler.logs import request_id
 from scheduler.pages.tables import Page
 
 _KEEP = text("""
-    INSERT INTO business_event (page_id, kind, key, body, occurred_at, received_at, plan_cursor,
-        request_id)
-    VALUES (:page_id, :kind, :key, CAST(:body AS jsonb), :occurred_at, :now, 0, :request_id)
+    INSERT INTO business_event (page_id, kind, key, body, occurred_at, received_at, plan_cursor, planned_at,
+        contact_id, person_kind, person_key, request_id)
+    VALUES (:page_id, :kind, :key, CAST(:body AS jsonb), :occurred_at, :now, 0, :planned_at,
+        :contact_id, :person_kind, :person_key, :request_id)
     ON CONFLICT (page_id, kind, key) DO NOTHING
 """)
 #: How far ahead of ours a shop's clock may be, seconds.
@@ -44,11 +50,12 @@ def receive_event(
     """Keep what happened in the shop; returns it, and whether it is new.
 
     ``key`` is the shop's own name for the event: telling it twice answers the first one, whatever the second says.
-    ``occurred_at`` is epoch seconds UTC, ``now`` if left out. Raises Invalid naming the field, Conflict when the page
-    has no recipe for it.
+    ``occurred_at`` is epoch seconds UTC, ``now`` if left out. An event about somebody whom an identity names and nobody
+    knows yet is kept and waits for them (``waiting.py``). Raises Invalid naming the field, also for an unknown psid,
+    and Conflict when the page has no recipe for what is to be sent.
     """
     assert page.id is not None  # a stored page has its id
-    check_kind(kind, field="kind")
+    check_told(kind, field="kind")
     if not key.strip() or len(key) > 200 or "\x00" in key:
         raise Invalid("is not a usable key", field="key", way_out="give 1 to 200 characters that name this event")
     known = _find(session, page.id, kind, key)
@@ -60,12 +67,10 @@ def receive_event(
         raise Invalid("is before 1970", field="occurred_at", way_out="give an instant like 2026-03-28T08:00:00Z")
     if happened > now + _AHEAD:
         raise Invalid("is in the future", field="occurred_at", way_out="tell it once it has happened")
-    try:
-        recipe = get_recipe(session, page, kind)
-    except NotFound as error:
-        raise Conflict(error.message, field="kind", way_out=error.way_out) from error
-    if kind == ORDER_SHIPPED:
-        _check_person(session, page, recipe, told)
+    recipe = _recipe(session, page, kind)
+    person = _person(session, page.id, told) if is_personal(kind) else _Person()
+    if recipe is not None and person.contact is not None:
+        _check_fills(session, page, recipe, person.contact, told)
     session.flush()
     inserted = session.connection().execute(
         _KEEP,
@@ -76,6 +81,11 @@ def receive_event(
             "body": json.dumps(told),
             "occurred_at": min(happened, now),
             "now": now,
+            # There is nothing to plan for what sends nothing.
+            "planned_at": now if recipe is None else None,
+            "contact_id": person.contact.id if person.contact is not None else None,
+            "person_kind": person.kind,
+            "person_key": person.key,
             "request_id": request_id(),
         },
     )
@@ -83,6 +93,7 @@ def receive_event(
     event = _find(session, page.id, kind, key)
     assert event is not None  # inserted here, or by whoever made the conflict
     if new:
+        _note_interest(session, event, now)
         record(
             session,
             actor=actor,
@@ -102,16 +113,67 @@ def _find(session: Session, page_id: int, kind: str, key: str) -> BusinessEvent 
     ).first()
 
 
-def _check_person(session: Session, page: Page, recipe: Recipe, told: Mapping[str, str]) -> None:
-    """The person must be known, and the message must have something to say to them."""
-    assert page.id is not None  # a stored page has its id
+@dataclass(slots=True, kw_only=True)
+class _Person:
+    """Whom an event is about: the contact, where known, and the identity that named them, as it is stored."""
+
+    contact: Contact | None = None
+    kind: str | None = None
+    key: str | None = None
+
+
+def _recipe(session: Session, page: Page, kind: str) -> Recipe | None:
+    if kind not in KINDS:
+        return None
     try:
-        contact = get_contact(session, page.id, told["psid"])
+        return get_recipe(session, page, kind)
     except NotFound as error:
-        raise Invalid(error.message, field="data.psid", way_out=error.way_out) from error
+        raise Conflict(error.message, field="kind", way_out=error.way_out) from error
+
+
+def _person(session: Session, page_id: int, told: dict[str, str]) -> _Person:
+    """The person whom ``told`` names. A number or an address is taken out of it: only its hash is kept."""
+    if "psid" in told:
+        try:
+            contact = get_contact(session, page_id, told["psid"])
+        except NotFound as error:
+            raise Invalid(error.message, field="data.psid", way_out=error.way_out) from error
+        return _Person(contact=_survivor(session, contact))
+    kind = next(each for each in KINDS_OF_IDENTITY if each in told)
+    name = uniform(kind, told[kind], field=f"data.{kind}")
+    if kind != "crm_id":
+        del told[kind]
+    # Whoever links them from now on finds this event; whoever did before is found by it.
+    wait_for_links(session, alone=False)
+    found = find_by_identity(session, page_id, kind, [name])
+    contact_id = found.get(name)
+    return _Person(
+        contact=session.get_one(Contact, contact_id, populate_existing=True) if contact_id is not None else None,
+        kind=kind,
+        key=keys_of(page_id, kind, name)[0],
+    )
+
+
+def _survivor(session: Session, contact: Contact) -> Contact:
+    if contact.merged_into is None:
+        return contact
+    return session.get_one(Contact, contact.merged_into, populate_existing=True)
+
+
+def _note_interest(session: Session, event: BusinessEvent, now: int) -> None:
+    signal = product_signal(event.kind)
+    if signal is not None and event.contact_id is not None:
+        sku, name = event.body["sku"], event.body.get("name")
+        record_signal(
+            session, event.contact_id, signal, sku, name, event_id=event.id, at=event.occurred_at, now=now
+        )  # fmt: skip
+
+
+def _check_fills(session: Session, page: Page, recipe: Recipe, contact: Contact, told: Mapping[str, str]) -> None:
+    """The message must have something to say to the person."""
     template = session.get_one(Template, recipe.template_id)
     try:
-        render(template, contact, page, variables_of(ORDER_SHIPPED, told))
+        render(template, contact, page, variables_of(recipe.kind, told))
     except CannotRender as error:
         raise Invalid(
             f"template `{template.name}` cannot be filled in ({error.field}: {error.message})",

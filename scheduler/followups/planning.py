@@ -20,7 +20,9 @@ _log = get_logger(__name__)
 #: Contacts of one transaction.
 CHUNK = 2000
 
-_PLANNED_PAGES = text("SELECT DISTINCT page_id FROM business_event WHERE planned_at IS NULL")
+# What waits for its person is not to be planned yet. These words are those of the index.
+_OPEN = "planned_at IS NULL AND (contact_id IS NOT NULL OR person_key IS NULL)"
+_PLANNED_PAGES = text(f"SELECT DISTINCT page_id FROM business_event WHERE {_OPEN}")  # noqa: S608 - our own words
 _ASKED = text("""
     SELECT contact_id FROM interest
     WHERE page_id = :page_id AND sku = :sku AND contact_id > :after AND served_at IS NULL
@@ -45,7 +47,7 @@ def plan_next_event(session: Session, now: int, limit: int = CHUNK) -> bool:
     waiting = active_policies(session, pages).unreadable.keys()
     event = session.exec(
         select(BusinessEvent)
-        .where(col(BusinessEvent.planned_at).is_(None), col(BusinessEvent.page_id).not_in(waiting))
+        .where(text(_OPEN), col(BusinessEvent.page_id).not_in(waiting))
         .order_by(col(BusinessEvent.id))
         .limit(1)
         .with_for_update(key_share=True, skip_locked=True)
@@ -89,6 +91,8 @@ def _audience(session: Session, event: BusinessEvent, limit: int) -> list[int]:
             )
             .scalars()
         )
+    if event.contact_id is not None:
+        return [event.contact_id]
     return list(find_contacts(session, event.page_id, [event.body["psid"]]).values())
 
 
