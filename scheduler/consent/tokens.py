@@ -78,11 +78,12 @@ _USE = text("""
     UPDATE permission_token t SET last_used_at = greatest(t.last_used_at, :now)
     FROM unnest(CAST(:ids AS bigint[])) AS used (id) WHERE t.id = used.id
 """)
-#: From the attempts that went on it and count. One that was refused because the person had their share is no use of
+#: From the attempts that went on it and count, by when they were over: the platform counts from when a message reached
+#: it, and that was before. One that was refused because the person had their share is no use of
 #: it, but the token has to rest all the same.
 _COUNT_AGAIN = text("""
     UPDATE permission_token t SET last_used_at = (
-        SELECT max(a.begun_at) FROM attempt a WHERE a.token_id = t.id
+        SELECT max(greatest(a.begun_at, a.settled_at)) FROM attempt a WHERE a.token_id = t.id
         AND (a.outcome NOT IN ('refused', 'not_sent') OR a.outcome = 'refused' AND a.subcode IN (2018352, 2018354)))
     WHERE t.id = ANY(:ids)
 """)

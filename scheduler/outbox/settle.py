@@ -33,7 +33,6 @@ SETTLES: dict[str, tuple[frozenset[str], str]] = {
     "not_sent": (frozenset({"sending", "in_doubt"}), "due"),
     "in_doubt": (frozenset({"sending"}), "in_doubt"),
 }
-_BACK = ("refused", "not_sent")
 _MESSAGES = text("""
     SELECT id, state, due_at, deadline, expires_at, resend_of FROM message WHERE id = ANY(:ids)
     ORDER BY id FOR NO KEY UPDATE
@@ -125,8 +124,8 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
         },
     )
     crash_points.reach("settle.middle")
-    # What was not sent did not use its token.
-    recount_tokens(session, [each.token_id for each in fitting if each.token_id is not None and each.result in _BACK])
+    # What was not sent did not use its token; what was sent used it when we knew, which is after it arrived.
+    recount_tokens(session, [each.token_id for each in fitting if each.token_id is not None])
     moving = [outcome for outcome in fitting if _moves(outcome, states[outcome.message_id])]
     moves = [_moved(outcome, messages, shut, now) for outcome in moving if outcome.result != "sent"]
     _move(session, moves, now)

@@ -240,7 +240,7 @@ def test_a_message_goes_on_the_token_and_the_token_is_used(stage: Stage) -> None
     second = stage.message(ada)
     assert _begin(stage) == []
     row = stage.rows("SELECT state, due_at, reason FROM message WHERE id = :id", id=second)[0]
-    assert (row.state, row.due_at, row.reason) == ("scheduled", NOON + 48 * HOUR, "window_closed")
+    assert (row.state, row.due_at, row.reason) == ("scheduled", NOON + 1 + 48 * HOUR, "window_closed")
 
 
 @pytest.mark.parametrize("result", ["refused", "not_sent"])
@@ -273,7 +273,7 @@ def test_too_often_leaves_the_token_resting(stage: Stage) -> None:
     stage.message(ada)
     (begun,) = _begin(stage)
     _settle(stage, begun, "refused", reason="too_often", code=4, subcode=2018354)
-    assert [token.last_used_at for token in _known(stage, ada).tokens] == [NOON]
+    assert [token.last_used_at for token in _known(stage, ada).tokens] == [NOON + 1]
 
 
 def test_notifications_that_the_person_stopped_end_their_token(stage: Stage) -> None:

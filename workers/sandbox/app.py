@@ -52,12 +52,17 @@ class Saying(_Body):
     """Something a person does now, or did at ``at``."""
 
     psid: str
-    kind: Literal["message", "quick_reply", "postback", "optin", "stop", "start", "block", "unblock"] = "message"
+    kind: Literal[
+        "message", "quick_reply", "postback", "optin", "one_time", "stop_updates", "resume_updates", "stop", "start",
+        "block", "unblock",
+    ] = "message"  # fmt: skip
     text: str | None = None
     payload: str | None = None
     #: What the person means; ``stop`` and ``start`` as kinds imply it.
     intent: Literal["stop", "start"] | None = None
     at: datetime | None = None
+    #: When the token ends that they grant.
+    expires_at: datetime | None = None
     #: Whether to answer only when the webhook was acknowledged or given up.
     wait: bool = True
 
@@ -260,6 +265,7 @@ def _add_hands(app: FastAPI, stage: Stage) -> None:
             text=saying.text or _DEFAULT_TEXTS.get(saying.kind),
             payload=saying.payload,
             intent=_INTENTS.get(saying.kind, saying.intent),
+            expires_at=saying.expires_at.timestamp() if saying.expires_at is not None else None,
         )
         told = stage.spawn(stage.act(act))
         return {"event_id": event_id, "at": words_of(act.at), "delivered": await told if saying.wait else None}
@@ -293,7 +299,8 @@ def _page(stage: Stage, page_id: str) -> Page:
 
 
 _KINDS: dict[str, Kind] = {
-    "quick_reply": "quick_reply", "postback": "postback", "optin": "optin", "block": "block",
+    "quick_reply": "quick_reply", "postback": "postback", "optin": "optin", "one_time": "one_time",
+    "stop_updates": "stop_updates", "resume_updates": "resume_updates", "block": "block",
 }  # fmt: skip
 _INTENTS: dict[str, Literal["stop", "start"]] = {"stop": "stop", "start": "start"}
 _DEFAULT_TEXTS = {

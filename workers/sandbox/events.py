@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 from workers.sandbox.people import Page, Person
+from workers.sandbox.permissions import ONE_TIME
 from workers.sandbox.script import Act
 
 
@@ -26,6 +27,7 @@ def inbound(page: Page, person: Person, act: Act) -> bytes:
         case "postback":
             said = {"postback": {"mid": mid(act.id), "title": act.text or "", "payload": act.payload or ""}}
         case "optin":
+            granted = {"token_expiry_timestamp": _ms(act.expires_at)} if act.expires_at is not None else {}
             said = {
                 "optin": {
                     "type": "notification_messages",
@@ -34,11 +36,45 @@ def inbound(page: Page, person: Person, act: Act) -> bytes:
                     "notification_messages_timezone": person.zone,
                     "user_token_status": "NOT_REFRESHED",
                     "title": act.text or "Updates",
+                    **granted,
+                }
+            }
+        case "one_time":
+            said = {
+                "optin": {
+                    "type": "one_time_notif_req",
+                    "payload": act.payload or "updates",
+                    "one_time_notif_token": str(_number(act.id)),
+                }
+            }
+        case "stop_updates" | "resume_updates":
+            word = "STOP" if act.kind == "stop_updates" else "RESUME"
+            said = {
+                "optin": {
+                    "type": "notification_messages",
+                    "payload": act.payload or "updates",
+                    "notification_messages_status": f"{word} NOTIFICATIONS",
+                    "title": act.text or "Updates",
                 }
             }
         case "block":
             raise ValueError("no webhook tells of a block")
     return _body(page.id, act.at, {"sender": {"id": person.psid}, "recipient": {"id": page.id}}, said)
+
+
+def token_told(act: Act) -> dict[str, Any] | None:
+    """What the log keeps of an act that grants a token, stops one or lets it go on."""
+    topic = act.payload or "updates"
+    match act.kind:
+        case "optin":
+            expires_at, kind = act.expires_at, "notification_messages"
+        case "one_time":
+            expires_at, kind = act.at + ONE_TIME, "one_time"
+        case "stop_updates" | "resume_updates":
+            return {"status": "stopped" if act.kind == "stop_updates" else "resumed", "topic": topic}
+        case _:
+            return None
+    return {"status": "granted", "kind": kind, "text": str(_number(act.id)), "topic": topic, "expires_at": expires_at}
 
 
 def echo(page: Page, psid: str, at: float, message_id: str, content: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""The Graph API that the sandbox plays: messages, profiles, pages, message templates.
+"""The Graph API that the sandbox plays: messages, paid ones too, profiles, pages, message templates.
 
 Every request for a message is logged as it arrived and as it was answered before the answer leaves.
 """
@@ -10,6 +10,7 @@ import hmac
 import json
 import re
 import secrets
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from workers.sandbox.faults import Fault, Faults, reset
 from workers.sandbox.graph_errors import GraphError, bad_parameter, unknown_object, unknown_path
 from workers.sandbox.pace import Pace
 from workers.sandbox.people import Page
+from workers.sandbox.permissions import Use, use_of
 from workers.sandbox.send_rules import refusal_of
 from workers.sandbox.stage import Stage
 from workers.sandbox.world import APPROVED, Template
@@ -58,7 +60,9 @@ class Graph:
         world, number = self._world, self._world.requests + 1
         token = _token(request, body)
         page = world.page_of_token(token)
-        told: dict[str, Any] = {"n": number, "page_id": page.id if page and page_id == "me" else page_id}
+        use = use_of(body)
+        own = page_id == "me" or page_id.startswith("act_")
+        told: dict[str, Any] = {"n": number, "page_id": page.id if page and own else page_id}
         text = raw.decode("utf-8", "backslashreplace")
         self._stage.record(
             # The token is nobody's business who reads the log.
@@ -66,13 +70,13 @@ class Graph:
              "body": text.replace(token, "***") if token else text}
         )  # fmt: skip
         try:
-            page = self._permitted(version, page_id, request, body, arrived.at)
+            page = self._permitted(version, page_id, request, body, use, arrived.at)
         except Refused as refused:
             self._answer(number, refused.error.status, code=refused.error.code, subcode=refused.error.subcode)
             await self._stage.log.safe()
             return self.refusal(refused.error, told["page_id"])
         assert isinstance(body, dict)  # what is not is refused above
-        psid: str = body["recipient"]["id"]
+        psid: str = (world.permissions.person(use) or "") if use is not None else body["recipient"]["id"]
         if "sender_action" in body:
             self._answer(number, 200)
             await self._stage.log.safe()
@@ -80,21 +84,29 @@ class Graph:
         fault = self._faults.take(page.id)
         if fault is not None:
             return await self._break(fault, request, number, page, psid, body["message"])
-        return await self._accept(number, page, psid, body["message"])
+        return await self._accept(number, page, psid, body["message"], paid=use is not None and use.kind == "marketing")
 
-    def _permitted(self, version: str, page_id: str, request: Request, body: object, at: float) -> Page:
+    def _permitted(
+        self, version: str, page_id: str, request: Request, body: object, use: Use | None, at: float
+    ) -> Page:
         self._check_version(version, f"{version}/{page_id}/messages")
         page = self._authorised(request, _token(request, body), body, page_id)
+        if page_id.startswith("act_") != (use is not None and use.kind == "marketing"):
+            raise Refused(bad_parameter("Paid messages go to an ad account, all others to a page"))
         refusal = self._pace.refusal_of(page.id) or refusal_of(body, page, self._world, at)
         if refusal is not None:
             raise Refused(refusal)
         return page
 
-    async def _accept(self, number: int, page: Page, psid: str, message: dict[str, Any]) -> Response:
+    async def _accept(
+        self, number: int, page: Page, psid: str, message: dict[str, Any], *, paid: bool = False
+    ) -> Response:
         message_id, echoed = self._take(number, page, psid, message)
         await self._stage.log.safe()
         if number % _ECHO_FIRST_ONE_IN == 0:
             await _wait(echoed, _ECHO_FIRST_WAIT)
+        if paid:
+            return self._json({"success": True, "marketing_message_tracking_id": str(uuid.uuid4())})
         return self._json({"recipient_id": psid, "message_id": message_id})
 
     def _take(
@@ -226,7 +238,7 @@ class Graph:
         expected = hmac.new(page.app_secret.encode(), token.encode(), "sha256").hexdigest()
         if proof is not None and not hmac.compare_digest(proof.encode(), expected.encode()):
             raise Refused(graph_errors.BAD_PROOF)
-        if page_id not in (None, "me", page.id):
+        if page_id not in (None, "me", page.id, f"act_{page.ad_account_id}"):
             known = page_id in self._world.pages
             raise Refused(graph_errors.OTHER_PAGE if known else unknown_object(str(page_id)))
         return page

@@ -50,6 +50,11 @@ THROTTLED_HARD = GraphError(
     message="(#80006) There have been too many calls to this messenger account. Wait a bit and try again.",
     transient=True,
 )
+STOPPED_UPDATES = GraphError(code=10, subcode=1893015, message="(#10) The user has stopped receiving these messages.")
+TOO_SOON = GraphError(code=4, subcode=2018354, message="(#4) The user already got a message in this period.")
+BAD_SUBSCRIPTION = GraphError(code=2300004, message="(#2300004) The subscription token could not be loaded.")
+OTHER_SUBSCRIPTION = GraphError(code=2300005, message="(#2300005) The page id does not match the subscription token.")
+NO_CAMPAIGN = GraphError(code=2300001, message="(#2300001) The message ID you supplied is invalid.")
 FAILED_AFTER_ACCEPTING = GraphError(code=2, message="(#2) Service temporarily unavailable", status=500, transient=True)
 
 

@@ -36,6 +36,9 @@ class Page:
     app_secret: str
     verify_token: str
     skus: tuple[str, ...]
+    #: What its paid marketing messages go through.
+    ad_account_id: str
+    message_campaign_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,8 @@ def make_pages(seed: int, app_secret: str, verify_token: str) -> list[Page]:
             app_secret=app_secret,
             verify_token=verify_token,
             skus=skus,
+            ad_account_id=_digits(f"ad account {number}", seed, 15),
+            message_campaign_id=_digits(f"message campaign {number}", seed, 17),
         )
         for number, (name, skus) in enumerate(_SHOPS)
         for page_id in [_digits(f"page {number}", seed, 15)]

@@ -31,7 +31,7 @@ _EARLY = frozenset(
 #: Local hours in which people pick up their phones.
 _UP, _TO_BED = 7.5, 23.5
 
-Kind = Literal["message", "quick_reply", "postback", "optin", "block"]
+Kind = Literal["message", "quick_reply", "postback", "optin", "one_time", "stop_updates", "resume_updates", "block"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +45,8 @@ class Act:
     text: str | None = None
     payload: str | None = None
     intent: Literal["stop", "start"] | None = None
+    #: When the token that it grants ends, if it does.
+    expires_at: float | None = None
 
     @property
     def opens_window(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from workers.sandbox import graph_errors as refusals
 from workers.sandbox.graph_errors import GraphError, bad_parameter
 from workers.sandbox.people import Page
+from workers.sandbox.permissions import Use, use_of
 from workers.sandbox.world import World
 
 #: A text and a metadata must be shorter, in characters.
@@ -30,6 +31,9 @@ def refusal_of(body: object, page: Page, world: World, at: float) -> GraphError 
     """Why the platform refuses ``body``, sent by ``page`` at ``at``; None when it accepts."""
     if not isinstance(body, dict):
         return bad_parameter("The body must be a JSON object")
+    use = use_of(body)
+    if use is not None:
+        return _of_message(body.get("message")) or _of_use(body, use, page, world, at)
     recipient = body.get("recipient")
     if not isinstance(recipient, dict) or len(recipient) != 1:
         return bad_parameter("Param recipient must be non-empty.")
@@ -68,17 +72,44 @@ def _of_form(body: dict[str, Any]) -> GraphError | None:
         return bad_parameter("Invalid parameter: this message tag is no longer supported")
     if kind == "MESSAGE_TAG" and tag != "HUMAN_AGENT":
         return bad_parameter("Param tag must be a supported message tag")
-    message = body.get("message")
+    return _of_message(body.get("message"), utility=kind == "UTILITY")
+
+
+def _of_message(message: object, *, utility: bool = False) -> GraphError | None:
     if not isinstance(message, dict):
         return bad_parameter("Param message must be an object")
     metadata = message.get("metadata", "")
     if not isinstance(metadata, str) or len(metadata) >= METADATA_LIMIT:
         return bad_parameter(f"Param message[metadata] must be shorter than {METADATA_LIMIT} characters")
-    if kind == "UTILITY":
+    if utility:
         return _of_template(message.get("template"))
     if "template" in message:
         return bad_parameter("Param message[template] needs messaging_type UTILITY")
     return _of_content(message)
+
+
+def _of_use(body: dict[str, Any], use: Use, page: Page, world: World, at: float) -> GraphError | None:
+    """Why the platform refuses a message on a token. (It does not document each of these codes.)"""
+    paid = use.kind == "marketing"
+    if paid and str(body.get("message_id")) != page.message_campaign_id:
+        return refusals.NO_CAMPAIGN
+    psid = world.permissions.person(use)
+    person = world.people.get(psid) if psid is not None else None
+    if psid is None or person is None:
+        return refusals.BAD_SUBSCRIPTION if paid else bad_parameter("Invalid notification messages token")
+    if person.page_id != page.id:
+        return refusals.OTHER_SUBSCRIPTION if paid else refusals.NO_SUCH_PERSON
+    if world.standing(psid).blocked:
+        return refusals.BLOCKED
+    match world.permissions.broken(use, person.country, at):
+        case None:
+            return None
+        case "token_stopped":
+            return refusals.STOPPED_UPDATES
+        case "token_too_soon":
+            return refusals.TOO_SOON
+        case broken:
+            return bad_parameter(f"Invalid notification messages token: {broken}")
 
 
 def _of_content(message: dict[str, Any]) -> GraphError | None:

@@ -94,6 +94,8 @@ class Stage:
             "intent": act.intent,
             "body": events.inbound(page, person, act).decode(),
         }
+        if (token := events.token_told(act)) is not None:
+            record["token"] = token
         self.record(record)
         await self.log.safe()
         return await self._tell(record)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from workers.sandbox.clock import words_of
+from workers.sandbox.farewells import Farewells
 from workers.sandbox.log import LogUnreadable, Record, read_log
+from workers.sandbox.permissions import Permissions, Use, use_of
 from workers.sandbox.zones import local
 
 #: Seconds that a person's action opens the window for; at its very end it is closed.
@@ -24,7 +26,12 @@ FIRST_HOUR, LAST_HOUR = 8, 21
 #: Real seconds after an opt-out's acknowledgement in which a request may have been on its way.
 RACE = 0.250
 
-KINDS = ("outside_window", "quiet_hours", "opted_out", "doubled", "unidentified", "wrong_page")
+KINDS = (
+    "outside_window", "quiet_hours", "opted_out", "doubled", "unidentified", "wrong_page",
+    # A message on a token: one that nobody granted, that was stopped, that ended, that was spent, where the platform
+    # does not take such tokens, or before it had rested.
+    "token_unknown", "token_stopped", "token_expired", "token_reused", "token_region", "token_too_soon",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -107,10 +114,12 @@ def judge(log_path: Path) -> Verdict:
 
 def _judge(records: list[Record]) -> Verdict:
     verdict = Verdict()
-    opt_outs = _opt_outs(records)
+    acknowledged = _acknowledged(records)
+    opt_outs = _opt_outs(records, acknowledged)
     people: dict[str, Record] = {}
     newest: dict[str, float] = {}
-    requests: dict[int, tuple[Record, str | None]] = {}
+    permissions, farewells = Permissions(), Farewells()
+    requests: dict[int, tuple[Record, str | None, str | None]] = {}
     carried: set[str] = set()
     for record in records:
         match record["kind"]:
@@ -119,21 +128,42 @@ def _judge(records: list[Record]) -> Verdict:
             case "inbound" if record["opens"]:
                 newest[record["psid"]] = max(newest.get(record["psid"], float("-inf")), record["at"])
             case "request":
-                message = _judge_request(verdict, record, people, newest, opt_outs)
-                requests[record["n"]] = (record, message)
+                body = _body(record["body"])
+                use = use_of(body)
+                psid = permissions.person(use) if use is not None else _psid(body)
+                asked = _Asked(record, body, use, psid)
+                message = _judge_request(verdict, asked, people, newest, opt_outs, farewells)
+                if use is not None:
+                    _judge_use(verdict, asked, message, permissions, people, acknowledged)
+                requests[record["n"]] = (record, message, psid)
             case "answer":
-                request, message = requests[record["n"]]
-                _judge_answer(verdict, record, request, message, carried)
+                _judge_answer(verdict, record, *requests[record["n"]], carried)
+        permissions.learn(record)
+        farewells.learn(record)
     return verdict
 
 
-def _opt_outs(records: list[Record]) -> dict[str, list[_OptOut]]:
-    """Acknowledged opt-outs by psid. A copy of a webhook may be acknowledged again: the first time counts."""
-    acknowledged: dict[str, float] = {}
+@dataclass(slots=True)
+class _Asked:
+    """A request: what it says, what it wants to send on, whom it would reach."""
+
+    record: Record
+    body: dict[str, Any]
+    use: Use | None
+    psid: str | None
+
+
+def _acknowledged(records: list[Record]) -> dict[str, float]:
+    """When what people did was acknowledged, real seconds. A copy may be so again: the first time counts."""
+    found: dict[str, float] = {}
     for record in records:
         if record["kind"] == "acknowledged":
-            first = acknowledged.get(record["id"], float("inf"))
-            acknowledged[record["id"]] = min(first, record["real"])
+            found[record["id"]] = min(found.get(record["id"], float("inf")), record["real"])
+    return found
+
+
+def _opt_outs(records: list[Record], acknowledged: dict[str, float]) -> dict[str, list[_OptOut]]:
+    """Acknowledged opt-outs by psid."""
     found: dict[str, list[_OptOut]] = defaultdict(list)
     for record in records:
         if record["kind"] != "inbound":
@@ -148,14 +178,16 @@ def _opt_outs(records: list[Record]) -> dict[str, list[_OptOut]]:
 
 def _judge_request(
     verdict: Verdict,
-    request: Record,
+    asked: _Asked,
     people: dict[str, Record],
     newest: dict[str, float],
     opt_outs: dict[str, list[_OptOut]],
+    farewells: Farewells,
 ) -> str | None:
     """Judge one request; returns the id of its message."""
-    body = _body(request["body"])
-    kind, message, psid = _kind(body), _message_id(body), _psid(body)
+    request, psid = asked.record, asked.psid
+    kind = asked.use.kind.upper() if asked.use is not None else _kind(asked.body)
+    message = _message_id(asked.body)
     verdict.requests += 1
     verdict.by_kind[kind] += 1
     at = request["at"]
@@ -170,11 +202,15 @@ def _judge_request(
         return message  # nobody it could have reached
     if person["page_id"] != request["page_id"]:
         broken("wrong_page", f"page {request['page_id']} wrote to a person of page {person['page_id']}")
+    if farewells.permits(psid, asked.body, message, at):
+        return message  # who writes STOP, at any hour, may be told that it was heard
     _judge_opt_out(verdict, request, opt_outs.get(psid, []), broken)
     if kind in ("UTILITY", "SENDER_ACTION"):
         return message
     opened = newest.get(psid)
-    if opened is None:
+    if asked.use is not None:
+        pass  # its token permits it, or not
+    elif opened is None:
         broken("outside_window", "the person never wrote")
     elif at >= opened + WINDOW:
         broken("outside_window", f"the window closed at {words_of(opened + WINDOW)}")
@@ -199,14 +235,41 @@ def _judge_opt_out(
         broken("opted_out", f"it arrived {late:.3f} real seconds after the opt-out was acknowledged")
 
 
-def _judge_answer(verdict: Verdict, answer: Record, request: Record, message: str | None, carried: set[str]) -> None:
+def _judge_use(
+    verdict: Verdict,
+    asked: _Asked,
+    message: str | None,
+    permissions: Permissions,
+    people: dict[str, Record],
+    acknowledged: dict[str, float],
+) -> None:
+    """Judge what a request wants to send on."""
+    request, use = asked.record, asked.use
+    assert use is not None  # the caller looked
+    country = people[asked.psid]["country"] if asked.psid in people else None
+    broken = permissions.broken(use, country, request["at"])
+    if broken == "token_stopped":
+        stopped = permissions.known[use.token].stopped_by
+        late = request["real"] - acknowledged.get(stopped or "", float("inf"))
+        if late < 0:
+            return  # the page cannot know yet
+        if round(late, 6) <= RACE:
+            verdict.races += 1
+            return
+    if broken is not None:
+        detail = f"a {use.kind} message on a token that does not permit it"
+        verdict.violations.append(Violation(broken, message, asked.psid, request["at"], detail))
+
+
+def _judge_answer(
+    verdict: Verdict, answer: Record, request: Record, message: str | None, psid: str | None, carried: set[str]
+) -> None:
     if answer.get("mid") is None:
         if answer.get("code") is not None:
             verdict.refused[str(answer["code"])] += 1
         return
     verdict.accepted += 1
     if message is not None and message in carried:
-        psid = _psid(_body(request["body"]))
         detail = "the platform had accepted this message before"
         verdict.violations.append(Violation("doubled", message, psid, request["at"], detail))
     elif message is not None:

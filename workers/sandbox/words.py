@@ -14,6 +14,15 @@ STOP = {
 #: With which some of them come back.
 START = "START"
 
+#: What a page may answer to a STOP, once, word for word: whatever says more is an advertisement.
+FAREWELLS = {
+    "en": "You will get no more messages from us.",
+    "fr": "Vous ne recevrez plus de messages de notre part.",
+    "de": "Sie erhalten keine Nachrichten mehr von uns.",
+    "es": "No recibirá más mensajes nuestros.",
+    "pt": "Não receberá mais mensagens nossas.",
+}
+
 GREETINGS = {
     "en": (
         "Hi, do you ship to my city?",

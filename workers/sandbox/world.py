@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 
 from workers.sandbox.log import Record
 from workers.sandbox.people import Page, Person
+from workers.sandbox.permissions import Permissions
 
 #: Seconds that an action of the person opens the window for.
 WINDOW = 24 * 3600
@@ -49,6 +50,7 @@ class World:
     people: dict[str, Person] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     templates: list[Template] = field(default_factory=list)
+    permissions: Permissions = field(default_factory=Permissions)
     #: Pages whose token was revoked.
     revoked: set[str] = field(default_factory=set)
     #: When the script began on the platform's clock; None before ``play``.
@@ -81,6 +83,7 @@ class World:
 
     def learn(self, record: Record) -> None:
         """Take in one thing that happened. Every change of this state is a line of the log first."""
+        self.permissions.learn(record)
         match record["kind"]:
             case "person":
                 person = Person(**{name: value for name, value in record.items() if name in _PERSON})
