@@ -46,17 +46,24 @@ class Keeper:
         self._thread.start()
         self.restarts: dict[str, int] = {}
 
-    def start(self, kept: Kept, *, seconds: float) -> None:
-        """Start a program and wait until it is ready. Raises Unavailable with the end of its log when it is not."""
-
-        life = _Life(kept)
+    def start(self, *programs: Kept, seconds: float) -> None:
+        """Start them side by side and wait until all are ready. Raises Unavailable with the end of the log of one that
+        is not."""
+        lives = [_Life(kept) for kept in programs]
 
         def begin() -> None:
-            kept.start()
-            life.started = time.monotonic()
-            self._lives.append(life)
+            for life in lives:
+                life.kept.start()
+                life.started = time.monotonic()
+                self._lives.append(life)
 
         self._in_thread(begin)
+        deadline = time.monotonic() + seconds
+        for life in lives:
+            self._wait_for(life, deadline - time.monotonic())
+
+    def _wait_for(self, life: _Life, seconds: float) -> None:
+        kept = life.kept
         process.wait_until(lambda: kept.ready() or life.deaths >= _HOPELESS or self._closing.is_set(), seconds=seconds)
         if not kept.ready():
             raise Unavailable(f"{kept.name} does not start; the end of {kept.log}:\n{process.tail(kept.log)}")

@@ -91,12 +91,15 @@ class Stack:
         embedded: bool = False,
         durable: bool = True,
         throwaway: bool = False,
+        patience: float = _WORKER_PATIENCE,
     ) -> None:
         """What is left out comes from the settings.
 
         ``port``: 0 takes a free one. ``environment``: more ``DULY_*`` for every part, e.g. a virtual clock.
         ``embedded``: servers of its own even where addresses are set. ``durable=False``: faster, not safe against a
         crash of the machine. ``throwaway``: delete server data that lies outside the data folder when stopped.
+        ``patience``: real seconds between asking the worker to end and killing it; the default lets it finish whatever
+        it has begun.
         """
         settings = get_settings()
         self.data_dir = (data_dir or settings.data_dir).absolute()
@@ -108,6 +111,7 @@ class Stack:
         self._embedded = embedded
         self._durable = durable
         self._throwaway = throwaway
+        self._patience = patience
         self._lock = FolderLock(self.data_dir)
         self._keeper: Keeper | None = None
         self._before: dict[str, str | None] = {}
@@ -233,11 +237,11 @@ class Stack:
         get_settings.cache_clear()
 
     def _start_programs(self, keeper: Keeper) -> None:
+        programs = [self._web_program(), self._worker_program()]
         if self._sandbox is not None and self.sandbox_url is not None:
-            keeper.start(self._sandbox_program(self._sandbox, self.sandbox_url), seconds=_READY_SECONDS)
-        # The slowest to start is the worker; it does not need the others, but the first request should find it.
-        keeper.start(self._web_program(), seconds=_READY_SECONDS)
-        keeper.start(self._worker_program(), seconds=_READY_SECONDS)
+            programs.append(self._sandbox_program(self._sandbox, self.sandbox_url))
+        # Side by side: each spends its start on importing. Beat last: what it rings for finds a worker.
+        keeper.start(*programs, seconds=_READY_SECONDS)
         keeper.start(self._program("beat", _celery("beat", "--scheduler", "celery.beat:Scheduler")), seconds=5)
 
     def _sandbox_program(self, options: SandboxOptions, url: str) -> Program:
@@ -265,7 +269,7 @@ class Stack:
     def _worker_program(self) -> Program:
         argv = _celery("worker", "--concurrency", str(get_settings().worker_children),
                        "--without-gossip", "--without-mingle", "--hostname", "duly@%h")  # fmt: skip
-        return self._program("worker", argv, ready=self._worker_listens, patience=_WORKER_PATIENCE)
+        return self._program("worker", argv, ready=self._worker_listens, patience=self._patience)
 
     def _worker_listens(self) -> bool:
         # A worker that is ready waits for tasks in a blocking pop.

@@ -3,14 +3,19 @@
 A dozen people stand on both sides of every line that matters: hours that close while a message is on its slow way, a
 night that UTC knows nothing of, a window that closed twenty minutes ago, a STOP. A campaign to all of them is launched;
 what the witness thought of it is printed as JSON, with what the arrows do not explain in the log.
+
+    python evening.py DATA_DIR LEAD [KIND]
+
+The evening begins ``LEAD`` real seconds from now, in which everything has to be up and everybody to have written. Where
+that took longer, it is no evening to judge anything by: the exit status is ``TOO_LATE`` and nothing is printed. With a
+``KIND`` of violation it ends as soon as the witness has named one; else when everything has come to rest.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,29 +38,33 @@ LATENCY = 1500
 #: Promotions end there at 15:00, 15:15, 15:30 and 16:00 UTC: whenever a batch is decided, for somebody it is 15 minutes
 #: before the end.
 EVENINGS = ("Asia/Dhaka", "Asia/Kathmandu", "Asia/Kolkata", "Asia/Karachi")
+#: Everybody writes in the last quarter of an hour before it.
+WRITE = START - timedelta(minutes=15)
+#: The campaign must be planned by then: a batch decided after 15:30 would miss three of the four.
+LAST_PLAN = START + timedelta(minutes=35)
+OVER = START + timedelta(minutes=75)
+#: The exit status of an evening that began before everything was ready.
+TOO_LATE = 75
 
 
-def main(data_dir: Path) -> dict[str, Any]:
-    """Play it; the verdict and where the messages are."""
+class _TooLate(Exception):
+    pass
+
+
+def main(data_dir: Path, lead: float, kind: str | None) -> dict[str, Any]:
+    """Play it; the verdict and where the messages are. Servers are those of the settings."""
     environment = {
         "DULY_CLOCK_START": START.isoformat(),
         "DULY_CLOCK_RATE": str(RATE),
-        "DULY_CLOCK_ORIGIN": repr(clock.now_exact() + _lead()),
+        "DULY_CLOCK_ORIGIN": repr(clock.now_exact() + lead),
         "DULY_DOUBT_WAIT": "5",
     }
     sandbox = SandboxOptions(people=0, script="none", latency=LATENCY)
-    with Stack(
-        data_dir=data_dir,
-        port=0,
-        environment=environment,
-        sandbox=sandbox,
-        embedded=True,
-        durable=False,
-        throwaway=True,
-    ) as stack:
+    # Once the witness has spoken, nothing that a worker may still do is of interest.
+    with Stack(data_dir=data_dir, port=0, environment=environment, sandbox=sandbox, patience=0.5) as stack:
         key, _path = first_key(data_dir)
         assert stack.sandbox_url is not None
-        told = _play(f"{stack.web_url}/api/v1", f"{stack.sandbox_url}/sandbox", key)
+        told = _Evening(f"{stack.web_url}/api/v1", f"{stack.sandbox_url}/sandbox", key).play(kind)
         engine = create_engine(driver_url(stack.database_url))
         with Session(engine) as session:
             told["faults"] = [f"{fault.message_id}: {fault.kind}, {fault.what}" for fault in faults(session)]
@@ -63,75 +72,96 @@ def main(data_dir: Path) -> dict[str, Any]:
         return told
 
 
-def _lead() -> float:
-    """Real seconds until the stack is up, on this machine now: the evening must not begin before."""
-    started = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import scheduler.api.app"], check=True)
-    return 1.0 + 4.0 * (time.monotonic() - started)
+class _Evening:
+    def __init__(self, api: str, sandbox: str, key: str) -> None:
+        self._api, self._sandbox = api, sandbox
+        self._http = requests.Session()
+        self._http.trust_env = False
+        self._http.headers["Authorization"] = f"Bearer {key}"
+        self._page: dict[str, Any] = self._call("GET", f"{sandbox}/pages")[0]
+        self._base = f"{api}/pages/{self._page['id']}"
 
+    def play(self, kind: str | None) -> dict[str, Any]:
+        """All of it."""
+        self._open()
+        wrote = [self._somebody(zone, timedelta(hours=2)) for zone in EVENINGS for _ in range(2)]
+        wrote += [
+            self._somebody("Asia/Tokyo", timedelta(hours=2)),
+            self._somebody("Europe/London", timedelta(hours=23, minutes=50)),
+            self._somebody("Europe/London", timedelta(hours=2)),
+            self._somebody("Europe/London", timedelta(hours=2), stops=True),
+        ]
+        _wait_for(WRITE)
+        for write in wrote:
+            write()
+        _wait_for(START)
+        campaign = self._launch()
+        status = f"{self._api}/campaigns/{campaign}"
+        assert wait_until(lambda: bool(self._call("GET", status)["planned_at"]), seconds=60)
+        if datetime.fromisoformat(self._call("GET", status)["planned_at"]) > LAST_PLAN:
+            raise _TooLate
+        assert wait_until(lambda: self._named(kind) or self._over(), seconds=60), self._summary()
+        return {"verdict": self._verdict(), "summary": self._summary()}
 
-def _play(api: str, sandbox: str, key: str) -> dict[str, Any]:
-    with requests.Session() as http:
-        http.trust_env = False
+    def _open(self) -> None:
+        page = self._page
+        registered = {"external_id": page["id"], "app_external_id": page["app_id"], "token": page["access_token"]}
+        registered |= {name: page[name] for name in ("name", "app_secret", "verify_token")}
+        self._call("POST", f"{self._api}/pages", {**registered, "mode": "live"})
+        template = {"name": "t", "category": "promotional", "default_locale": "en", "bodies": {"en": {"text": "Hi"}}}
+        self._call("POST", f"{self._base}/templates", template)
 
-        def call(method: str, url: str, body: dict[str, Any] | None = None) -> Any:
-            answer = http.request(method, url, json=body, headers={"Authorization": f"Bearer {key}"}, timeout=30)
-            assert answer.ok, f"{method} {url} {answer.status_code} {answer.text}"
-            return answer.json()
+    def _somebody(self, zone: str, ago: timedelta, *, stops: bool = False) -> Callable[[], None]:
+        """A person of that zone; what is returned lets them write."""
+        made = self._call("POST", f"{self._sandbox}/person", {"page_id": self._page["id"], "zone": zone})
+        psid: str = made["psid"]
+        self._call("PUT", f"{self._base}/contacts/{psid}", {"timezone": zone})
 
-        page = call("GET", f"{sandbox}/pages")[0]
-        call(
-            "POST",
-            f"{api}/pages",
-            {
-                "external_id": page["id"],
-                "name": page["name"],
-                "token": page["access_token"],
-                "app_external_id": page["app_id"],
-                "app_secret": page["app_secret"],
-                "verify_token": page["verify_token"],
-                "mode": "live",
-            },
-        )
-        base = f"{api}/pages/{page['id']}"
-        call(
-            "POST",
-            f"{base}/templates",
-            {"name": "t", "category": "promotional", "default_locale": "en", "bodies": {"en": {"text": "Hi"}}},
-        )
-        assert wait_until(lambda: clock.now_exact() >= START.timestamp(), seconds=60)
-
-        def somebody(zone: str, *, wrote: timedelta) -> str:
-            psid: str = call("POST", f"{sandbox}/person", {"page_id": page["id"], "zone": zone})["psid"]
-            call("PUT", f"{base}/contacts/{psid}", {"timezone": zone})
-            told = call("POST", f"{sandbox}/say", {"psid": psid, "at": (START - wrote).isoformat()})
+        def write() -> None:
+            told = self._call("POST", f"{self._sandbox}/say", {"psid": psid, "at": (START - ago).isoformat()})
             assert told["delivered"], told
-            return psid
+            if stops:
+                self._call("POST", f"{self._sandbox}/say", {"psid": psid, "kind": "stop"})
 
-        for zone in EVENINGS:
-            for _ in range(2):
-                somebody(zone, wrote=timedelta(hours=2))
-        somebody("Asia/Tokyo", wrote=timedelta(hours=2))
-        somebody("Europe/London", wrote=timedelta(hours=23, minutes=50))
-        somebody("Europe/London", wrote=timedelta(hours=2))
-        stopped = somebody("Europe/London", wrote=timedelta(hours=2))
-        call("POST", f"{sandbox}/say", {"psid": stopped, "kind": "stop"})
-        made = call("POST", f"{base}/campaigns", {"name": "evening", "template": "t", "audience": "everyone"})
-        call("POST", f"{api}/campaigns/{made['id']}/launch")
+        return write
 
-        def over() -> bool:
-            states = call("GET", f"{api}/messages/summary")["states"]
-            return bool(states) and not any(states.get(name) for name in ("due", "sending", "in_doubt"))
+    def _launch(self) -> int:
+        wanted = {"name": "evening", "template": "t", "audience": "everyone"}
+        made = self._call("POST", f"{self._base}/campaigns", wanted)
+        self._call("POST", f"{self._api}/campaigns/{made['id']}/launch")
+        return int(made["id"])
 
-        # Planned, and whatever could go at once has gone; the rest waits for the morning.
-        assert wait_until(lambda: bool(call("GET", f"{api}/campaigns/{made['id']}")["planned_at"]), seconds=30)
-        assert wait_until(
-            lambda: call("GET", f"{sandbox}/status")["requests"] > 0 and clock.now_exact() > START.timestamp() + 4500,
-            seconds=30,
-        )
-        assert wait_until(over, seconds=30), call("GET", f"{api}/messages/summary")
-        return {"verdict": call("GET", f"{sandbox}/verdict"), "summary": call("GET", f"{api}/messages/summary")}
+    def _named(self, kind: str | None) -> bool:
+        return kind is not None and kind in {found["kind"] for found in self._verdict()["violations"]}
+
+    def _over(self) -> bool:
+        """Whatever could go at once has gone; the rest waits for the morning."""
+        if clock.now_exact() <= OVER.timestamp() or not self._call("GET", f"{self._sandbox}/status")["requests"]:
+            return False
+        states = self._summary()["states"]
+        return bool(states) and not any(states.get(name) for name in ("due", "sending", "in_doubt"))
+
+    def _verdict(self) -> Any:
+        return self._call("GET", f"{self._sandbox}/verdict")
+
+    def _summary(self) -> Any:
+        return self._call("GET", f"{self._api}/messages/summary")
+
+    def _call(self, method: str, url: str, body: dict[str, Any] | None = None) -> Any:
+        answer = self._http.request(method, url, json=body, timeout=30)
+        assert answer.ok, f"{method} {url} {answer.status_code} {answer.text}"
+        return answer.json()
+
+
+def _wait_for(instant: datetime) -> None:
+    if clock.now_exact() > LAST_PLAN.timestamp():
+        raise _TooLate
+    assert wait_until(lambda: clock.now_exact() >= instant.timestamp(), seconds=120)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(Path(sys.argv[1]))) + "\n")
+    _program, _folder, _lead, *_kind = sys.argv
+    try:
+        sys.stdout.write(json.dumps(main(Path(_folder), float(_lead), _kind[0] if _kind else None)) + "\n")
+    except _TooLate:
+        sys.exit(TOO_LATE)

@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
-from sqlmodel import Session
 
 from scheduler import clock
 from scheduler.contacts.profiles import want_profile
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.outbox.sweep import sweep
-from tests.integration.town import Town, open_town
-from workers.channel import make_channel
+from tests.integration.town import Town
 from workers.deliver import Channel, Delivery
 from workers.profiles import read_profiles
-
-
-@pytest.fixture
-def town(
-    session: Session,
-    redis_url: str,
-    database_url: str,
-    tmp_path: Path,
-    set_environment: Callable[..., None],
-    eventually: Callable[..., None],
-) -> Iterator[Town]:
-    with open_town(session, tmp_path, set_environment, eventually) as opened:
-        yield opened
-
-
-@pytest.fixture
-def channel(town: Town) -> Iterator[Channel]:
-    made = make_channel()
-    yield made
-    made.pool.shutdown(wait=True, cancel_futures=True)
-    made.client.close()
-    made.throttle.disconnect()
 
 
 def _deliver(channel: Channel) -> None:

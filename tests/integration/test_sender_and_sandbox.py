@@ -6,46 +6,22 @@ import json
 import socket
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
-from sqlmodel import Session
 
 from scheduler import clock
 from scheduler.outbox.states import ACCEPTED
 from scheduler.outbox.tick import tick
 from scheduler.pages.stops import claim_looks, enforce
 from scheduler.store.process import wait_until
-from tests.integration.town import SECRET, Town, open_town
+from tests.integration.town import SECRET, Town
 from workers.channel import make_channel
 from workers.deliver import Channel, Delivery
 from workers.send_api.classes import ANY, CLASSES
 from workers.send_api.client import Sender
 from workers.stopped_pages import look_at_stopped_pages
-
-
-@pytest.fixture
-def town(
-    session: Session,
-    redis_url: str,
-    database_url: str,
-    tmp_path: Path,
-    set_environment: Callable[..., None],
-    eventually: Callable[..., None],
-) -> Iterator[Town]:
-    with open_town(session, tmp_path, set_environment, eventually) as opened:
-        yield opened
-
-
-@pytest.fixture
-def channel(town: Town) -> Iterator[Channel]:
-    made = make_channel()
-    yield made
-    made.pool.shutdown(wait=True, cancel_futures=True)
-    made.client.close()
-    made.throttle.disconnect()
 
 
 def _deliver(channel: Channel, *, idle: float = 0.3) -> int:

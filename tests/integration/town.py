@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from sqlmodel import Session
 
@@ -18,7 +19,10 @@ from policies.policy import load_policy
 from scheduler import clock
 from scheduler.governance.policies import activate_policy
 from scheduler.pages.registry import add_page
+from tests.forked import start_web
 from tests.unit.delivery.stage import Stage
+from workers.channel import make_channel
+from workers.deliver import Channel
 
 SECRET, VERIFY = "0123456789abcdef", "verify-me"
 
@@ -94,17 +98,14 @@ def open_town(
 ) -> Iterator[Town]:
     """Sandbox and web process, running; ``session`` is on the database that the settings name."""
     web, sandbox = _free_port(), _free_port()
-    commands = [
-        ["workers.sandbox", "--host", "127.0.0.1", "--port", str(sandbox), "--log", str(tmp_path / "sandbox.jsonl"),
-         "--webhook-url", f"http://127.0.0.1:{web}/webhooks/messenger", "--app-secret", SECRET,
-         "--verify-token", VERIFY, "--seed", "7", "--script", "none", "--no-fsync"],
-        ["uvicorn", "scheduler.api.app:create_app", "--factory", "--host", "127.0.0.1", "--port", str(web)],
-    ]  # fmt: skip
-    logs = [(tmp_path / f"{number}.log").open("wb") for number in range(len(commands))]
-    processes = [
-        subprocess.Popen([sys.executable, "-m", *command], env=dict(os.environ), stdout=log, stderr=subprocess.STDOUT)
-        for command, log in zip(commands, logs, strict=True)
-    ]
+    argv = [sys.executable, "-m", "workers.sandbox", "--host", "127.0.0.1", "--port", str(sandbox),
+            "--log", str(tmp_path / "sandbox.jsonl"), "--webhook-url", f"http://127.0.0.1:{web}/webhooks/messenger",
+            "--app-secret", SECRET, "--verify-token", VERIFY, "--seed", "7", "--script", "none",
+            "--no-fsync"]  # fmt: skip
+    environment = dict(os.environ)
+    with (tmp_path / "sandbox.log").open("wb") as log:
+        platform = subprocess.Popen(argv, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    duly = start_web(web, environment=environment, log=tmp_path / "web.log")
 
     def answers() -> bool:
         try:
@@ -120,9 +121,32 @@ def open_town(
         set_environment(DULY_GRAPH_URL=f"http://127.0.0.1:{sandbox}")
         yield Town(session, f"http://127.0.0.1:{sandbox}", eventually)
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(15)
-        for log in logs:
-            log.close()
+        platform.terminate()
+        duly.terminate()
+        platform.wait(15)
+        duly.join(15)
+        duly.close()
+
+
+@pytest.fixture
+def town(
+    session: Session,
+    redis_url: str,
+    database_url: str,
+    tmp_path: Path,
+    set_environment: Callable[..., None],
+    eventually: Callable[..., None],
+) -> Iterator[Town]:
+    """A town of this test's own."""
+    with open_town(session, tmp_path, set_environment, eventually) as opened:
+        yield opened
+
+
+@pytest.fixture
+def channel(town: Town) -> Iterator[Channel]:
+    """What sends in that town."""
+    made = make_channel()
+    yield made
+    made.pool.shutdown(wait=True, cancel_futures=True)
+    made.client.close()
+    made.throttle.disconnect()

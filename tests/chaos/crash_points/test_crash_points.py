@@ -159,14 +159,14 @@ def test_a_webhook_that_dies_is_told_again_and_counts_once(point: str, scene: Sc
     [(psid, contact)] = scene.people(1).items()
     message = scene.stage.message(contact)
     scene.stage.commit()
-    town.stop("web")
+    town.stop_web()
     town.start_web(point)
     town.post("/sandbox/say", psid=psid, kind="stop", wait=False)
     scene.eventually(town.web_died, seconds=20, what="the web process dying")
     known = "SELECT count(*) FROM consent_record WHERE contact_id = :id AND action = 'opt_out'"
     scene.stage.commit()
     assert scene.stage.one(known, id=contact) == (0 if point == "webhook.before_commit" else 1)
-    town.stop("web")
+    town.stop_web()
     town.start_web()
 
     def acknowledged() -> bool:

@@ -1,0 +1,54 @@
+"""Processes forked from one that has imported everything: as real as any, without their two seconds of importing.
+
+They live and die by signals, have their own environment, connections and log, and share nothing with the test. What is
+about starting itself (``duly up``, the supervisor, the demo) starts programs the long way.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+_context = multiprocessing.get_context("forkserver")
+#: Imported once, by the process that all others are forked from.
+_context.set_forkserver_preload(["uvicorn", "scheduler.api.app", "workers.tasks", "tests.forked"])
+
+
+def start_web(port: int, *, environment: Mapping[str, str], log: Path) -> ForkServerProcess:
+    """The web process on that port of this machine."""
+    return _start("web", str(port), environment=environment, log=log)
+
+
+def start_task(name: str, *arguments: str, environment: Mapping[str, str], log: Path) -> ForkServerProcess:
+    """One run of a worker's task, in a process that ends with it."""
+    return _start("task", name, *arguments, environment=environment, log=log)
+
+
+def _start(what: str, *arguments: str, environment: Mapping[str, str], log: Path) -> ForkServerProcess:
+    process = _context.Process(target=_become, args=(what, arguments, dict(environment), str(log)), daemon=True)
+    process.start()
+    return process
+
+
+def _become(what: str, arguments: tuple[str, ...], environment: dict[str, str], log: str) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    with open(log, "ab", buffering=0) as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    if what == "web":
+        import uvicorn
+
+        uvicorn.run("scheduler.api.app:create_app", factory=True, host="127.0.0.1", port=int(arguments[0]))
+        return
+    from workers import tasks
+
+    name, *rest = arguments
+    try:
+        getattr(tasks, name)(*rest)
+    finally:
+        sys.stdout.flush()
