@@ -6,6 +6,7 @@ than an opt-out stays ended by it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -42,8 +43,11 @@ _PLACES: tuple[tuple[str, PlaceKind], ...] = (
     ("locale", "locale"),
 )
 
+# As one JSON text: the driver would decode each row by itself.
 _ROWS = text("""
-    SELECT n, psid, known FROM contact_import_person WHERE import_id = :id AND n > :after ORDER BY n LIMIT :limit
+    SELECT string_agg('[' || n || ',' || to_json(psid) || ',' || known || ']', ',' ORDER BY n) FROM (
+        SELECT n, psid, known::text FROM contact_import_person
+        WHERE import_id = :id AND n > :after ORDER BY n LIMIT :limit) AS next
 """)
 _GRANTED = text("""
     SELECT contact_id, topic, kind, occurred_at, expires_at FROM consent_record
@@ -53,6 +57,10 @@ _CHOSEN = text("""
     SELECT contact_id, action, topic, category, max(occurred_at) AS at FROM consent_record
     WHERE contact_id = ANY(:ids) AND action IN ('opt_out', 'opt_in') GROUP BY 1, 2, 3, 4
 """)
+
+
+#: n, psid, known.
+_Row = tuple[int, str, dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -81,11 +89,12 @@ def apply_next(session: Session, now: int, *, import_id: int | None = None, limi
     if found is None:
         return None
     assert found.id is not None  # a stored import has its id
-    rows = session.connection().execute(_ROWS, {"id": found.id, "after": found.cursor, "limit": limit}).all()
+    next_rows = session.connection().execute(_ROWS, {"id": found.id, "after": found.cursor, "limit": limit}).scalar()
+    rows: list[_Row] = json.loads(f"[{next_rows or ''}]")
     counts = Counts(**found.counts)
     if rows:
         _apply(session, found, rows, counts, now)
-        found.cursor = rows[-1].n
+        found.cursor = rows[-1][0]
         found.counts = asdict(counts)
     if len(rows) < limit:
         found.status, found.applied_at, found.cursor = "applied", now, found.row_count
@@ -101,9 +110,9 @@ def apply_next(session: Session, now: int, *, import_id: int | None = None, limi
     return found
 
 
-def _apply(session: Session, found: ContactImport, rows: Sequence[Any], counts: Counts, now: int) -> None:
-    gone = refused(session, found.page_id, [row.psid for row in rows])
-    people = {row.psid: row.known for row in rows if row.psid not in gone}
+def _apply(session: Session, found: ContactImport, rows: Sequence[_Row], counts: Counts, now: int) -> None:
+    gone = refused(session, found.page_id, [psid for _, psid, _ in rows])
+    people = {psid: known for _, psid, known in rows if psid not in gone}
     kept = keep_people(session, found.page_id, [_person(psid, known) for psid, known in people.items()], now)
     known = {kept.ids[psid]: said for psid, said in people.items()}
     moved = record_evidence(session, _evidence(known, found.created_at), now)

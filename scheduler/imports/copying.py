@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 #: Rows that are sent to the server at once.
 _BATCH = 1_000
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -35,4 +36,4 @@ def line(*cells: str | int | None) -> str:
 
 def as_json(value: object) -> str:
     """``value`` as compact JSON. It has no tabs or line ends of its own."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)

@@ -28,8 +28,16 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "opt_outs": values.opt_outs,
     **{CONSENT + member: reader for member, reader in values.CONSENT_READERS.items()},
 }
-#: Fields that are kept under their own name.
-_PLAIN = ("name", "first_name", "locale", "country", "region", "utc_offset")
+#: Fields of the contact itself, and what they are called when they are staged.
+_KEPT = (
+    ("name", "name"),
+    ("first_name", "first_name"),
+    ("locale", "locale"),
+    ("country", "country"),
+    ("region", "region"),
+    ("utc_offset", "utc_offset"),
+    ("timezone", "timezones"),
+)
 
 
 @dataclass(slots=True)
@@ -83,6 +91,25 @@ class RowReader:
         consent_columns = [target for target in self._columns if target.startswith(CONSENT)]
         #: Said once for all: without a column that could be empty, every row has it.
         self._everybody_consents = not consent_columns and any(target.startswith(CONSENT) for target in constants)
+        targets = [*self._columns, *constants]
+        #: Looked up once, not once a row: which of the fields there are at all.
+        self._consent_targets = [target for target in targets if target.startswith(CONSENT)]
+        self._any_consents = "consents" in targets or bool(self._consent_targets)
+        self._any_opt_outs = any(target.startswith("opt") for target in targets)
+        self._plain = [(name, known) for name, known in _KEPT if name in targets]
+        self._attributes = [
+            (target, target.partition(":")[0].removeprefix("attributes."))
+            for target in targets
+            if target.startswith("attributes.")
+        ]
+        self._identities = [kind for kind in IDENTITIES if kind in targets]
+        self._fixed = {target: value for target, value in self._constants.items() if not target.startswith(CONSENT)}
+        if len(self._attributes) > _MAX_ATTRIBUTES:
+            raise Invalid(
+                f"{len(self._attributes)} columns are attributes",
+                field="mapping",
+                way_out=f"map {_MAX_ATTRIBUTES} at most",
+            )
 
     def _reader(self, target: str, read_identity: Callable[[str, str], str]) -> Callable[[str], Any]:
         attribute = ATTRIBUTE.fullmatch(target)
@@ -111,20 +138,32 @@ class RowReader:
                     problems.append(
                         Problem(error.message, known.allowed, self._columns[target], target, shown(known, cell))
                     )
-        consents = self._consents(said, problems)
-        opt_outs = self._opt_outs(said, problems)
-        said |= {target: value for target, value in self._constants.items() if not target.startswith(CONSENT)}
+        known_more: dict[str, Any] = {}
+        if self._any_consents and (consents := self._consents(said, problems)):
+            known_more["consents"] = consents
+        if self._any_opt_outs and (opt_outs := self._opt_outs(said, problems)):
+            known_more["opt_outs"] = opt_outs
+        if self._fixed:
+            said |= self._fixed
         region, country = said.get("region"), said.get("country")
         if region is not None and country is not None and region[:2] != country:
             problems.append(self._problem("region", f"is not in country `{country}`", region))
-        identities = {kind: said[kind] for kind in IDENTITIES if kind in said}
+        identities = {kind: said[kind] for kind in self._identities if kind in said}
         if "psid" not in said and not identities and not problems:
             problems.append(Problem("nothing tells who the row is about", "a psid, or an identity that is linked"))
-        return Reading(said.get("psid"), identities, _staged(said, consents, opt_outs, problems), problems)
+        return Reading(said.get("psid"), identities, self._staged(said, identities) | known_more, problems)
+
+    def _staged(self, said: Mapping[str, Any], identities: Mapping[str, str]) -> dict[str, Any]:
+        known = {name: said[target] for target, name in self._plain if target in said}
+        if attributes := {name: said[target] for target, name in self._attributes if target in said}:
+            known["attributes"] = attributes
+        if identities:
+            known["links"] = list(identities.items())
+        return known
 
     def _consents(self, said: dict[str, Any], problems: list[Problem]) -> list[values.Consent]:
         found: list[values.Consent] = list(said.get("consents", ()))
-        members = {target[len(CONSENT) :]: value for target, value in said.items() if target.startswith(CONSENT)}
+        members = {target[len(CONSENT) :]: said[target] for target in self._consent_targets if target in said}
         if members or self._everybody_consents:
             for target, value in self._constants.items():
                 if target.startswith(CONSENT):
@@ -172,25 +211,3 @@ def _known(target: str) -> Field:
     known = field_called(target)
     assert known is not None  # the mapping was checked
     return known
-
-
-def _staged(
-    said: Mapping[str, Any], consents: list[values.Consent], opt_outs: list[values.OptOut], problems: list[Problem]
-) -> dict[str, Any]:
-    known = {name: said[name] for name in _PLAIN if name in said}
-    if "timezone" in said:
-        known["timezones"] = said["timezone"]
-    attributes = {
-        target.partition(":")[0].removeprefix("attributes."): value
-        for target, value in said.items()
-        if target.startswith("attributes.")
-    }
-    if len(attributes) > _MAX_ATTRIBUTES:
-        problems.append(Problem(f"has {len(attributes)} attributes", f"{_MAX_ATTRIBUTES} at most"))
-    lists = {
-        "attributes": attributes,
-        "links": [[kind, said[kind]] for kind in IDENTITIES if kind in said],
-        "consents": consents,
-        "opt_outs": opt_outs,
-    }
-    return known | {name: value for name, value in lists.items() if value}
