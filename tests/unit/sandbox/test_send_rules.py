@@ -105,3 +105,57 @@ def test_another_pages_person_is_nobody(world: World) -> None:
     refusal = refusal_of(update(), OTHER, world, NOW)
     assert refusal is not None
     assert (refusal.code, refusal.subcode) == (100, 2018001)
+
+
+def _grant(world: World, psid: str = "4", text: str = "tok", **told: Any) -> None:
+    token = {"status": "granted", "kind": "notification_messages", "text": text, "topic": "sales", "expires_at": None}
+    world.permissions.learn({"kind": "inbound", "id": "g", "psid": psid, "token": token | told})
+
+
+def free(token: str = "tok", **message: Any) -> dict[str, Any]:
+    return {"recipient": {"notification_messages_token": token}, "message": message or {"text": "hi"}}
+
+
+def paid(token: str = "tok", campaign: str = PAGE.message_campaign_id) -> dict[str, Any]:
+    return {
+        "message_id": campaign, "messenger_delivery_data": {"subscription_token": token}, "message": {"text": "hi"},
+    }  # fmt: skip
+
+
+def test_messages_on_tokens_are_taken_where_the_platform_does(world: World) -> None:
+    world.people["4"] = Person(psid="4", page_id=PAGE.id, zone="Europe/Paris", country="FR")
+    _grant(world)
+    assert refusal_of(free(), PAGE, world, NOW) is None
+    world.people["4"] = Person(psid="4", page_id=PAGE.id, zone="America/New_York", country="US")
+    assert refusal_of(paid(), PAGE, world, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "subcode"),
+    [
+        (free("none"), 100, None),
+        (paid("none"), 2300004, None),
+        (paid(campaign="1"), 2300001, None),
+        (paid(), 100, None),  # not in France
+        (free(text=""), 100, None),
+        (free("stopped"), 10, 1893015),
+        (free("blocked"), 551, 1545041),
+        (free("ended"), 100, None),
+        (free("elsewhere"), 100, 2018001),
+        (paid("elsewhere"), 2300005, None),
+    ],
+)
+def test_messages_on_tokens_are_refused(world: World, body: dict[str, Any], code: int, subcode: int | None) -> None:
+    world.people["4"] = Person(psid="4", page_id=PAGE.id, zone="Europe/Paris", country="FR")
+    world.people["9"] = Person(psid="9", page_id=OTHER.id, zone="Europe/Paris", country="FR")
+    _grant(world)
+    _grant(world, text="ended", expires_at=NOW)
+    _grant(world, text="stopped", topic="news")
+    _grant(world, psid="3", text="blocked")
+    _grant(world, psid="9", text="elsewhere")
+    world.permissions.learn(
+        {"kind": "inbound", "id": "s", "psid": "4", "token": {"status": "stopped", "topic": "news"}}
+    )
+    refusal = refusal_of(body, PAGE, world, NOW)
+    assert refusal is not None
+    assert (refusal.code, refusal.subcode) == (code, subcode)

@@ -303,3 +303,88 @@ def test_a_record_without_what_it_needs_is_no_verdict(tmp_path: Path) -> None:
     path.write_text('{"kind": "request"}\n')
     with pytest.raises(LogUnreadable, match="lacks"):
         judge(path)
+
+
+def granted(
+    token: str = "t", *, kind: str = "notification_messages", ends: float | None = None, id: str = "g"
+) -> dict[str, Any]:
+    told = {"status": "granted", "kind": kind, "text": token, "topic": "sales", "expires_at": ends}
+    return {**inbound(NOON - 9, id=id, opens=False), "token": told}
+
+
+def on_token(when: float, token: str = "t", *, n: int = 1, name: str = "", real: float = 0.0) -> dict[str, Any]:
+    message = {"text": "hi", "metadata": f"{n}.1.mac"}
+    body: dict[str, Any] = {"recipient": {name or "notification_messages_token": token}, "message": message}
+    if name == "paid":
+        body = {"message_id": "1", "messenger_delivery_data": {"subscription_token": token}, "message": message}
+    return {"kind": "request", "n": n, "page_id": "P", "at": when, "real": real, "body": json.dumps(body)}
+
+
+def living_in(country: str | None) -> dict[str, Any]:
+    return {**person(), "country": country}
+
+
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    ("country", "records", "expected"),
+    [
+        ("DE", [granted(), on_token(NOON)], []),
+        ("DE", [on_token(NOON)], ["token_unknown"]),
+        ("DE", [granted(kind="one_time"), on_token(NOON)], ["token_unknown"]),
+        ("US", [granted(), on_token(NOON)], ["token_region"]),
+        (None, [granted(), on_token(NOON)], ["token_region"]),
+        ("US", [granted(), on_token(NOON, name="paid")], []),
+        ("DE", [granted(), on_token(NOON, name="paid")], ["token_region"]),
+        ("DE", [granted(ends=NOON + 1), on_token(NOON)], []),
+        ("DE", [granted(ends=NOON), on_token(NOON)], ["token_expired"]),
+        ("US", [granted(kind="one_time", ends=NOON + 9), on_token(NOON, name="one_time_notif_token")], []),
+        (
+            "US",
+            [
+                granted(kind="one_time"), on_token(NOON, name="one_time_notif_token"), accepted(),
+                on_token(NOON + 9, n=2, name="one_time_notif_token"),
+            ],
+            ["token_reused"],
+        ),
+        (
+            "US",
+            [
+                granted(kind="one_time"), on_token(NOON, name="one_time_notif_token"), refused(),
+                on_token(NOON + 9, n=2, name="one_time_notif_token"), accepted(2),
+            ],
+            [],
+        ),
+        ("DE", [granted(), on_token(NOON), accepted(), on_token(NOON + 48 * HOUR, n=2)], []),
+        ("DE", [granted(), on_token(NOON), accepted(), on_token(NOON + 48 * HOUR - 1, n=2)], ["token_too_soon"]),
+        # The paid ones rest for the person, whichever token it was.
+        (
+            "US",
+            [
+                granted(), granted("u", id="h"), on_token(NOON, name="paid"), accepted(),
+                on_token(NOON + 23 * HOUR, "u", n=2, name="paid"),
+            ],
+            ["token_too_soon"],
+        ),
+        ("US", [granted(), on_token(NOON + 12 * HOUR, name="paid")], ["quiet_hours"]),
+    ],
+)  # fmt: skip
+def test_what_goes_on_a_token(
+    judged: Judge, country: str | None, records: list[dict[str, Any]], expected: list[str]
+) -> None:
+    assert kinds(judged(living_in(country), *records)) == expected
+
+
+@pytest.mark.parametrize(("late", "expected", "races"), [(-1.0, [], 0), (0.25, [], 1), (0.251, ["token_stopped"], 0)])
+def test_a_stop_counts_from_when_it_was_acknowledged(
+    judged: Judge, late: float, expected: list[str], races: int
+) -> None:
+    stop = {**inbound(NOON - 1, id="s", opens=False), "token": {"status": "stopped", "topic": "sales"}}
+    verdict = judged(living_in("DE"), granted(), stop, acknowledged(10.0, id="s"), on_token(NOON, real=10.0 + late))
+    assert (kinds(verdict), verdict.races) == (expected, races)
+    resume = {**inbound(NOON, id="r", opens=False), "token": {"status": "resumed", "topic": "sales"}}
+    verdict = judged(
+        living_in("DE"), granted(), stop, acknowledged(10.0, id="s"), resume, on_token(NOON, real=10.0 + late)
+    )
+    assert kinds(verdict) == []
