@@ -40,8 +40,8 @@ class _Lexicon:
     spaced: dict[str, Suggestion] = field(default_factory=dict)
     #: The same for scripts without spaces, to be found anywhere.
     unspaced: dict[str, Suggestion] = field(default_factory=dict)
-    #: The most words that an entry of ``spaced`` has.
-    most_words: int = 0
+    #: First word of entries of ``spaced`` → the most words that one of them has.
+    openings: dict[str, int] = field(default_factory=dict)
 
 
 def match_keyword(text: str) -> Meaning | None:
@@ -49,11 +49,7 @@ def match_keyword(text: str) -> Meaning | None:
 
     A keyword said several times over ("STOP STOP") is still nothing but the keyword.
     """
-    if len(text) > _LONGEST:
-        return None
-    whole = _lexicon().whole
-    found = {whole.get(_once(form)) for form in forms(text)}
-    return _strongest(meaning for meaning in found if meaning is not None)
+    return None if len(text) > _LONGEST else _whole(forms(text))
 
 
 def suggest(text: str) -> Suggestion | None:
@@ -62,11 +58,28 @@ def suggest(text: str) -> Suggestion | None:
     An opt-out comes before anything else, then the longest phrase counts. None for a message that is a keyword as a
     whole (it has been acted upon) and for one that says nothing we know.
     """
-    if len(text) > _LONGEST or match_keyword(text) is not None:
-        return None
+    return read(text)[1]
+
+
+def read(text: str) -> tuple[Meaning | None, Suggestion | None]:
+    """``match_keyword`` and ``suggest`` at once, for half of the work: one of the two is None."""
+    if len(text) > _LONGEST:
+        return None, None
+    found = forms(text)
+    meaning = _whole(found)
+    return meaning, _suggested(found) if meaning is None else None
+
+
+def _whole(folded: tuple[str, ...]) -> Meaning | None:
+    whole = _lexicon().whole
+    found = {whole.get(_once(form)) for form in folded}
+    return _strongest(meaning for meaning in found if meaning is not None)
+
+
+def _suggested(folded: tuple[str, ...]) -> Suggestion | None:
     lexicon = _lexicon()
-    found = {each for form in forms(text) for each in _inside(form, lexicon)}
-    found |= {lexicon.perhaps[form] for form in forms(text) if form in lexicon.perhaps}
+    found = {each for form in folded for each in _inside(form, lexicon)}
+    found |= {lexicon.perhaps[form] for form in folded if form in lexicon.perhaps}
     if not found:
         return None
     return min(found, key=lambda each: (_rank(each.meaning), -len(normalise(each.word)), each.language, each.word))
@@ -74,8 +87,9 @@ def suggest(text: str) -> Suggestion | None:
 
 def _inside(folded: str, lexicon: _Lexicon) -> Iterator[Suggestion]:
     words = folded.split()
-    for start in range(len(words)):
-        for end in range(start + 1, min(start + lexicon.most_words, len(words)) + 1):
+    for start, word in enumerate(words):
+        # Few words begin a phrase that we know.
+        for end in range(start + 1, min(start + lexicon.openings.get(word, 0), len(words)) + 1):
             if suggestion := lexicon.spaced.get(" ".join(words[start:end])):
                 yield suggestion
     if is_unspaced(folded):
@@ -121,4 +135,5 @@ def _add(lexicon: _Lexicon, form: str, suggestion: Suggestion) -> None:
     shelf = lexicon.unspaced if is_unspaced(form) else lexicon.spaced
     before = shelf.get(form, suggestion)
     shelf[form] = min(before, suggestion, key=lambda each: (_rank(each.meaning), each.language))
-    lexicon.most_words = max(lexicon.most_words, form.count(" ") + 1)
+    words = form.split()
+    lexicon.openings[words[0]] = max(lexicon.openings.get(words[0], 0), len(words))
