@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
+from pathlib import Path
 from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 
 class LoadingGroup(TyperGroup):
@@ -19,6 +21,16 @@ class LoadingGroup(TyperGroup):
     #: The modules, in the order of the help; those that are not there are left out.
     modules: ClassVar[tuple[str, ...]]
 
+    _listing = False
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help: a list of commands needs only what each says of itself."""
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
+
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all commands. ``ctx`` is a context of the Click that Typer ships, a private module."""
         return [*super().list_commands(ctx), *(name for name in self.modules if self._exists(name))]
@@ -26,6 +38,8 @@ class LoadingGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command called ``cmd_name``, or None."""
         if cmd_name in self.modules and self._exists(cmd_name):
+            if self._listing:
+                return TyperCommand(cmd_name, help=_said(self._path(cmd_name)))
             return _load(self._path(cmd_name), cmd_name)
         return super().get_command(ctx, cmd_name)
 
@@ -48,3 +62,30 @@ def _load(path: str, name: str) -> Any:
         loaded = typer.main.get_command(alone)
     loaded.name = name
     return loaded
+
+
+def _said(path: str) -> str | None:
+    """What a module says of its command, read without running it: its ``help=``, or the docstring of ``command``."""
+    spec = importlib.util.find_spec(path)
+    if spec is None or spec.origin is None:
+        return None
+    found = None
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        match node:
+            case ast.FunctionDef(name="command"):
+                found = found or ast.get_docstring(node)
+            case ast.Assign(targets=[ast.Name(id="app")], value=ast.Call(keywords=keywords)):
+                found = next((_text(each.value) for each in keywords if each.arg == "help"), found)
+            case (
+                ast.Assign(targets=[ast.Name(id="COMMAND_SETTINGS")], value=ast.Dict(keys=keys, values=values))
+                | ast.AnnAssign(target=ast.Name(id="COMMAND_SETTINGS"), value=ast.Dict(keys=keys, values=values))
+            ):
+                named = {_text(key): value for key, value in zip(keys, values, strict=True)}
+                found = _text(named.get("help")) or found
+            case _:
+                pass
+    return found
+
+
+def _text(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from scheduler.cli import main
+from scheduler.cli import loading, main
+from scheduler.cli.loading import LoadingGroup
 from scheduler.errors import EXIT_CODES, AlreadyRunning, DulyError, Invalid, NotFound, Unavailable
 from scheduler.settings import Settings
 
@@ -95,3 +100,28 @@ def test_the_sandbox_gets_its_options_as_they_are(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "execv", become)
     assert run.invoke(main.app, ["sandbox", "--port", "0", "--help"]).exit_code == 0
     assert started[0][1:] == ["-m", "workers.sandbox", "--port", "0", "--help"]
+
+
+def test_what_the_help_lists_is_what_every_command_says_of_itself() -> None:
+    for place in ("scheduler.cli.main", "scheduler.cli.policy"):
+        group = typer.main.get_group(importlib.import_module(place).app)
+        assert isinstance(group, LoadingGroup)
+        context = typer.Context(group)
+        for name in group.modules:
+            if name not in group.list_commands(context):
+                continue
+            loaded = group.get_command(context, name)
+            said = loading._said(group._path(name))
+            assert said is not None, name
+            assert inspect.cleandoc(said) == inspect.cleandoc(loaded.help), name
+
+
+def test_the_help_starts_no_client_of_a_database() -> None:
+    asked = """
+import sys
+from scheduler.cli.main import app
+app(["--help"], standalone_mode=False)
+print([name for name in ("sqlalchemy", "redis", "celery", "fastapi") if name in sys.modules])
+"""
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
