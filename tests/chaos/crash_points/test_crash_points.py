@@ -65,8 +65,12 @@ def test_every_point_has_its_test() -> None:
 def test_a_delivery_that_dies_loses_nothing_and_sends_nothing_twice(point: str, scene: Scene) -> None:
     forgotten, reached = DELIVER[point]
     # One sender thread takes two at a time: one is on its way while the other waits in line.
-    messages = scene.messages(2)
-    scene.town.crash("deliver", point, "promotional")
+    for _ in range(5):
+        messages = scene.messages(2)
+        scene.town.crash("deliver", point, "promotional")
+        if not reached or any(_taken(scene, messages).values()):
+            break
+        # On a busy machine a thread came too late to a decision: what was being settled is that nothing was sent.
     if forgotten:
         assert scene.states(messages) == ["due"] * 2
         _deliver()
