@@ -90,7 +90,8 @@ def _column(headers: Sequence[str], column: str) -> str:
     for header in headers:
         if header == column.strip() or header.casefold() == column.strip().casefold():
             return header
-    near = difflib.get_close_matches(column, headers, n=1)
+    by_folded = {header.casefold(): header for header in headers}
+    near = [by_folded[each] for each in difflib.get_close_matches(column.casefold(), by_folded, n=1)]
     raise Invalid(
         f"the file has no column `{column[:64]}`",
         field=f"mapping.{column[:64]}",
