@@ -25,6 +25,7 @@ from scheduler.api import (
     messages,
     ops,
     pages,
+    people,
     policies,
     problems,
     templates,
@@ -41,8 +42,8 @@ from scheduler.store import database
 
 #: What is under /api/v1, and needs a key.
 _VERSIONED = (
-    pages, policies, contacts, imports, consent, consent_reviews, failed_events, templates, campaigns, events, messages,
-    dead_letters, governance, ops,
+    pages, policies, contacts, people, imports, consent, consent_reviews, failed_events, templates, campaigns, events,
+    messages, dead_letters, governance, ops,
 )  # fmt: skip
 
 

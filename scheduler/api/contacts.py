@@ -16,16 +16,19 @@ from scheduler.audit.record import record
 from scheduler.consent.choices import record_opt_in, record_opt_out
 from scheduler.consent.standing import suppressions
 from scheduler.contacts import holds, records, registry
+from scheduler.contacts.evidence import SOURCES
+from scheduler.contacts.identities import identities_of
 from scheduler.contacts.tables import Contact
 from scheduler.doorbell import ring
 from scheduler.facts.contacts import Waiting, list_contacts
+from scheduler.facts.places import place_evidence, zone_candidates
 from scheduler.inbox.failures import failed_events
 from scheduler.pages.registry import get_page
 
 router = APIRouter(prefix="/pages/{page}/contacts", tags=["contacts"])
 
 PsidInPath = Annotated[str, Path(description="The page-scoped id of the person.", pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
-Plain = str | int | float | bool | None
+Plain = str | int | float | bool | list[str] | None
 
 
 class ContactRecord(BaseModel):
@@ -40,7 +43,12 @@ class ContactRecord(BaseModel):
     locale: str | None = Field(None, examples=["en_US"])
     name: str | None = None
     first_name: str | None = None
-    attributes: dict[str, Plain] | None = Field(None, description="For templates; replaced as a whole.")
+    attributes: dict[str, Plain] | None = Field(
+        None,
+        description="For templates: texts, numbers, yes/no, dates and instants in ISO 8601, lists of texts. PUT "
+        "replaces them as a whole; PATCH sets those that are named and removes those that are null.",
+        examples=[{"tier": "gold", "points": 120, "member_since": "2024-02-29", "likes": ["shoes", "hats"]}],
+    )
 
 
 class Choice(Body):
@@ -80,6 +88,37 @@ class FailedEvent(BaseModel):
     received_at: Instant
 
 
+class EvidenceView(BaseModel):
+    """What one source last said about where somebody is."""
+
+    kind: str = Field(description="zone, region, offset (minutes east of UTC), country, locale.")
+    value: list[str] = Field(description="Several zones are candidates.", examples=[["America/New_York"]])
+    source: str = Field(description="api, operator, optin, import, profile.")
+    confidence: float = Field(description="From 0 to 1.")
+    observed_at: Instant
+    recorded_at: Instant
+    counts: bool = Field(description="It is the best of its kind.")
+
+
+class CandidatesView(BaseModel):
+    """The zones somebody may be in: a message goes when it may go in all of them."""
+
+    zones: list[str] = Field(description="Empty where there are more than are worth naming.")
+    count: int
+    follow_from: str = Field(description="timezone, region, utc_offset, country, none.")
+    words: str
+    jurisdictions: list[str] = Field(description="Whose laws bind.")
+
+
+class IdentityView(BaseModel):
+    """A name by which the shop knows somebody."""
+
+    kind: str = Field(description="crm_id, phone, email.")
+    value: str | None = Field(description="null: only its hash is kept.")
+    source: str
+    linked_at: Instant
+
+
 class ContactView(BaseModel):
     """A person as one page knows them."""
 
@@ -99,6 +138,10 @@ class ContactView(BaseModel):
     held_because: list[FailedEvent]
     suppressions: list[SuppressionView]
     attributes: dict[str, Plain]
+    evidence: list[EvidenceView] = Field(description="What is known of where they are, the best of each kind first.")
+    zone_candidates: CandidatesView
+    identities: list[IdentityView]
+    merged_into: str | None = Field(description="The psid that stands for this person; nothing is sent to this one.")
     created_at: Instant
 
 
@@ -138,7 +181,7 @@ def list_some(
 ) -> ContactList:
     """People of a page, newest first; all of them, or those for whom a person is needed."""
     before = int(cursor) if cursor else None
-    found = list_contacts(session, _page_id(session, page), waiting=waiting, before=before, limit=limit + 1)
+    found = list_contacts(session, page_id_of(session, page), waiting=waiting, before=before, limit=limit + 1)
     more = found[limit - 1]["id"] if len(found) > limit else None
     return ContactList(
         items=[ContactItem.model_validate(each) for each in found[:limit]],
@@ -151,17 +194,24 @@ def put(
     page: PageInPath, psid: PsidInPath, known: ContactRecord, response: Response, session: Db, now: Now
 ) -> ContactView:
     """Keep what is known about a person; 201 when they are new. Better evidence has their messages decided anew."""
-    page_id = _page_id(session, page)
+    page_id = page_id_of(session, page)
     new = not registry.find_contacts(session, page_id, [psid])
     contact = records.upsert_contact(session, page_id, psid, changes=known.model_dump(exclude_unset=True), now=now)
     response.status_code = 201 if new else 200
     return _view(session, contact)
 
 
+@router.patch("/{psid}")
+def patch(page: PageInPath, psid: PsidInPath, known: ContactRecord, session: Db, now: Now) -> ContactView:
+    """Change what is known about a person, as a JSON merge patch (RFC 7386): attributes that are not named stay."""
+    changes = known.model_dump(exclude_unset=True)
+    return _view(session, records.patch_contact(session, page_id_of(session, page), psid, changes=changes, now=now))
+
+
 @router.get("/{psid}")
 def read(page: PageInPath, psid: PsidInPath, session: Db) -> ContactView:
     """One person."""
-    return _view(session, registry.get_contact(session, _page_id(session, page), psid))
+    return _view(session, registry.get_contact(session, page_id_of(session, page), psid))
 
 
 @router.post("/{psid}/release")
@@ -169,7 +219,7 @@ def release(
     page: PageInPath, psid: PsidInPath, session: Db, actor: Actor, now: Now, after: BackgroundTasks
 ) -> ContactView:
     """End the hold on somebody, after a person has looked at what could not be applied."""
-    contact = _contact_id(session, page, psid)
+    contact = contact_id_of(session, page, psid)
     if holds.release_contact(session, contact, now):
         _keep(session, actor, "release", contact, now)
     return _changed(session, page, psid, after)
@@ -178,7 +228,7 @@ def release(
 @router.post("/{psid}/handover")
 def hand_over(page: PageInPath, psid: PsidInPath, session: Db, actor: Actor, now: Now) -> ContactView:
     """A person of the team takes the conversation: messages wait until it is handed back."""
-    contact = _contact_id(session, page, psid)
+    contact = contact_id_of(session, page, psid)
     if holds.hand_over(session, contact, by=holds.OPERATOR, at=now, now=now):
         _keep(session, actor, "handover", contact, now)
     return read(page, psid, session)
@@ -189,7 +239,7 @@ def hand_back(
     page: PageInPath, psid: PsidInPath, session: Db, actor: Actor, now: Now, after: BackgroundTasks
 ) -> ContactView:
     """The conversation is Duly's again, whoever had it; what waited is decided anew."""
-    contact = _contact_id(session, page, psid)
+    contact = contact_id_of(session, page, psid)
     if holds.hand_back(session, contact, now):
         _keep(session, actor, "handback", contact, now)
     return _changed(session, page, psid, after)
@@ -200,7 +250,7 @@ def opt_out(
     page: PageInPath, psid: PsidInPath, session: Db, actor: Actor, now: Now, choice: Choice | None = None
 ) -> ContactView:
     """Somebody told the team that they want no messages (of a topic). In force once this answers."""
-    said, contact = _checked(choice), _contact_id(session, page, psid)
+    said, contact = _checked(choice), contact_id_of(session, page, psid)
     record_opt_out(session, contact, **_said(said, now), actor=actor, now=now)
     _keep(session, actor, "opt_out", contact, now, topic=said.topic, category=said.category)
     return read(page, psid, session)
@@ -217,7 +267,7 @@ def opt_in(
     choice: Choice | None = None,
 ) -> ContactView:
     """Somebody told the team that they want messages (of a topic) again; what waited is decided anew."""
-    said, contact = _checked(choice), _contact_id(session, page, psid)
+    said, contact = _checked(choice), contact_id_of(session, page, psid)
     record_opt_in(session, contact, **_said(said, now), actor=actor, now=now)
     _keep(session, actor, "opt_in", contact, now, topic=said.topic, category=said.category)
     return _changed(session, page, psid, after)
@@ -236,8 +286,9 @@ def _said(choice: Choice, now: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _contact_id(session: Db, page: str, psid: str) -> int:
-    contact = registry.get_contact(session, _page_id(session, page), psid)
+def contact_id_of(session: Db, page: str, psid: str) -> int:
+    """The contact's id. Raises NotFound."""
+    contact = registry.get_contact(session, page_id_of(session, page), psid)
     assert contact.id is not None  # a stored contact has its id
     return contact.id
 
@@ -252,7 +303,8 @@ def _changed(session: Db, page: str, psid: str, after: BackgroundTasks) -> Conta
     return read(page, psid, session)
 
 
-def _page_id(session: Db, external_id: str) -> int:
+def page_id_of(session: Db, external_id: str) -> int:
+    """The page's id, by the platform's. Raises NotFound."""
     page_id = get_page(session, external_id).id
     assert page_id is not None  # a stored page has its id
     return page_id
@@ -260,6 +312,7 @@ def _page_id(session: Db, external_id: str) -> int:
 
 def _view(session: Db, contact: Contact) -> ContactView:
     assert contact.id is not None  # a stored contact has its id
+    survivor = session.get_one(Contact, contact.merged_into).psid if contact.merged_into is not None else None
     failed = failed_events(session, contact.page_id, contact.psid, since=contact.held_at) if contact.held_at else []
     return ContactView(
         psid=contact.psid,
@@ -278,5 +331,11 @@ def _view(session: Db, contact: Contact) -> ContactView:
         held_because=[FailedEvent.model_validate(each) for each in failed],
         suppressions=[SuppressionView.model_validate(each) for each in suppressions(session, contact.id)],
         attributes=contact.attributes,
+        evidence=[
+            EvidenceView.model_validate(each) for each in place_evidence(session, contact.id, sources=[*SOURCES])
+        ],
+        zone_candidates=CandidatesView.model_validate(zone_candidates(contact), from_attributes=True),
+        identities=[IdentityView.model_validate(each) for each in identities_of(session, contact.id)],
+        merged_into=survivor,
         created_at=contact.created_at,
     )

@@ -134,6 +134,11 @@ def merge_contacts(session: Session, page_id: int, psid: str, into: str, *, acto
     return merge
 
 
+def psid_of(session: Session, contact_id: int) -> str:
+    """The psid of a contact."""
+    return session.get_one(Contact, contact_id).psid
+
+
 def _pair(session: Session, page_id: int, psid: str, into: str) -> tuple[Contact, Contact]:
     if psid == into:
         raise Invalid("a contact is not merged with itself", field="into", way_out="name another contact of the page")
