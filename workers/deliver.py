@@ -31,7 +31,7 @@ from scheduler.outbox.states import LANES
 from scheduler.settings import get_settings
 from scheduler.store import database
 from workers.directory import Directory
-from workers.send_api.answers import Answer
+from workers.send_api.answers import Answer, of_paid
 from workers.send_api.client import GraphClient, Sender
 from workers.send_api.payload import build_path, build_payload
 from workers.send_api.throttle import Reserved, Throttle, fresh_for
@@ -280,6 +280,8 @@ class Delivery:
                     sender, payload, path=build_path(sender.external_id, begun.token),
                     write_by=write_by, last_word=last_word,
                 )  # fmt: skip
+                if begun.token is not None and begun.token.kind == "marketing":
+                    answer = of_paid(answer)
                 crash_points.reach("deliver.after_answer")
                 took = time.monotonic() - started
         except Exception as error:  # whatever it is, the attempt must be settled, and nobody knows how far it got

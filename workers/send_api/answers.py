@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workers.send_api.classes import RESULTS, Effect, Kind, Result, classify
@@ -58,6 +58,16 @@ def understand(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
     if status == 429:
         return _of_error(status, {}, usage)
     return Answer(kind="in_doubt", reason="unreadable_answer", http_status=status, usage=usage)
+
+
+def of_paid(answer: Answer) -> Answer:
+    """The answer to a paid message, as the page hears it: a right that is wanting is one to the ad account.
+
+    So that message is refused, and the page goes on.
+    """
+    if answer.kind == "page_stopped" and answer.reason == "no_permission":
+        return replace(answer, kind="refused", effect=None)
+    return answer
 
 
 def _of_error(status: int, error: Mapping[str, Any], usage: Usage) -> Answer:

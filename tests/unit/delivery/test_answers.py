@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.send_api.answers import Answer, understand
+from workers.send_api.answers import Answer, of_paid, understand
 from workers.send_api.classes import ANY, CLASSES, RESULTS, classify
 
 
@@ -22,6 +22,19 @@ def _error(status: int, code: object, subcode: object = None, **headers: str) ->
 def test_an_accepted_message_brings_its_id() -> None:
     answer = understand(200, b'{"recipient_id": "1", "message_id": "m_1"}', {})
     assert (answer.result, answer.mid, answer.http_status) == ("sent", "m_1", 200)
+
+
+def test_an_accepted_paid_message_has_no_id_yet() -> None:
+    answer = understand(200, b'{"success": true, "marketing_message_tracking_id": "98ec"}', {})
+    assert (answer.result, answer.mid) == ("sent", None)
+    for body in (b'{"success": false, "marketing_message_tracking_id": "98ec"}', b'{"success": true}'):
+        assert understand(200, body, {}).result == "in_doubt"
+
+
+def test_a_right_to_the_ad_account_is_no_matter_of_the_page() -> None:
+    paid = of_paid(_error(403, 200, None))
+    assert (paid.result, paid.reason, paid.effect) == ("refused", "no_permission", None)
+    assert of_paid(_error(400, 190, None)).effect == "stop_page"
 
 
 @pytest.mark.parametrize(
@@ -42,6 +55,9 @@ def test_an_accepted_message_brings_its_id() -> None:
         (400, 368, 1404078, "not_sent", "page_restricted", "stop_page"),
         (400, 4, None, "not_sent", "throttled", "throttle"),
         (400, 4, 2018354, "refused", "too_often", None),  # the pair wins over the code
+        (400, 10, 1893015, "refused", "notifications_stopped", "notifications_stopped"),
+        (400, 2300004, None, "refused", "invalid_token", "notifications_stopped"),
+        (400, 2300001, None, "refused", "invalid_request", None),
         (400, 613, None, "not_sent", "throttled", "throttle"),
         (400, 80006, 2446079, "not_sent", "throttled", "throttle"),
         (429, 99999, None, "not_sent", "throttled", "throttle"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scheduler.content.render import Rendered
-from workers.send_api.payload import build_payload
+from scheduler.outbox.by_token import SendToken
+from workers.send_api.payload import build_path, build_payload
 
 
 def test_text_goes_as_an_update_with_metadata() -> None:
@@ -48,3 +49,27 @@ def test_nothing_is_ever_tagged() -> None:
         payload = build_payload("24", content, "m")
         assert "tag" not in payload
         assert payload["messaging_type"] in ("UPDATE", "UTILITY")
+
+
+HI = Rendered(locale="en", text="Hi")
+
+
+def test_on_a_token_the_recipient_is_the_token() -> None:
+    for kind, name in (("recurring", "notification_messages_token"), ("one_time", "one_time_notif_token")):
+        token = SendToken(id=1, kind=kind, text="tok")  # type: ignore[arg-type]  # both are kinds
+        assert build_payload("24", HI, "1.2.mac", token) == {
+            "recipient": {name: "tok"},
+            "message": {"text": "Hi", "metadata": "1.2.mac"},
+        }
+        assert build_path("100", token) == "100/messages"
+
+
+def test_a_paid_message_goes_to_the_ad_account_under_its_campaign() -> None:
+    token = SendToken(id=1, kind="marketing", text="tok", ad_account_id="42", message_campaign_id="43")
+    assert build_payload("24", HI, "1.2.mac", token) == {
+        "message_id": "43",
+        "messenger_delivery_data": {"subscription_token": "tok"},
+        "message": {"text": "Hi", "metadata": "1.2.mac"},
+    }
+    assert build_path("100", token) == "act_42/messages"
+    assert build_path("100") == "100/messages"
