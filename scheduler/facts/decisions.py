@@ -24,34 +24,33 @@ STATEMENT = """
         CASE WHEN c.window_closed_at >= c.ad_inbound_at THEN NULL ELSE c.ad_inbound_at END,
         c.country, c.region, c.locale, c.timezones, c.utc_offset, c.handover_at,
         c.held_at IS NOT NULL, p.stopped_at IS NOT NULL, p.message_campaign_id IS NOT NULL,
-        p.mode = 'test' AND NOT EXISTS (SELECT 1 FROM page_allowed a WHERE a.page_id = c.page_id AND a.psid = c.psid)
+        p.mode = 'test' AND NOT EXISTS (SELECT 1 FROM page_allowed a WHERE a.page_id = c.page_id AND a.psid = c.psid),
+        -- Another address stands for the person: nothing goes to this one any more.
+        c.merged_into IS NOT NULL
     FROM contact c JOIN page p ON p.id = c.page_id WHERE c.id = ANY(CAST(%(ids)s AS bigint[]))
     UNION ALL
-    SELECT 1, contact_id, begun_at, NULL, category, ground, NULL, NULL, NULL, NULL, confirms_opt_out, NULL, NULL, NULL
+    SELECT 1, contact_id, begun_at, NULL, category, ground, NULL, NULL, NULL, NULL, confirms_opt_out, NULL, NULL, NULL,
+        NULL
     FROM attempt WHERE contact_id = ANY(CAST(%(ids)s AS bigint[]))
     AND begun_at > %(since)s AND outcome NOT IN ('refused', 'not_sent')
     UNION ALL
     -- What was sent to an address of the person's that was merged into this one.
     SELECT 1, m.merged_into, a.begun_at, NULL, a.category, a.ground, NULL, NULL, NULL, NULL, a.confirms_opt_out, NULL,
-        NULL, NULL
+        NULL, NULL, NULL
     FROM contact m JOIN attempt a ON a.contact_id = m.id WHERE m.merged_into = ANY(CAST(%(ids)s AS bigint[]))
     AND a.begun_at > %(since)s AND a.outcome NOT IN ('refused', 'not_sent')
     UNION ALL
-    SELECT 2, contact_id, granted_at, expires_at, kind, topic, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    SELECT 2, contact_id, granted_at, expires_at, kind, topic, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM consent WHERE contact_id = ANY(CAST(%(ids)s AS bigint[]))
     UNION ALL
-    SELECT 3, contact_id, expires_at, last_used_at, kind, topic, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    SELECT 3, contact_id, expires_at, last_used_at, kind, topic, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM permission_token WHERE contact_id = ANY(CAST(%(ids)s AS bigint[]))
     AND stopped_at IS NULL AND (kind <> 'one_time' OR last_used_at IS NULL)
     UNION ALL
-    SELECT 4, contact_id, since, NULL, reason, topic, category, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    SELECT 4, contact_id, since, NULL, reason, topic, category, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM suppression WHERE contact_id = ANY(CAST(%(ids)s AS bigint[])) AND lifted_at IS NULL
     UNION ALL
-    -- Another address stands for the person: nothing goes to this one any more.
-    SELECT 4, id, created_at, NULL, 'unreachable', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-    FROM contact WHERE id = ANY(CAST(%(ids)s AS bigint[])) AND merged_into IS NOT NULL
-    UNION ALL
-    SELECT 5, contact_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    SELECT 5, contact_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM consent_review WHERE contact_id = ANY(CAST(%(ids)s AS bigint[])) AND decided_at IS NULL
     AND meaning = 'opt_out'
 """
@@ -197,7 +196,7 @@ _Row = tuple[Any, ...]
 def _facts(contact: _Row, sends: list[_Row] | None, consents: list[_Row] | None, tokens: list[_Row] | None) -> Facts:
     (
         _, _, last_inbound, ad_inbound, country, region, locale, timezones, utc_offset, handover_at, held, page_stopped,
-        paid, not_allowed,
+        paid, not_allowed, merged,
     ) = contact  # fmt: skip
     return Facts(
         timezones=tuple(timezones) if timezones else (),
@@ -212,6 +211,7 @@ def _facts(contact: _Row, sends: list[_Row] | None, consents: list[_Row] | None,
         held=held,
         page_stopped=page_stopped,
         not_allowed=not_allowed,
+        unreachable=merged,
         sends=_sends(sends) if sends else (),
         consents=tuple(
             Consent(topic=topic, kind=kind, granted_at=granted_at, expires_at=expires_at)
