@@ -36,6 +36,9 @@ class MessageView(BaseModel):
     campaign_id: int | None
     event_id: int | None
     resend_of: int | None
+    confirms_record_id: int | None = Field(
+        description="The opt-out, a row of the ledger of consent, that it does nothing but confirm."
+    )
     template: str
     lane: str
     category: str

@@ -105,6 +105,8 @@ def show(message: int = typer.Argument(help="The message's id.", min=1), as_json
 
 def _head(console: Console, found: MessageStory) -> None:
     origin = f"campaign {found.campaign_id}" if found.campaign_id is not None else f"event {found.event_id}"
+    if found.confirms_record_id is not None:
+        origin = "an opt-out, to confirm it"
     console.print(Text(f"message {found.id}: {found.state}", style="bold"), soft_wrap=True)
     console.print(
         f"{found.category} template {found.template} of {origin}, to {found.psid} on page {found.page}", soft_wrap=True

@@ -105,7 +105,8 @@ def bars(rows: Iterable[Said]) -> list[Bar]:
 def standing(rows: Iterable[Said]) -> list[Standing]:
     """The grants of one contact that nobody took back, the newest of each topic, kind and end; in a fixed order.
 
-    An opt-out ends the grants that it covers, and no opt-in brings them back.
+    An opt-out ends the grants that it covers, and no opt-in brings them back; save that what the platform's own control
+    stops, it resumes.
     """
     rows = list(rows)
     ends = [row for row in rows if row.action in ("withdrawn", "opt_out")]
@@ -169,7 +170,8 @@ def _takes_back(end: Said, grant: Said) -> bool:
         return same_kind and (end.topic is None or grant.topic is None or end.topic == grant.topic)
     reach = reach_of(end)
     if reach == "topic":
-        return end.topic == grant.topic
+        # The platform's own control stops and resumes one topic: what was agreed to about it rests meanwhile.
+        return end.topic == grant.topic and whose(end) != "platform"
     return reach == "everything" or (end.category or "promotional") == "promotional"
 
 

@@ -14,9 +14,6 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.consent.fold import Bar, Said, Standing, barred, bars, standing
-from scheduler.consent.projection import project
-from scheduler.contacts.lock import lock_contacts
-from scheduler.outbox.wake import wake_contacts
 
 _ROWS = text("""
     SELECT r.id, r.action, r.source, r.occurred_at, r.recorded_at, r.topic, r.category, r.scope, r.kind, r.expires_at,
@@ -24,21 +21,6 @@ _ROWS = text("""
     FROM consent_record r LEFT JOIN consent_wording w ON w.id = r.wording_id
     WHERE r.contact_id = :id AND r.occurred_at <= :at ORDER BY r.occurred_at, r.id
 """)
-_COLUMNS = """
-    action, source, topic, category, scope, kind, wording_id, event_id, evidence, actor, expires_at, occurred_at
-"""
-# Each word once, however often two contacts are found to be one.
-_CARRY = text(f"""
-    INSERT INTO consent_record (contact_id, recorded_at, {_COLUMNS})
-    SELECT :into, :now, {_COLUMNS} FROM consent_record r
-    WHERE r.contact_id = :gone AND r.action IN ('granted', 'withdrawn', 'opt_out', 'opt_in', 'block', 'unblock')
-    AND NOT EXISTS (
-        SELECT 1 FROM consent_record k WHERE k.contact_id = :into
-        AND (k.action, k.source, k.occurred_at) = (r.action, r.source, r.occurred_at)
-        AND (k.topic, k.category, k.scope, k.kind, k.wording_id, k.event_id, k.evidence, k.expires_at) IS NOT DISTINCT
-            FROM (r.topic, r.category, r.scope, r.kind, r.wording_id, r.event_id, r.evidence, r.expires_at))
-    ORDER BY r.id
-""")  # noqa: S608 - our own column names
 _ERASE = text("DELETE FROM consent_record WHERE contact_id = ANY(:ids)")
 _SAID = tuple(Said.__slots__)
 
@@ -87,18 +69,6 @@ def _state(said: Sequence[Said], at: int, topic: str | None, category: str) -> S
     found = bars(said)
     alive = [grant for grant in standing(said) if grant.expires_at is None or at < grant.expires_at]
     return State(bars=found, consents=alive, barred=barred(found, topic=topic, category=category))
-
-
-def carry_over(session: Session, gone: int, into: int, now: int) -> None:
-    """Two contacts are one person: what the contact ``gone`` said counts for ``into`` too, from now on.
-
-    The rows of ``gone`` stay where they are. Either's opt-out stands for both, until one of them takes it back.
-    """
-    lock_contacts(session, (gone, into))
-    session.flush()
-    session.connection().execute(_CARRY, {"gone": gone, "into": into, "now": now})
-    if into in project(session, (into,), now):
-        wake_contacts(session, [into], now)
 
 
 def forget(session: Session, contact_ids: Sequence[int]) -> None:

@@ -72,7 +72,7 @@ _CONSENTS = text(f"""
                 (e.action = 'withdrawn' AND (e.kind IS NULL OR e.kind = coalesce(g.kind, 'express'))
                     AND (e.topic IS NULL OR g.topic IS NULL OR e.topic = g.topic))
                 OR (e.action = 'opt_out' AND CASE e.scope WHEN 'everything' THEN true
-                    WHEN 'topic' THEN e.topic = g.topic ELSE e.category = 'promotional' END)))
+                    WHEN 'topic' THEN e.topic = g.topic AND e.source <> 'optin' ELSE e.category = 'promotional' END)))
         GROUP BY 1, 2, 3, 4
     ), gone AS (
         DELETE FROM consent c WHERE c.contact_id = ANY(:ids) AND NOT EXISTS (
@@ -107,8 +107,9 @@ def project(session: Session, contact_ids: Collection[int], now: int) -> set[int
 
 
 def rebuild(session: Session, now: int, *, after: int = 0, limit: int = CHUNK) -> tuple[int, int] | None:
-    """Make the next contacts' projection from the ledger, by id from ``after`` on; (the last id, how many), or None at the end.
+    """Make the next contacts' projection from the ledger, by id from ``after`` on: (the last id, how many of them).
 
+    None at the end.
     Nothing changes where the ledger and the projection agree, as they do. One chunk a transaction, the caller's.
     """
     session.flush()

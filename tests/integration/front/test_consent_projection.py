@@ -14,7 +14,7 @@ from scheduler.consent.blocks import lift_blocks, suppress
 from scheduler.consent.choices import Choice, record_choices
 from scheduler.consent.fold import Said, bars, standing
 from scheduler.consent.grants import Grant, record_grants, withdraw
-from scheduler.consent.history import carry_over
+from scheduler.consent.history import forget
 from scheduler.consent.projection import rebuild
 from scheduler.contacts.registry import ensure_contacts
 
@@ -89,7 +89,7 @@ def _anything(rng: random.Random, session: Session, people: list[int], now: int)
             ]  # fmt: skip
             record_grants(session, grants, now)
         case _:
-            kind = rng.choice((None, "express", "implied", "night"))
+            kind: Any = rng.choice((None, "express", "implied", "night"))
             withdraw(session, who, topic=rng.choice(TOPICS), kind=kind, source="api", at=at, now=now)
 
 
@@ -120,7 +120,7 @@ def test_any_order_of_the_same_words_leaves_the_same(people: list[int], session:
     rng = random.Random(f"order:{seed}")
     now = NOW + 100
     topics = [rng.choice(TOPICS) for _ in range(14)]
-    said = [
+    said: list[dict[str, Any]] = [
         # What is said by people and by the platform: the team's own words count in the order in which they give them.
         {
             "action": rng.choice(("opt_out", "opt_in")), "topic": topic,
@@ -156,16 +156,14 @@ def test_nobody_rewrites_the_ledger(people: list[int], session: Session) -> None
         session.rollback()
 
 
-def test_what_two_people_said_who_are_one_counts_for_the_one(people: list[int], session: Session) -> None:
-    one, other = people[0], people[1]
-    record_choices(session, [Choice(contact_id=other, action="opt_out", source="message", at=NOW)], NOW)
-    grant = Grant(contact_id=other, topic="sale", kind="express", source="api", wording="yes", granted_at=NOW + 1)
-    record_grants(session, [grant], NOW + 1)
-    carry_over(session, other, one, NOW + 2)
-    assert _projection(session, one) == _projection(session, other) == _folded(session, one)
-    assert _projection(session, one)[0] == [("opted_out", None, None, "person", NOW)]
-    # Twice is once.
-    carry_over(session, other, one, NOW + 3)
-    assert session.connection().execute(
-        text("SELECT count(*) FROM consent_record WHERE contact_id = :id"), {"id": one}
-    ).scalar_one() == 2  # fmt: skip
+def test_erasing_is_the_one_way_out_of_the_ledger(people: list[int], session: Session) -> None:
+    one, other = people[:2]
+    choices = [Choice(contact_id=who, action="opt_out", source="message", at=NOW) for who in (one, other)]
+    record_choices(session, choices, NOW)
+    forget(session, [one])
+    suppress(session, one, "erased", source="operator", now=NOW + 5)
+    session.commit()
+    assert _projection(session, one)[0] == [("erased", None, None, "platform", NOW + 5)]
+    assert _projection(session, other) == _folded(session, other)
+    with pytest.raises(IntegrityError, match="only ever added"):
+        session.connection().execute(text("DELETE FROM consent_record"))

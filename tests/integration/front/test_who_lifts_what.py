@@ -17,6 +17,7 @@ from scheduler.consent.standing import suppressions
 from scheduler.contacts.inbound import record_inbound
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.errors import Invalid
+from scheduler.store import database
 
 #: 2026-11-21, and the day on which the law of the United States goes over to everything.
 NOW = 1_795_219_200
@@ -35,12 +36,12 @@ def _standing(session: Session, contact_id: int) -> list[tuple[object, ...]]:
 
 
 EVERYTHING: dict[str, Any] = {}
-SALE = {"topic": "sale"}
-PROMOTIONS = {"category": "promotional"}
+SALE: dict[str, Any] = {"topic": "sale"}
+PROMOTIONS: dict[str, Any] = {"category": "promotional"}
 
 
 #: Who said it, of what; who took it back, of what; whether that lifts it. Each row on a person of its own.
-LIFTS: list[tuple[str, dict[str, str], str, dict[str, str], bool]] = [
+LIFTS: list[tuple[str, dict[str, Any], str, dict[str, Any], bool]] = [
     # A STOP, by word or button, is taken back by the person, or by whoever they told.
     ("message", EVERYTHING, "message", EVERYTHING, True),
     ("message", EVERYTHING, "postback", EVERYTHING, True),
@@ -114,7 +115,7 @@ def test_start_lifts_no_block_and_no_erasure_by_itself(page: Any, session: Sessi
 
 
 #: Where they are, what the page goes by, what they said and when; the topic and category it covers.
-REACHES: list[tuple[dict[str, Any], Any, dict[str, str], int, tuple[str | None, str | None]]] = [
+REACHES: list[tuple[dict[str, Any], Any, dict[str, Any], int, tuple[str | None, str | None]]] = [
     # What names nothing covers everything, wherever they are.
     ({}, "everything", EVERYTHING, NOW, (None, None)),
     ({"country": "DE"}, "everything", EVERYTHING, NOW, (None, None)),
@@ -159,7 +160,12 @@ def test_what_is_widened_remembers_what_was_said(ana: int, session: Session, row
 
 
 def test_a_choice_that_cannot_be_kept_is_refused(ana: int, session: Session) -> None:
-    for wrong in ({"source": "rumour"}, {"category": "gossip"}, {"topic": "sale", "category": "promotional"}):
+    wrongs: list[dict[str, Any]] = [
+        {"source": "rumour"},
+        {"category": "gossip"},
+        {"topic": "sale", "category": "promotional"},
+    ]
+    for wrong in wrongs:
         with pytest.raises(Invalid):
             record_opt_out(session, ana, **({"source": "message"} | wrong), at=NOW, now=NOW)
 
@@ -176,6 +182,14 @@ def test_an_opt_out_ends_the_grants_it_covers_and_no_opt_in_brings_them_back(ana
     def held() -> list[str | None]:
         return [each["topic"] for each in api("GET", f"{base}/consent").json()["consents"]]
 
+    assert held() == [None, "news", "sale"]
+    # The platform's own control stops a topic and resumes it, with what was agreed to about it.
+    with database.session() as session:
+        record_opt_out(session, ana, topic="news", source="optin", at=clock.now() - 9, now=clock.now())
+    found = api("GET", f"{base}/consent?topic=news").json()
+    assert (found["barred"]["said_by"], found["consents"][1]["covers"]) == ("platform", True)
+    with database.session() as session:
+        assert record_opt_in(session, ana, topic="news", source="optin", at=clock.now() - 8, now=clock.now())
     assert held() == [None, "news", "sale"]
     api("POST", f"{base}/opt-out", {"topic": "sale", "source": "api"})
     assert held() == [None, "news"]
