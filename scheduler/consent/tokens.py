@@ -74,6 +74,13 @@ _IN_FORCE = text("""
     WHERE t.contact_id = ANY(:ids) AND t.stopped_at IS NULL
     ORDER BY t.contact_id, t.expires_at NULLS LAST, t.granted_at, t.id
 """)
+_ALL = text("""
+    SELECT kind, topic, granted_at, expires_at, last_used_at, stopped_at, event_id,
+        CASE WHEN stopped_at IS NOT NULL THEN 'stopped'
+            WHEN kind = 'one_time' AND last_used_at IS NOT NULL THEN 'used'
+            WHEN expires_at <= :now THEN 'expired' ELSE 'in_force' END AS state
+    FROM permission_token WHERE contact_id = :id ORDER BY granted_at DESC, id DESC
+""")
 _USE = text("""
     UPDATE permission_token t SET last_used_at = greatest(t.last_used_at, :now)
     FROM unnest(CAST(:ids AS bigint[])) AS used (id) WHERE t.id = used.id
@@ -111,6 +118,22 @@ class HeldToken:
     def clear(self) -> str:
         """The token's text. Raises Unavailable when it was sealed with a key that is not here."""
         return unseal_text(self.sealed)
+
+
+@dataclass(slots=True, kw_only=True)
+class TokenState:
+    """How a token stands, without its text. Instants are epoch seconds."""
+
+    kind: Kind
+    topic: str | None
+    #: ``in_force`` (it may rest) | ``used`` | ``expired`` | ``stopped``.
+    state: Literal["in_force", "used", "expired", "stopped"]
+    granted_at: int
+    expires_at: int | None
+    last_used_at: int | None
+    stopped_at: int | None
+    #: The raw platform event of the newest grant.
+    event_id: int | None
 
 
 def grant_token(
@@ -191,6 +214,12 @@ def tokens_in_force(session: Session, contact_ids: Collection[int]) -> dict[int,
         for row in session.connection().execute(_IN_FORCE, {"ids": list(contact_ids)}).mappings():
             found.setdefault(row["contact_id"], []).append(HeldToken(**row))
     return found
+
+
+def list_tokens(session: Session, contact_id: int, now: int) -> list[TokenState]:
+    """All that a contact granted, the newest first, and how each stands at ``now`` (epoch seconds)."""
+    rows = session.connection().execute(_ALL, {"id": contact_id, "now": now}).mappings()
+    return [TokenState(**row) for row in rows]
 
 
 def use_tokens(session: Session, attempts: Mapping[int, int], now: int) -> None:
