@@ -70,11 +70,18 @@ class ProfileRead(SQLModel, table=True):
     """A wish to read a person's profile on the platform; workers fulfil it."""
 
     __tablename__ = "profile_read"
-    __table_args__ = (Index("profile_read_open", "due_at", postgresql_where=text("done_at IS NULL")),)
+    __table_args__ = (
+        Index("profile_read_open", "page_id", "due_at", "contact_id", postgresql_where=text("done_at IS NULL")),
+        #: How many of a page were asked for in the last second.
+        Index("profile_read_claimed", "page_id", "claimed_at"),
+    )
 
     contact_id: int = Field(foreign_key="contact.id", sa_type=BigInteger, primary_key=True, ondelete="CASCADE")
+    page_id: int = Field(foreign_key="page.id")
     due_at: int = Field(sa_type=BigInteger)
     attempts: int = Field(default=0)
+    #: When it was last asked for.
+    claimed_at: int | None = Field(default=None, sa_type=BigInteger)
     done_at: int | None = Field(default=None, sa_type=BigInteger)
     outcome: str | None = None
 
