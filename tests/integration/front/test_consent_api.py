@@ -13,8 +13,12 @@ from scheduler import clock
 from scheduler.api.instants import format_instant
 from scheduler.cli.main import app
 from scheduler.consent.choices import record_opt_out
+from scheduler.consent.grants import Grant, record_grants
+from scheduler.consent.review import Suggestion, suggest
 from scheduler.contacts.registry import ensure_contacts
+from scheduler.outbox.begin import begin
 from scheduler.store import database
+from tests.unit.delivery.stage import NOON, Stage
 
 PAGE = "100200300400"
 BASE = f"/pages/{PAGE}/contacts/ana"
@@ -110,6 +114,50 @@ def test_what_was_known_then_is_told_apart_from_what_is_known_now(ana: int, api:
     assert json.loads(_cli("consent", "at", "ana", between, "--page", PAGE, "--json")) == found
     assert "not known then" in _cli("consent", "at", "ana", between, "--page", PAGE)
     assert "no promotional messages" in _cli("consent", "show", "ana", "--page", PAGE)
+
+
+def test_a_message_tells_what_stood_when_it_went(api: Any, session: Session) -> None:
+    stage = Stage(session)
+    contact = stage.contact()
+    message, never = stage.message(contact), stage.message(stage.contact(inbound=0))
+    grant = Grant(contact_id=contact, kind="express", source="api", wording=YES, granted_at=NOON - 60)
+    record_grants(session, [grant], NOON - 50)
+    (begun,) = begin(session, "promotional", {stage.page: 10}, NOON)
+    record_opt_out(session, contact, source="message", at=NOON + 1, now=NOON + 1)
+    session.commit()
+    proof = api("GET", f"/messages/{message}/consent").json()
+    assert proof["psid"] == stage.psid(contact)
+    (attempt,) = proof["attempts"]
+    assert (attempt["attempt_id"], attempt["outcome"]) == (begun.attempt_id, "sending")
+    assert (attempt["barred"], attempt["hindsight"], attempt["at"]) == (None, None, format_instant(NOON))
+    assert [(each["kind"], each["covers"]) for each in attempt["consents"]] == [("express", True)]
+    assert [each["action"] for each in attempt["records"]] == ["granted"]
+    assert {each["rule"]: each["permits_now"] for each in attempt["findings"]} == {"suppression": True, "consent": True}
+    assert "express consent" in _cli("consent", "message", str(message))
+    assert json.loads(_cli("consent", "message", str(message), "--json")) == proof
+    assert api("GET", f"/messages/{never}/consent").json()["attempts"] == []
+    assert "was ever sent" in _cli("consent", "message", str(never))
+
+
+def test_near_misses_over_rest(api: Any, session: Session) -> None:
+    stage = Stage(session)
+    people = [stage.contact() for _ in range(3)]
+    said = [
+        Suggestion(contact_id=one, event_id=None, meaning="opt_out", phrase="unsubscribe", at=NOON) for one in people
+    ]
+    suggest(session, said, NOON)
+    session.commit()
+    first = api("GET", "/consent/reviews?limit=2").json()
+    rest = api("GET", f"/consent/reviews?limit=2&cursor={first['next_cursor']}").json()
+    listed = [each["id"] for each in first["items"] + rest["items"]]
+    assert (len(listed), rest["next_cursor"]) == (3, None)
+    assert api("POST", f"/consent/reviews/{listed[0]}", {"decision": "gossip"}).status_code == 422
+    judged = api("POST", f"/consent/reviews/{listed[0]}", {"decision": "opt_out"}).json()
+    assert (judged["decision"], judged["decided_by"]) == ("opt_out", "tests")
+    assert api("POST", f"/consent/reviews/{listed[0]}", {"decision": "nothing"}).status_code == 409
+    assert api("POST", "/consent/reviews/999999", {"decision": "nothing"}).status_code == 404
+    assert [each["id"] for each in api("GET", "/consent/reviews?decided=true").json()["items"]] == [listed[0]]
+    assert len(api("GET", "/consent/reviews?page=1001").json()["items"]) == 2
 
 
 def test_questions_that_cannot_be_answered(ana: int, api: Any) -> None:
