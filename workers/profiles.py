@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scheduler import clock
-from scheduler.contacts.profiles import DueRead, due_profile_reads, profile_read_done
+from scheduler.contacts.profiles import DueRead, ReadAnswer, due_profile_reads, profile_reads_done
 from scheduler.logs import get_logger
 from scheduler.pages.stops import stop_page
 from scheduler.store import database
@@ -19,7 +19,8 @@ LIMIT = 50
 def read_profiles(channel: Channel) -> int:
     """Read up to 50 wanted profiles, several at once; returns how many were claimed.
 
-    Failures that pass are asked again by the contacts room, with growing pauses and an end.
+    Failures that pass are asked again by the contacts room, with growing pauses and an end; a page that is throttled,
+    or whose app may not read profiles, is left alone for a while.
     """
     with database.session() as session:
         channel.directory.refresh(session)
@@ -32,8 +33,11 @@ def read_profiles(channel: Channel) -> int:
         # Pages before contacts, contacts by id: the lock order.
         for page_id in sorted({read.page_id for read, answer in zip(reads, answers, strict=True) if answer.bad_token}):
             stop_page(session, page_id, "bad_token", now)
-        for read, answer in sorted(zip(reads, answers, strict=True), key=lambda pair: pair[0].contact_id):
-            profile_read_done(session, read.contact_id, answer.profile, answer.outcome, now)
+        done = [
+            ReadAnswer(contact_id=read.contact_id, profile=answer.profile, outcome=answer.outcome, wait=answer.wait)
+            for read, answer in zip(reads, answers, strict=True)
+        ]
+        profile_reads_done(session, done, now)
     _log.info("profiles_read", count=len(reads), known=sum(answer.profile is not None for answer in answers))
     return len(reads)
 

@@ -30,6 +30,10 @@ _LONGEST_ANSWER = 262_144
 _FAILURES = (requests.RequestException, OSError, ValueError)
 _USER_AGENT = requests.utils.default_user_agent()
 _PROFILE_FIELDS = "first_name,name,locale,timezone"
+#: Codes or subcodes: somebody without a profile (an account by telephone number); the app may not read profiles.
+_NO_PROFILE, _MAY_NOT_READ = 2018218, 2018247
+#: "Missing permission" and its kin: 3, 10, and all from 200 to 299 (Graph API, "Handling errors").
+_PERMISSIONS = frozenset({3, 10, *range(200, 300)})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -48,10 +52,15 @@ class Sender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileAnswer:
-    """What reading a profile brought: the profile, or the outcome ``retry`` | ``unavailable`` | ``refused``."""
+    """What reading a profile brought: the profile, or why not.
+
+    ``retry``, ``throttled``: not now; ``forbidden``: the app may not; ``unavailable``, ``refused``: not this one.
+    """
 
     outcome: str
     profile: dict[str, Any] | None = None
+    #: Real seconds that the platform asks to wait, where it says so.
+    wait: float | None = None
     #: The token was refused: the page must stop.
     bad_token: bool = False
 
@@ -203,6 +212,15 @@ def _of_profile(status: int, headers: dict[str, str], body: bytes) -> ProfileAns
         return ProfileAnswer(outcome="read", profile=known) if known else ProfileAnswer(outcome="unavailable")
     if answer.reason == "bad_token":
         return ProfileAnswer(outcome="retry", bad_token=True)
-    if status >= 500 or answer.effect == "throttle" or answer.code in (1, 2):
+    if answer.effect == "throttle":
+        return ProfileAnswer(outcome="throttled", wait=answer.wait)
+    if status >= 500 or (answer.code in (1, 2, 1200) and answer.reason != "no_permission"):
         return ProfileAnswer(outcome="retry")
-    return ProfileAnswer(outcome="unavailable" if answer.code in (100, 2018218) else "refused")
+    codes = (answer.code, answer.subcode)
+    if _MAY_NOT_READ in codes or answer.reason == "bad_proof":
+        return ProfileAnswer(outcome="forbidden")
+    # Code 100 speaks of this id, whatever else it says.
+    if _NO_PROFILE in codes or answer.code == 100:
+        return ProfileAnswer(outcome="unavailable")
+    permission = answer.reason in ("no_permission", "page_restricted") or answer.code in _PERMISSIONS
+    return ProfileAnswer(outcome="forbidden" if permission else "refused")
