@@ -35,6 +35,7 @@ from scheduler.api.addresses import known_query
 from scheduler.api.auth import actor
 from scheduler.api.correlation import Correlation
 from scheduler.api.limits import Limits
+from scheduler.api.webhook_door import WebhookDoor
 from scheduler.api.webhook_groups import Groups
 from scheduler.api.webhook_signers import Signers
 from scheduler.settings import get_settings
@@ -64,6 +65,7 @@ def create_app() -> FastAPI:
     app.add_middleware(Limits)
     # The outermost: every line and every answer carries the id, refusals too.
     app.add_middleware(Correlation)
+    app.add_middleware(WebhookDoor)
     app.include_router(health.router)
     app.include_router(webhook.router)
     for door in _VERSIONED:

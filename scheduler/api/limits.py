@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 STRANGER_BODY_BYTES = 256 * 1024
 _API = "/api/"
 
-_HEADERS = {
+HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
@@ -45,7 +45,7 @@ class Limits:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 

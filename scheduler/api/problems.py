@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -90,6 +90,13 @@ def answer_for(error: DulyError) -> JSONResponse:
     errors = [{"field": error.field, "message": error.message, "way_out": error.way_out}] if error.field else []
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
     return problem(error.status, error.code, error.message, errors=errors, way_out=error.way_out, headers=headers)
+
+
+async def answer_to(request: Request, error: Exception) -> Response:
+    """The answer for any error, for whoever serves outside of the routes."""
+    handlers = request.app.exception_handlers
+    answer: Response = await next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)(request, error)
+    return answer
 
 
 async def _duly_error(_request: Request, error: Exception) -> JSONResponse:

@@ -58,6 +58,11 @@ async def events(request: Request) -> Response:
 
     503 when none of the secrets that can be read signed it, and there is one that cannot.
     """
+    return await take(request)
+
+
+async def take(request: Request) -> Response:
+    """Take the events of a request: see ``events``. Raises what it is refused for."""
     header = request.headers.get(_HEADER)
     if not well_formed(header):
         raise not_signed(_HEADER)

@@ -114,12 +114,10 @@ class Groups:
     def _serve(self, group: list[_Waiting]) -> None:
         deliveries = [_delivery(one) for one in group]
         try:
-            received = _receive(deliveries, patient=len(group) == 1)
+            received = _receive(deliveries, alone=False)
         except Unavailable:
             raise
-        except Exception as error:
-            if len(group) == 1 and not _deadlocked(error):
-                raise
+        except Exception:  # whatever it is: whose fault it is shows when each is received by itself
             self._one_by_one(group, deliveries)
             return
         _answer(list(zip(group, received, strict=True)))
@@ -137,7 +135,7 @@ class Groups:
 def _serve_alone(one: _Waiting, delivery: Delivery) -> None:
     for tries in range(1, _TRIES + 1):
         try:
-            (received,) = _receive([delivery], patient=True)
+            (received,) = _receive([delivery], alone=True)
         except Exception as error:
             if tries < _TRIES and _deadlocked(error):
                 continue
@@ -157,15 +155,18 @@ def _delivery(one: _Waiting) -> Delivery:
     return Delivery(app_id=one.app_id, found=found, request_id=one.request_id)
 
 
-def _receive(deliveries: Sequence[Delivery], *, patient: bool) -> list[Received]:
-    """Receive these and commit, in one transaction, or two where something is said of a page."""
+def _receive(deliveries: Sequence[Delivery], *, alone: bool) -> list[Received]:
+    """Receive these and commit, in one transaction, or two where something is said of a page.
+
+    ``alone`` takes the time that it takes: it waits for locks, and has savepoints for events that cannot be applied.
+    """
     now = clock.now()
     received = [Received() for _ in deliveries]
     for part in split(deliveries):
         with database.session() as session:
-            if not patient:
+            if len(deliveries) > 1:
                 session.connection().execute(_PATIENCE)
-            for one, more in zip(received, receive_all(session, part, now), strict=True):
+            for one, more in zip(received, receive_all(session, part, now, careful=alone), strict=True):
                 one.add(more)
             crash_points.reach("webhook.before_commit")
     crash_points.reach("webhook.after_commit")

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from scheduler.consent.blocks import lift_blocks
 from scheduler.contacts.holds import newest_ms, settle_platform_threads
 from scheduler.contacts.lock import lock_contacts
-from scheduler.contacts.profiles import want_profile
+from scheduler.contacts.profiles import FRESH, want_profile
 from scheduler.outbox.wake import wake_contacts
 
 #: How far ahead of our clock a platform's timestamp may be, seconds, before it is pulled back: a window must not
@@ -26,7 +26,8 @@ _ADVANCE = text(
     WHERE contact.id = given.id AND (
         contact.last_inbound_at IS NULL OR contact.last_inbound_at < given.at
         OR contact.heard_ms < given.heard OR (contact.heard_ms IS NULL AND given.heard IS NOT NULL))
-    RETURNING contact.id
+    RETURNING contact.id, contact.handover_by = 'platform' AS elsewhere,
+        contact.timezones IS NULL AND (contact.utc_offset IS NULL OR contact.utc_offset_read_at <= :old) AS nowhere
     """
 )
 
@@ -79,12 +80,13 @@ def record_inbounds(
     clamped = {contact_id: min(at, now + _AHEAD) for contact_id, at in newest.items()}
     values = {
         "ids": list(clamped), "moments": list(clamped.values()), "heard": [heard.get(each) for each in clamped],
+        "old": now - FRESH,
     }  # fmt: skip
-    advanced = sorted(row.id for row in session.connection().execute(_ADVANCE, values))
-    settle_platform_threads(session, heard.keys())
+    advanced = session.connection().execute(_ADVANCE, values).all()
+    settle_platform_threads(session, [row.id for row in advanced if row.elsewhere])
     lift_blocks(session, clamped, now)
-    want_profile(session, advanced, now)
-    wake_contacts(session, advanced, now)
+    want_profile(session, [row.id for row in advanced if row.nowhere], now)
+    wake_contacts(session, sorted(row.id for row in advanced), now)
 
 
 def record_ad_inbounds(session: Session, moments: Mapping[int, int], now: int) -> None:

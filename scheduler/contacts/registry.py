@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import text
 from sqlmodel import Session, select
@@ -23,8 +24,8 @@ _INSERT = text(
 
 _FIND_PEOPLE = text(
     """
-    SELECT c.page_id, c.psid, c.id
-    FROM unnest(CAST(:pages AS int[]), CAST(:psids AS text[])) AS given (page_id, psid)
+    SELECT c.page_id, c.psid, c.id, c.merged_into
+    FROM json_to_recordset(CAST(:people AS json)) AS given (page_id int, psid text)
     JOIN contact c ON c.page_id = given.page_id AND c.psid = given.psid
     """
 )
@@ -35,8 +36,8 @@ _INSERT_PEOPLE = text(
     """
     INSERT INTO contact (page_id, psid, created_at)
     SELECT page_id, psid, :now
-    FROM unnest(CAST(:pages AS int[]), CAST(:psids AS text[])) WITH ORDINALITY AS given (page_id, psid, place)
-    ORDER BY place
+    FROM json_to_recordset(CAST(:people AS json)) AS given (page_id int, psid text)
+    ORDER BY page_id, psid COLLATE "C"
     ON CONFLICT (page_id, psid) DO NOTHING
     """
 )
@@ -77,21 +78,26 @@ def get_contact(session: Session, page_id: int, psid: str) -> Contact:
     return found
 
 
-def find_people(session: Session, people: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    """``find_contacts`` for several pages: (page, psid) → contact id, in one statement."""
+def find_people(session: Session, people: Collection[tuple[int, str]]) -> dict[tuple[int, str], tuple[int, int]]:
+    """The contacts among these of several pages, in one statement.
+
+    (page, psid) → (contact id, id of who stands for them now: see ``follow``).
+    """
     if not people:
         return {}
-    rows = session.connection().execute(_FIND_PEOPLE, _columns(sorted(people)))
-    return {(page_id, psid): contact_id for page_id, psid, contact_id in rows}
+    rows = session.connection().execute(_FIND_PEOPLE, {"people": _json(people)})
+    return {(page_id, psid): (contact_id, survivor or contact_id) for page_id, psid, contact_id, survivor in rows}
 
 
-def ensure_people(session: Session, people: Collection[tuple[int, str]], now: int) -> dict[tuple[int, str], int]:
-    """``ensure_contacts`` for several pages: (page, psid) → contact id, in three statements at most."""
+def ensure_people(
+    session: Session, people: Collection[tuple[int, str]], now: int
+) -> dict[tuple[int, str], tuple[int, int]]:
+    """``find_people``, and whom the pages did not know is made: three statements at most."""
     known = find_people(session, people)
-    missing = sorted(person for person in people if person not in known)
+    missing = [person for person in people if person not in known]
     if missing:
         # In one order everywhere: two transactions that make the same people wait, they do not deadlock.
-        session.connection().execute(_INSERT_PEOPLE, {**_columns(missing), "now": now})
+        session.connection().execute(_INSERT_PEOPLE, {"people": _json(missing), "now": now})
         known.update(find_people(session, missing))
     return known
 
@@ -106,5 +112,6 @@ def follow(session: Session, contact_ids: Iterable[int]) -> dict[int, int]:
     return {row.id: row.merged_into for row in rows}
 
 
-def _columns(people: Sequence[tuple[int, str]]) -> dict[str, object]:
-    return {"pages": [page_id for page_id, _ in people], "psids": [psid for _, psid in people]}
+def _json(people: Collection[tuple[int, str]]) -> str:
+    # An array of texts would be escaped text by text.
+    return json.dumps([{"page_id": page_id, "psid": psid} for page_id, psid in people])

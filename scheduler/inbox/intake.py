@@ -8,15 +8,15 @@ locks the page, which comes before contacts: ``split`` tells it apart, for a tra
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlmodel import Session
 
 from scheduler.contacts.holds import hold_contacts
-from scheduler.contacts.lock import lock_contacts
-from scheduler.contacts.registry import ensure_people, find_people, follow
+from scheduler.contacts.lock import holding
+from scheduler.contacts.registry import ensure_people, find_people
 from scheduler.errors import DulyError, Unavailable
 from scheduler.inbox import raw
 from scheduler.inbox.arrivals import OF_PAGES, arrivals, edit_keys, message_key, unreadable
@@ -28,6 +28,8 @@ from scheduler.outbox.metadata import read_metadata
 from scheduler.pages.registry import pages_by_app
 
 log = get_logger(__name__)
+
+_Apply = Callable[[Session, Sequence[Event], int], None]
 
 #: Events about what *we* sent: they make nobody a contact.
 _EVIDENCE = frozenset({"echo", "delivery", "read"})
@@ -62,25 +64,33 @@ def split(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
     ]
 
 
-def receive_all(session: Session, deliveries: Sequence[Delivery], now: int) -> list[Received]:
+def receive_all(session: Session, deliveries: Sequence[Delivery], now: int, *, careful: bool = True) -> list[Received]:
     """Store and apply every event of these bodies, each once, as if they had come in the order they happened.
 
     What cannot be applied is kept with its error and its contact is held; the others are applied all the same. Raises
     only when nothing should be kept: the database failed, and the platform will deliver again.
+
+    ``careful`` False saves the savepoints, for a caller who goes back to the beginning and is careful when it raises.
     """
     events = _read(session, deliveries, now)
     new = raw.store(session, events, now)
     # Of one instant, in an order that does not depend on how they arrived.
     new.sort(key=lambda event: (event.at_ms, event.key))
     understood = [event for event in new if event.error is None]
-    _try(session, [event for event in understood if event.arrival.kind in OF_PAGES], now, of_pages=True)
-    _meet(session, new, now)
-    _forget_unsent(session, new)
-    _try(session, [event for event in understood if event.arrival.kind not in OF_PAGES], now, of_pages=False)
-    # What was not understood is stored as that already.
-    raw.fail(session, {event.id: event.error for event in understood if event.error is not None})
-    failed = [event for event in new if event.error is not None]
-    hold_contacts(session, {event.contact_id for event in failed if event.contact_id is not None}, now)
+    _try(session, [event for event in understood if event.arrival.kind in OF_PAGES], now, on_pages, careful=careful)
+    with holding(session, _meet(session, new, now)):
+        _forget_unsent(session, new)
+        _try(
+            session,
+            [event for event in understood if event.arrival.kind not in OF_PAGES],
+            now,
+            on_people,
+            careful=careful,
+        )
+        # What was not understood is stored as that already.
+        raw.fail(session, {event.id: event.error for event in understood if event.error is not None})
+        failed = [event for event in new if event.error is not None]
+        hold_contacts(session, {event.contact_id for event in failed if event.contact_id is not None}, now)
     return _told(deliveries, events, new)
 
 
@@ -118,8 +128,8 @@ def _understand(event: Event) -> None:
         event.ours = read_metadata(event.meaning.echo[0]) is not None
 
 
-def _meet(session: Session, events: list[Event], now: int) -> None:
-    """Find or make the contacts of all events, and lock them."""
+def _meet(session: Session, events: list[Event], now: int) -> set[int]:
+    """Find or make the contacts of all events; returns whom to lock."""
     wanted: set[tuple[int, str]] = set()
     looked_up: set[tuple[int, str]] = set()
     for event in events:
@@ -129,12 +139,10 @@ def _meet(session: Session, events: list[Event], now: int) -> None:
             (looked_up if evidence else wanted).add((event.page_id, event.arrival.psid))
     known = ensure_people(session, wanted, now)
     known.update(find_people(session, looked_up - wanted))
-    survivors = follow(session, known.values()) if known else {}
-    lock_contacts(session, {*known.values(), *survivors.values()})
     for event in events:
         if event.page_id is not None and event.arrival.psid is not None:
-            event.contact_id = known.get((event.page_id, event.arrival.psid))
-            event.person_id = survivors.get(event.contact_id or 0, event.contact_id)
+            event.contact_id, event.person_id = known.get((event.page_id, event.arrival.psid), (None, None))
+    return {each for pair in known.values() for each in pair}
 
 
 def _forget_unsent(session: Session, events: list[Event]) -> None:
@@ -159,13 +167,16 @@ def _forget_unsent(session: Session, events: list[Event]) -> None:
     raw.purge(session, gone)
 
 
-def _try(session: Session, events: list[Event], now: int, *, of_pages: bool) -> None:
+def _try(session: Session, events: list[Event], now: int, apply: _Apply, *, careful: bool) -> None:
     """Apply these events together; where that fails, in halves: what cannot be applied takes no others with it."""
     if not events:
         return
+    if not careful:
+        apply(session, events, now)
+        return
     try:
         with session.begin_nested():
-            (on_pages if of_pages else on_people)(session, events, now)
+            apply(session, events, now)
             return
     except (DataError, IntegrityError) as error:
         words = f"the database refused it ({type(error.orig).__name__})"
@@ -182,8 +193,8 @@ def _try(session: Session, events: list[Event], now: int, *, of_pages: bool) -> 
         events[0].error = words
         return
     middle = len(events) // 2
-    _try(session, events[:middle], now, of_pages=of_pages)
-    _try(session, events[middle:], now, of_pages=of_pages)
+    _try(session, events[:middle], now, apply, careful=True)
+    _try(session, events[middle:], now, apply, careful=True)
 
 
 def _told(deliveries: Sequence[Delivery], events: list[Event], new: list[Event]) -> list[Received]:

@@ -14,8 +14,15 @@ _MOST = 2**53
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+#: The platform nests a dozen levels.
+_DEEPEST = 200
+_BRACKETS = re.compile(rb"[\[\]{}]")
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
 #: What could become a NUL, a lone surrogate or an infinity: without any of it nothing has to be looked at twice.
-_SUSPECT = re.compile(rb"\x00|\\u(?:0000|[dD][89a-fA-F])|\xed[\xa0-\xbf]|NaN|Infinity|[eE]\+?[0-9]{3}|[0-9]{200}")
+_SUSPECT = re.compile(
+    rb"\x00|\\u(?:0000|[dD][89a-fA-F])|\xed[\xa0-\xbf]|NaN|Infinity|[0-9]{200}|[\[:,\s]-?[0-9.]+[eE]\+?[0-9]{3}"
+)
 
 
 class Unreadable(ValueError):
@@ -25,10 +32,23 @@ class Unreadable(ValueError):
 def read_json(raw: bytes) -> object:
     """The JSON in ``raw``, made storable. Raises Unreadable."""
     try:
+        if _too_deep(raw):
+            raise Unreadable
         said = json.loads(raw)
         return storable(said) if _SUSPECT.search(raw) else said
     except (ValueError, RecursionError) as error:
         raise Unreadable from error
+
+
+def _too_deep(raw: bytes) -> bool:
+    """Whether it nests deeper than anything anybody means: deeper than what reads and writes it could go."""
+    if raw.count(b"{") + raw.count(b"[") <= _DEEPEST:
+        return False
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", raw)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest > _DEEPEST
 
 
 def storable(value: object) -> object:

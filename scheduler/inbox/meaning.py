@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Literal
 
-from policies.keywords import Suggestion, match_keyword, suggest
+from policies.keywords import Suggestion, read
 from policies.platform_pack import platform_pack
 from scheduler.contacts.places import known_zone
 from scheduler.inbox.arrivals import Arrival
@@ -109,7 +109,7 @@ def meaning_of(arrival: Arrival) -> Meaning:
             # Opens nothing, but whoever corrects their words to STOP has said it. Correcting a STOP away takes back
             # nothing: that would be a START.
             text = _word(said, "text")
-            meaning, suggestion = _read(text) if text else (None, None)
+            meaning, suggestion = read(text) if text else (None, None)
             if meaning == "opt_out":
                 return Meaning(choice="opt_out")
             return Meaning(suggestion=suggestion)
@@ -164,13 +164,6 @@ def _opens(action: str) -> bool:
     return action in platform_pack(_PACK).opened_by
 
 
-@lru_cache(maxsize=4096)
-def _read(text: str) -> tuple[str | None, Suggestion | None]:
-    """The keyword that the whole text is, and what a phrase inside it suggests."""
-    meaning = match_keyword(text)
-    return meaning, None if meaning is not None else suggest(text)
-
-
 def _message(said: dict[str, Any]) -> Meaning:
     text = _word(said, "text")
     from_ad = _from_ad(said.get("referral"))
@@ -193,7 +186,7 @@ def _message(said: dict[str, Any]) -> Meaning:
 
 
 def _hear(text: str, found: Meaning) -> None:
-    meaning, suggestion = _read(text)
+    meaning, suggestion = read(text)
     if choice := _CHOICES.get(meaning or ""):
         found.choice = choice
     elif found.suggestion is None:

@@ -10,18 +10,17 @@ from sqlmodel import Session
 
 from scheduler.inbox.event import Event
 
+#: In one order everywhere: two requests with the same events wait for each other, they do not deadlock.
 #: What is understood is noted as applied at once: it is, or this transaction leaves nothing behind.
 _STORE = text(
     """
     INSERT INTO platform_event
         (page_id, kind, psid, dedupe_key, occurred_ms, received_at, body, applied_at, error)
-    SELECT page_id, kind, psid, dedupe_key, occurred_ms, :now, CAST(body AS jsonb),
+    SELECT page_id, kind, psid, dedupe_key, occurred_ms, :now, body,
         CASE WHEN error IS NULL THEN CAST(:now AS bigint) END, error
-    FROM unnest(
-        CAST(:page_ids AS int[]), CAST(:kinds AS text[]), CAST(:psids AS text[]), CAST(:keys AS text[]),
-        CAST(:occurred AS bigint[]), CAST(:bodies AS text[]), CAST(:errors AS text[])
-    ) WITH ORDINALITY AS given (page_id, kind, psid, dedupe_key, occurred_ms, body, error, place)
-    ORDER BY place
+    FROM json_to_recordset(CAST(:rows AS json)) AS given (
+        page_id int, kind text, psid text, dedupe_key text, occurred_ms bigint, body jsonb, error text)
+    ORDER BY dedupe_key COLLATE "C"
     ON CONFLICT (dedupe_key) DO NOTHING
     RETURNING id, dedupe_key
     """
@@ -35,7 +34,12 @@ _FAILED = text(
     """
 )
 
-_KNOWN = text("SELECT dedupe_key FROM platform_event WHERE dedupe_key = ANY(:keys)")
+_KNOWN = text(
+    """
+    SELECT dedupe_key FROM platform_event
+    WHERE dedupe_key IN (SELECT value FROM json_array_elements_text(CAST(:keys AS json)))
+    """
+)
 
 #: Who was meant, when, and that it was taken back is kept; what it said is not.
 _PURGE = text(
@@ -62,22 +66,15 @@ def store(session: Session, events: Sequence[Event], now: int) -> list[Event]:
         by_key.setdefault(event.key, event)
     if not by_key:
         return []
-    # In one order everywhere: two requests with the same events wait for each other, they do not deadlock.
-    keys = sorted(by_key)
-    ordered = [by_key[key] for key in keys]
-    rows = session.connection().execute(
-        _STORE,
+    given = [
         {
-            "page_ids": [event.page_id for event in ordered],
-            "kinds": [event.arrival.kind for event in ordered],
-            "psids": [event.arrival.psid for event in ordered],
-            "keys": keys,
-            "occurred": [event.arrival.occurred_ms for event in ordered],
-            "bodies": [json.dumps(event.arrival.body) for event in ordered],
-            "errors": [event.error for event in ordered],
-            "now": now,
-        },
-    )
+            "page_id": event.page_id, "kind": event.arrival.kind, "psid": event.arrival.psid, "dedupe_key": key,
+            "occurred_ms": event.arrival.occurred_ms, "body": event.arrival.body, "error": event.error,
+        }
+        for key, event in by_key.items()
+    ]  # fmt: skip
+    # As one JSON: an array of texts would be escaped text by text.
+    rows = session.connection().execute(_STORE, {"rows": json.dumps(given), "now": now})
     for id_, key in rows:
         by_key[key].id = id_
     return [event for event in by_key.values() if event.id]
@@ -93,7 +90,7 @@ def known_keys(session: Session, keys: Collection[str]) -> set[str]:
     """Those of these keys under which an event is stored."""
     if not keys:
         return set()
-    return set(session.connection().execute(_KNOWN, {"keys": sorted(keys)}).scalars())
+    return set(session.connection().execute(_KNOWN, {"keys": json.dumps(sorted(keys))}).scalars())
 
 
 def purge(session: Session, keys: Collection[str]) -> None:

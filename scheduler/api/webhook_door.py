@@ -1,0 +1,42 @@
+"""The webhook's short way: past the routes and the layers of the REST API, of which it needs nothing.
+
+They cost three times what checking a signature does, and the platform calls a thousand times for each call of a shop.
+What is answered is the same as by the route, which is there for the OpenAPI document and for whoever takes this away.
+"""
+
+from __future__ import annotations
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from scheduler.api.correlation import HEADER
+from scheduler.api.limits import HEADERS
+from scheduler.api.problems import answer_to
+from scheduler.api.webhook import router, take
+from scheduler.logs import bind_request
+
+
+class WebhookDoor:
+    """ASGI middleware: answers ``POST /webhooks/messenger`` itself, and leaves everything else to the others."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"] != router.prefix or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        structlog.contextvars.clear_contextvars()
+        request = Request(scope, receive)
+        request_id = bind_request(request.headers.get(HEADER))
+        try:
+            answer = await take(request)
+        except ClientDisconnect:
+            # Whoever hung up before the end has said nothing, and hears nothing.
+            return
+        except Exception as error:  # whatever it is: it is answered as everywhere
+            answer = await answer_to(request, error)
+        answer.headers.update({**HEADERS, HEADER: request_id})
+        await answer(scope, receive, send)
