@@ -171,10 +171,10 @@ def test_a_profile_is_read(wire: WireServer, client: GraphClient) -> None:
         (200, b'{"id": "24"}', "unavailable", False),
         (400, b'{"error": {"code": 100, "error_subcode": 33}}', "unavailable", False),
         (400, b'{"error": {"code": 190}}', "retry", True),
-        (400, b'{"error": {"code": 4}}', "retry", False),
-        (429, b"", "retry", False),
+        (400, b'{"error": {"code": 4}}', "throttled", False),
+        (429, b"", "throttled", False),
         (500, b"oops", "retry", False),
-        (400, b'{"error": {"code": 10}}', "refused", False),
+        (400, b'{"error": {"code": 10}}', "forbidden", False),
     ],
 )
 def test_a_profile_that_cannot_be_read_says_whether_to_ask_again(
