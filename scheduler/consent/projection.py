@@ -16,14 +16,15 @@ from scheduler.contacts.lock import lock_contacts
 #: Contacts of one transaction of a rebuild.
 CHUNK = 2_000
 
-_SAID = """
-    said AS MATERIALIZED (
-        SELECT id, contact_id, action, source, topic, kind, expires_at, occurred_at AS at,
-            coalesce(category, 'promotional') AS category,
-            coalesce(scope, CASE WHEN topic IS NULL THEN 'everything' ELSE 'topic' END) AS scope
-        FROM consent_record WHERE contact_id = ANY(:ids)
-    )
+# Looked up by contact wherever it is named, and never made whole: a thousand people's rows against each other would be
+# a million comparisons.
+_ROWS = """
+    SELECT id, contact_id, action, source, topic, kind, expires_at, occurred_at AS at,
+        coalesce(category, 'promotional') AS category,
+        coalesce(scope, CASE WHEN topic IS NULL THEN 'everything' ELSE 'topic' END) AS scope
+    FROM consent_record
 """
+_SAID = f"said AS NOT MATERIALIZED ({_ROWS} WHERE contact_id = ANY(:ids))"
 _SUPPRESSIONS = text(f"""
     WITH {_SAID}, opt_out AS (
         SELECT *, CASE WHEN source = 'operator' THEN 'operator'
@@ -33,7 +34,7 @@ _SUPPRESSIONS = text(f"""
         SELECT o.contact_id, 'opted_out' AS reason, CASE WHEN o.scope = 'topic' THEN o.topic END AS topic,
             CASE WHEN o.scope = 'category' THEN o.category END AS category, o.said_by, max(o.at) AS since
         FROM opt_out o WHERE NOT EXISTS (
-            SELECT 1 FROM said i WHERE i.contact_id = o.contact_id AND i.action = 'opt_in'
+            SELECT 1 FROM ({_ROWS}) i WHERE i.contact_id = o.contact_id AND i.action = 'opt_in'
             AND i.source = ANY(CASE o.said_by WHEN 'operator' THEN ARRAY['operator']
                 WHEN 'platform' THEN ARRAY['optin', 'api', 'operator']
                 ELSE ARRAY['message', 'postback', 'optin', 'api', 'operator'] END)
@@ -44,17 +45,16 @@ _SUPPRESSIONS = text(f"""
         UNION ALL
         SELECT b.contact_id, coalesce(b.kind, 'blocked'), NULL, NULL, 'platform', max(b.at)
         FROM said b WHERE b.action = 'block' AND NOT EXISTS (
-            SELECT 1 FROM said u WHERE u.contact_id = b.contact_id AND u.action = 'unblock'
+            SELECT 1 FROM ({_ROWS}) u WHERE u.contact_id = b.contact_id AND u.action = 'unblock'
             AND coalesce(b.kind, 'blocked') <> 'erased'
             AND coalesce(u.kind, b.kind, 'blocked') = coalesce(b.kind, 'blocked')
             AND u.at >= b.at AND u.id > b.id)
         GROUP BY 1, 2
     ), gone AS (
         UPDATE suppression s SET lifted_at = :now
-        WHERE s.contact_id = ANY(:ids) AND s.lifted_at IS NULL AND NOT EXISTS (
-            SELECT 1 FROM wanted w WHERE w.contact_id = s.contact_id AND w.reason = s.reason
-            AND w.said_by = s.said_by AND w.topic IS NOT DISTINCT FROM s.topic
-            AND w.category IS NOT DISTINCT FROM s.category)
+        WHERE s.contact_id = ANY(:ids) AND s.lifted_at IS NULL
+        AND (s.contact_id, s.reason, s.said_by, coalesce(s.topic, ''), coalesce(s.category, '')) NOT IN (
+            SELECT contact_id, reason, said_by, coalesce(topic, ''), coalesce(category, '') FROM wanted)
         RETURNING s.contact_id
     ), put AS (
         INSERT INTO suppression (contact_id, reason, topic, category, said_by, since)
@@ -68,16 +68,16 @@ _CONSENTS = text(f"""
     WITH {_SAID}, wanted AS (
         SELECT g.contact_id, g.topic, coalesce(g.kind, 'express') AS kind, g.expires_at, max(g.at) AS granted_at
         FROM said g WHERE g.action = 'granted' AND NOT EXISTS (
-            SELECT 1 FROM said e WHERE e.contact_id = g.contact_id AND e.at >= g.at AND (
+            SELECT 1 FROM ({_ROWS}) e WHERE e.contact_id = g.contact_id AND e.at >= g.at AND (
                 (e.action = 'withdrawn' AND (e.kind IS NULL OR e.kind = coalesce(g.kind, 'express'))
                     AND (e.topic IS NULL OR g.topic IS NULL OR e.topic = g.topic))
                 OR (e.action = 'opt_out' AND CASE e.scope WHEN 'everything' THEN true
                     WHEN 'topic' THEN e.topic = g.topic AND e.source <> 'optin' ELSE e.category = 'promotional' END)))
         GROUP BY 1, 2, 3, 4
     ), gone AS (
-        DELETE FROM consent c WHERE c.contact_id = ANY(:ids) AND NOT EXISTS (
-            SELECT 1 FROM wanted w WHERE w.contact_id = c.contact_id AND w.kind = c.kind
-            AND w.topic IS NOT DISTINCT FROM c.topic AND w.expires_at IS NOT DISTINCT FROM c.expires_at)
+        DELETE FROM consent c WHERE c.contact_id = ANY(:ids)
+        AND (c.contact_id, c.kind, coalesce(c.topic, ''), coalesce(c.expires_at, -1)) NOT IN (
+            SELECT contact_id, kind, coalesce(topic, ''), coalesce(expires_at, -1) FROM wanted)
     )
     INSERT INTO consent (contact_id, topic, kind, granted_at, expires_at)
     SELECT contact_id, topic, kind, granted_at, expires_at FROM wanted ORDER BY contact_id
