@@ -62,10 +62,10 @@ def finding(
 
 def standing(
     rule: str, *, reason: str | None, words: str, clause: str | None = None, binds: str | None = None,
-    citation: str | None = None, **numbers: object,
+    **numbers: object,
 ) -> Finding:  # fmt: skip
     """A finding of a rule that no passing of time changes: it permits where there is no reason."""
     return Finding(
         rule=rule, clause=clause or rule, reason=reason, permits_now=reason is None, next_at=None, numbers=numbers,
-        citation=citation, binds=binds, words=words,
+        citation=None, binds=binds, words=words,
     )  # fmt: skip

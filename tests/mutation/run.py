@@ -140,10 +140,14 @@ def explained() -> dict[Mutant, str]:
     return {Mutant(each["file"], each["function"], each["was"], each["now"]): each["why"] for each in listed}
 
 
-def tried(group: str) -> list[str]:
-    """What went wrong with one group of files, as lines to print; the last line, which is always there, counts."""
+def tried(group: str, *, resume: bool = False) -> list[str]:
+    """What went wrong with one group of files, as lines to print; the last line, which is always there, counts.
+
+    ``resume``: go on with the copy and the results of a run that was stopped.
+    """
     (only, tests), place = GROUPS[group], PLACES / group
-    prepare(place, only, tests)
+    if not (resume and place.exists()):
+        prepare(place, only, tests)
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", "2"]
     settings = os.environ | ({"WORKED_OUT_AHEAD": "1"} if group in AHEAD else {})
     with (place / "run.log").open("w") as log:
@@ -167,8 +171,12 @@ def tried(group: str) -> list[str]:
 
 
 def main() -> int:
-    """Exit 1 where a change went unnoticed and unexplained, or an explanation is out of date."""
-    lines = {name: tried(name) for name in sys.argv[1:] or GROUPS}
+    """Try the groups named, or all; ``--resume`` goes on where a run was stopped.
+
+    Exit 1 where a change went unnoticed and unexplained, or an explanation is out of date.
+    """
+    named = [each for each in sys.argv[1:] if each != "--resume"]
+    lines = {name: tried(name, resume="--resume" in sys.argv) for name in named or GROUPS}
     sys.stdout.write("\n".join(line for each in lines.values() for line in each) + "\n")
     return 1 if any(len(each) > 1 for each in lines.values()) else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 
@@ -93,7 +94,7 @@ margin = "1h"
 id = "day"
 daily = [["06:00", "09:00"], ["12:00", "18:00"]]
 [[frequency_cap]]
-id = "promotions"
+id = "a-promotion"
 limit = 1
 per = "3h"
 applies_to = ["promotional"]
@@ -111,7 +112,7 @@ between = "1h"
 [handover]
 timeout = "4h"
 """
-AT_ANY_HOUR = HOURLY.replace('daily = [["06:00", "09:00"], ["12:00", "18:00"]]', 'daily = [["00:00", "24:00"]]')
+AT_ANY_HOUR = HOURLY.replace('[[permitted_hours]]\nid = "day"\ndaily = [["06:00", "09:00"], ["12:00", "18:00"]]\n', "")
 HOURLY_CONSENT = HOURLY + '[consent]\nrequire = "packs"\n'
 CLOSE: tuple[Policy, ...] = tuple(parse_policy(text, where="t") for text in (HOURLY, AT_ANY_HOUR, HOURLY_CONSENT))
 #: When recurring tokens end in most of the world.
@@ -324,6 +325,8 @@ def test_what_happens_this_very_second_is_plain() -> None:
     cases = [
         (HOURLY, now, {"sends": (Send(at=now, category="promotional"),)}),
         (ASKING, now, {"consents": (Consent(kind="express", granted_at=now),)}),
+        (ASKING, now, {"consents": tuple(Consent(kind="express", granted_at=now + each) for each in (-DAY, HOUR))}),
+        (HOURLY, now, {"last_inbound": now + 30 * DAY - 23 * HOUR}),
         (HOURLY, now, {"country": "DE", "tokens": (Token(kind="recurring", last_used_at=now),)}),
         (HOURLY, now, {
             "tokens": (Token(kind="marketing"),),
@@ -336,7 +339,45 @@ def test_what_happens_this_very_second_is_plain() -> None:
         ),
     ]  # fmt: skip
     for text, at, known in cases:
-        policy, facts = parse_policy(text, where="t"), Facts(timezones=("UTC",), last_inbound=at - DAY, **known)
+        policy, facts = (
+            parse_policy(text, where="t"),
+            Facts(**{"timezones": ("UTC",), "last_inbound": at - DAY, **known}),
+        )
         plain = decide_plain(policy, facts, at, 2)
         assert plain is not None, (at, known)
         assert plain == judge(case_of(policy, facts, at, 2)), (at, known)
+
+
+def test_a_ground_that_ends_as_another_carries_on_is_not_the_one() -> None:
+    # The window ends as the gap does, a token dies an hour later, another has rested by then: none lasts long enough
+    # alone, all together do.
+    now = INSTANTS[6] + 12 * HOUR
+    facts = Facts(
+        timezones=("UTC",), country="DE", last_inbound=now - 22 * HOUR,
+        sends=(Send(at=now, category="service", ground="standard_window"),),
+        tokens=(
+            Token(kind="recurring", expires_at=now + 2 * HOUR),
+            Token(kind="recurring", last_used_at=now - 47 * HOUR),
+            Token(kind="one_time", expires_at=now + 2 * HOUR),
+        ),
+    )  # fmt: skip
+    policy = parse_policy(AT_ANY_HOUR, where="t")
+    plain = decide_plain(policy, facts, now, 90 * 60)
+    assert plain is not None
+    assert plain == judge(case_of(policy, facts, now, 90 * 60))
+    facts.tokens = (replace(facts.tokens[0]), Token(kind="recurring", last_used_at=now - 46 * HOUR))
+    plain = decide_plain(policy, facts, now, 90 * 60)
+    assert plain is not None
+    assert plain == judge(case_of(policy, facts, now, 90 * 60))
+    assert (plain.verdict, plain.at, plain.ground) == ("defer", now + HOUR, "recurring")
+
+
+def test_a_window_that_is_too_short_by_a_second_is_to_blame_where_a_token_has_rested_later() -> None:
+    now = INSTANTS[6] + 12 * HOUR
+    facts = Facts(timezones=("UTC",), country="DE", last_inbound=now - 22 * HOUR)
+    facts.tokens = (Token(kind="recurring", last_used_at=now - 46 * HOUR),)
+    for remaining, at, because in ((HOUR - 1, now, ()), (HOUR, now + 2 * HOUR, ("messaging_window",))):
+        plain = decide_plain(parse_policy(AT_ANY_HOUR, where="t"), facts, now, remaining)
+        assert plain is not None
+        assert (plain.at, plain.because) == (at, because)
+        assert plain == judge(case_of(parse_policy(AT_ANY_HOUR, where="t"), facts, now, remaining))

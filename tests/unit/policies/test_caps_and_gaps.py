@@ -112,6 +112,48 @@ def test_a_day_that_a_fold_brings_back_is_still_that_day() -> None:
     assert permitted(cap(1, "day"), facts, at("2026-10-24T23:30:00+03:00"))[0][0] == at("2026-10-25T00:00:00+02:00")
 
 
+def test_a_minute_of_tomorrow_before_today_comes_back() -> None:
+    # St John's, 2010-11-07: at 00:01 it is 23:01 of the 6th once more.
+    first, again, over = (
+        at("2010-11-07T00:00:00-02:30"),
+        at("2010-11-06T23:01:00-03:30"),
+        at("2010-11-07T00:00:00-03:30"),
+    )
+    on_the_6th = utility("2010-11-06T12:00:00-02:30", timezones=("America/St_Johns",))
+    times = permitted(cap(1, "day"), on_the_6th, first - 1800)
+    assert (times[0], times[1][0]) == ((first, again), over)
+    on_the_7th = utility("2010-11-07T00:00:30-02:30", timezones=("America/St_Johns",))
+    times = permitted(cap(1, "day"), on_the_7th, first)
+    assert times[:2] == ((first, first + 30), (again, over))
+    assert times[2][0] == at("2010-11-08T00:00:00-03:30")
+
+
+def test_a_send_at_the_second_of_a_change_of_the_clocks_counts_once() -> None:
+    facts, later = utility("2026-03-29T01:00:00Z", timezones=("Europe/Berlin",)), at("2026-03-29T02:00:00Z")
+    assert decide(cap(1, "day"), facts, later).at == at("2026-03-30T00:00:00+02:00")
+    assert decide(cap(2, "day"), facts, later).verdict == "send"
+
+
+def test_sends_ahead_of_our_clock_count_from_their_own_instants() -> None:
+    facts = utility("2026-05-06T14:00:00Z", "2026-05-06T18:00:00Z", timezones=("UTC",))
+    times = permitted(cap(2, "day"), facts, NOW)
+    assert (times[0], times[1][0]) == ((NOW, at("2026-05-06T18:00:00Z")), at("2026-05-07T00:00:00Z"))
+
+
+def test_while_the_zone_is_awaited_any_candidates_calendar_will_do() -> None:
+    text = '[unknown_zone]\nmode = "hold"\n[[frequency_cap]]\nid = "c"\nlimit = 1\nper = "day"\n'
+    facts = utility("2026-05-06T11:00:00Z", timezones=("Asia/Tokyo", "America/New_York"))
+
+    def said(now: int) -> tuple[bool, int | None]:
+        found = {each.rule: each for each in explain(policy(text), facts, now)[1]}["frequency_cap"]
+        return found.permits_now, found.next_at
+
+    # Tokyo's 6th ends at 15:00Z, New York's nine hours after that.
+    tomorrow = at("2026-05-06T15:00:00Z")
+    assert said(NOW) == (False, tomorrow)
+    assert said(tomorrow) == (True, tomorrow)
+
+
 def test_every_candidates_calendar_must_permit() -> None:
     facts = utility("2026-05-06T11:00:00Z", timezones=("Asia/Tokyo", "America/New_York"))
     # Tokyo's 6th ends at 15:00Z; New York's began at 04:00Z and ends at 04:00Z on the 7th.

@@ -38,6 +38,29 @@ def test_what_was_worked_out_is_forgotten_in_time(monkeypatch: pytest.MonkeyPatc
         assert len(bound._timelines) <= 64
 
 
+def test_what_binds_is_worked_out_once_for_a_place_and_a_stretch_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, facts, begun = load_policy("default"), Facts(timezones=("Asia/Tokyo",)), NOON // CHUNK * CHUNK
+    policy = replace(policy, margin=policy.margin)
+    found = plain.plain_of(policy, facts, begun)
+    monkeypatch.setattr(plain, "_plain", None)
+    assert plain.plain_of(policy, facts, begun + CHUNK - 1) is found
+    with pytest.raises(TypeError):
+        plain.plain_of(policy, facts, begun + CHUNK)
+
+
+def test_where_no_hours_bind_there_is_nothing_to_look_up() -> None:
+    assert plain.plain_of(load_policy("platform-only"), Facts(timezones=("Asia/Tokyo",)), NOON).timeline is None
+
+
+def test_a_ground_on_tokens_is_known_with_its_dates() -> None:
+    changes = int(datetime.fromisoformat("2026-02-10T00:00:00+00:00").timestamp())
+    german = plain.plain_of(load_policy("default"), Facts(country="DE"), NOON).carriers
+    assert [each for each in german if each.ground == "recurring"] == [
+        ("recurring", "recurring", None, changes, 2 * DAY), ("recurring", "recurring", changes, None, 2 * DAY),
+    ]  # fmt: skip
+    assert ("one_time_token", "one_time", None, None, 0) in german
+
+
 def test_what_was_asked_for_last_is_one_value() -> None:
     """Threads share bindings: nobody may meet the chunk of one question with the answer to another."""
     bound = binding_of(load_policy("default"), Facts(timezones=("Asia/Kathmandu",)))

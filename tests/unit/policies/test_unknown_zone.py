@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from policies.engine import decide, permitted
-from policies.facts import Facts, Send
+from policies.facts import Consent, Facts, Send
 from policies.policy import Policy, load_policy, parse_policy
 from policies.timeline import Timeline
 
@@ -129,3 +129,17 @@ def test_a_common_instant_must_lie_before_the_expiry_for_as_long_as_is_asked() -
     assert timeline.opens(199, 300, 0)
     assert not timeline.opens(199, 301, 1)
     assert timeline.opens(199, 302, 1)
+
+
+def test_hours_that_a_consent_lifts_are_lifted_in_every_candidate() -> None:
+    late = '[[permitted_hours]]\nid = "late"\ndaily = [["22:00", "23:00"]]\n'
+    policy = parse_policy(f'[policy]\nname = "t"\njurisdictions = "legal"\n{late}', where="t")
+    now = at("2026-05-05T12:00:00Z")
+    facts = Facts(timezones=("Asia/Seoul", "America/New_York"), last_inbound=now)
+    # South Korea's night leaves nothing of the late hour, in either zone.
+    assert decide(policy, facts, now).because == ("quiet_hours",)
+    # Whoever agreed to the night has that hour in each zone, and no instant that is late in both.
+    facts.consents = (Consent(kind="night", granted_at=now - 60),)
+    assert decide(policy, facts, now).because == ("unknown_zone",)
+    facts.timezones = ("Asia/Seoul",)
+    assert decide(policy, facts, now).at == at("2026-05-05T22:00:00+09:00")
