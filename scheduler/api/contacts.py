@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import Session
 
 from scheduler.api.auth import Actor
 from scheduler.api.instants import GivenInstant, Instant, Now
@@ -198,20 +199,20 @@ def put(
     new = not registry.find_contacts(session, page_id, [psid])
     contact = records.upsert_contact(session, page_id, psid, changes=known.model_dump(exclude_unset=True), now=now)
     response.status_code = 201 if new else 200
-    return _view(session, contact)
+    return view_of(session, contact)
 
 
 @router.patch("/{psid}")
 def patch(page: PageInPath, psid: PsidInPath, known: ContactRecord, session: Db, now: Now) -> ContactView:
     """Change what is known about a person, as a JSON merge patch (RFC 7386): attributes that are not named stay."""
     changes = known.model_dump(exclude_unset=True)
-    return _view(session, records.patch_contact(session, page_id_of(session, page), psid, changes=changes, now=now))
+    return view_of(session, records.patch_contact(session, page_id_of(session, page), psid, changes=changes, now=now))
 
 
 @router.get("/{psid}")
 def read(page: PageInPath, psid: PsidInPath, session: Db) -> ContactView:
     """One person."""
-    return _view(session, registry.get_contact(session, page_id_of(session, page), psid))
+    return view_of(session, registry.get_contact(session, page_id_of(session, page), psid))
 
 
 @router.post("/{psid}/release")
@@ -310,7 +311,8 @@ def page_id_of(session: Db, external_id: str) -> int:
     return page_id
 
 
-def _view(session: Db, contact: Contact) -> ContactView:
+def view_of(session: Session, contact: Contact) -> ContactView:
+    """All that is shown of a contact."""
     assert contact.id is not None  # a stored contact has its id
     survivor = session.get_one(Contact, contact.merged_into).psid if contact.merged_into is not None else None
     failed = failed_events(session, contact.page_id, contact.psid, since=contact.held_at) if contact.held_at else []
