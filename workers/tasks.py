@@ -16,6 +16,7 @@ from scheduler.outbox.sweep import sweep as sweep_outbox
 from scheduler.outbox.tick import LIMIT as TICK_LIMIT
 from scheduler.outbox.tick import due_lanes
 from scheduler.outbox.tick import tick as tick_outbox
+from scheduler.pages.deaf import tell_deaf_pages
 from scheduler.settings import get_settings
 from scheduler.store import database
 from workers.app import app
@@ -120,6 +121,7 @@ def sweep() -> dict[str, int]:
     with database.session() as session:
         swept["overdue"] = decide_overdue(session, clock.now())
     with database.session() as session:
+        tell_deaf_pages(session, clock.now())
         record_beat(session, "sweep", clock.now())
     if any(swept.values()):
         _log.warning("swept", **swept)

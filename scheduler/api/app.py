@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from scheduler import logs
 from scheduler.api import (
+    apps,
     campaigns,
     consent,
     consent_reviews,
@@ -43,8 +44,8 @@ from scheduler.store import database
 
 #: What is under /api/v1, and needs a key.
 _VERSIONED = (
-    pages, policies, contacts, people, imports, consent, consent_reviews, failed_events, templates, campaigns, events,
-    messages, dead_letters, governance, ops,
+    pages, apps, policies, contacts, people, imports, consent, consent_reviews, failed_events, templates, campaigns,
+    events, messages, dead_letters, governance, ops,
 )  # fmt: skip
 
 

@@ -14,14 +14,13 @@ from scheduler.errors import DulyError
 from scheduler.facts import ops
 from scheduler.facts.health import beat_ages
 from scheduler.governance import switches
+from scheduler.pages.deaf import SETTLED
 from scheduler.store import database
 from scheduler.throttle_state import BREAKER_STATES, throttle_states
 
 #: Real seconds that a count may take, and over which the pace is measured.
 _PATIENCE = 0.1
 _PACE = 10
-#: Real seconds that a page may send before something must have come back.
-SETTLED = 600.0
 
 
 def gauges(now: int) -> list[Metric]:

@@ -10,13 +10,13 @@ from pydantic import BaseModel, Field
 from sqlmodel import Session
 
 from scheduler import clock
-from scheduler.api.gauges import SETTLED
 from scheduler.api.instants import Instant, Now, format_instant
 from scheduler.api.sessions import Db
 from scheduler.doorbell import workers
 from scheduler.facts import at_risk, ops
 from scheduler.facts.health import beat_ages, silent_tasks, stalled
 from scheduler.governance import switches
+from scheduler.pages.deaf import SETTLED
 from scheduler.settings import get_settings
 from scheduler.throttle_state import ThrottleState, throttle_states
 
@@ -240,6 +240,7 @@ def _alerts(
             words = f"its breaker is open: the platform keeps failing; tried again in {page.opens_in:.0f} s"
             alerts.append(Alert(kind="breaker_open", words=words, page=page.page))
     for deaf in ops.deaf_pages(session, now, now - clock.real_seconds(SETTLED)):
-        words = f"sent {deaf.sent} since {format_instant(deaf.since)} and received nothing: check its webhook"
+        heard = "never" if deaf.last_event is None else f"at {format_instant(deaf.last_event)}"
+        words = f"sent {deaf.sent} since {format_instant(deaf.since)}, last heard anything {heard}: check its webhook"
         alerts.append(Alert(kind="deaf_page", words=words, page=deaf.page))
     return alerts

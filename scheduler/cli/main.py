@@ -21,8 +21,8 @@ class _Duly(LoadingGroup):
 
     package = "scheduler.cli"
     modules = (
-        "demo", "up", "sandbox", "page", "contacts", "consent", "campaign", "message", "dead-letter", "ops", "policy",
-        "key", "db", "config",
+        "demo", "up", "sandbox", "page", "app", "contact", "contacts", "consent", "campaign", "message", "dead-letter",
+        "ops", "policy", "key", "db", "config",
     )  # fmt: skip
 
     def invoke(self, ctx: Any) -> Any:

@@ -47,9 +47,9 @@ def add(
     """Register a page, in mode test unless told otherwise; the policy `default` decides for it."""
     _platform_id(page, "page")
     _platform_id(app_id, "app")
-    token = _secret("page access token", "PAGE_TOKEN", token_file)
-    app_secret = _secret("app secret", "APP_SECRET", app_secret_file)
-    verify_token = _secret("verify token", "VERIFY_TOKEN", verify_token_file)
+    token = read_secret("page access token", "PAGE_TOKEN", token_file)
+    app_secret = read_secret("app secret", "APP_SECRET", app_secret_file)
+    verify_token = read_secret("verify token", "VERIFY_TOKEN", verify_token_file)
     with database.session() as session:
         made = registry.add_page(
             session,
@@ -167,7 +167,7 @@ def token(
     page: str = _PAGE, token_file: Path | None = typer.Option(None, help="A file with the page access token.")
 ) -> None:
     """Give a page a new access token; a stopped page sends again."""
-    given = _secret("page access token", "PAGE_TOKEN", token_file)
+    given = read_secret("page access token", "PAGE_TOKEN", token_file)
     with database.session() as session:
         changes.set_token(session, registry.get_page(session, page), given, actor=_ACTOR, now=clock.now())
     typer.echo(f"{page} has a new token; `duly page check {page}` tries it")
@@ -212,7 +212,7 @@ def _platform_id(given: str, field: str) -> None:
         )
 
 
-def _secret(words: str, variable: str, file: Path | None) -> str:
+def read_secret(words: str, variable: str, file: Path | None) -> str:
     """A secret from a file, else the environment, else a prompt; never from the command line, where others see it."""
     if file is not None:
         try:

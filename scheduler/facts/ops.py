@@ -52,18 +52,19 @@ _PACE = text(f"""
         (SELECT begun_at FROM attempt ORDER BY id DESC LIMIT 1) AS last_begun
 """)  # noqa: S608 - constants only
 _DEAF = text(f"""
-    SELECT p.id, p.external_id, s.first, s.many
-    FROM (
-        SELECT page_id, min(begun_at) AS first, count(*) AS many
-        FROM (SELECT page_id, begun_at, outcome FROM attempt ORDER BY id DESC LIMIT {_NEWEST}) newest
-        WHERE outcome = 'sent' AND begun_at > :since GROUP BY page_id
-    ) s JOIN page p ON p.id = s.page_id
-    WHERE s.first < :settled AND NOT EXISTS (
-        SELECT 1 FROM (
-            SELECT received_at FROM platform_event e WHERE e.page_id = p.id ORDER BY e.id DESC LIMIT 1
-        ) last WHERE last.received_at >= s.first
+    WITH newest AS MATERIALIZED (
+        SELECT page_id, begun_at
+        FROM (SELECT page_id, begun_at, outcome FROM attempt ORDER BY id DESC LIMIT {_NEWEST}) each
+        WHERE outcome = 'sent' AND begun_at > :since
+    ), heard AS MATERIALIZED (
+        SELECT sender.page_id, (
+            SELECT received_at FROM platform_event e WHERE e.page_id = sender.page_id ORDER BY e.id DESC LIMIT 1
+        ) AS last
+        FROM (SELECT DISTINCT page_id FROM newest) sender
     )
-    ORDER BY p.id
+    SELECT p.id, p.external_id, h.last, min(n.begun_at) AS first, count(*) AS many
+    FROM newest n JOIN heard h ON h.page_id = n.page_id JOIN page p ON p.id = n.page_id
+    WHERE n.begun_at > coalesce(h.last, -1) GROUP BY p.id, h.last HAVING min(n.begun_at) < :settled ORDER BY p.id
 """)  # noqa: S608 - constants only
 _PAGES = text("SELECT id, external_id, name, rate, stopped_reason, stopped_at FROM page ORDER BY id")
 _ANY_DUE = text("SELECT EXISTS (SELECT 1 FROM message WHERE state = 'due')")
@@ -86,8 +87,11 @@ class DeafPage:
     """A page that sends, and has received nothing since: its webhook may not reach us."""
 
     page: str
+    #: Messages accepted since the last event, and when the first of them began.
     sent: int
     since: int
+    #: When the page last received anything; None: never.
+    last_event: int | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -147,9 +151,9 @@ def pace(session: Session, since: int) -> Pace:
 
 
 def deaf_pages(session: Session, now: int, settled: int) -> list[DeafPage]:
-    """Pages that had messages accepted, the first before ``settled``, and received no event since."""
+    """Pages that had a message accepted before ``settled``, within a day, and received no event after it."""
     rows = session.connection().execute(_DEAF, {"since": now - _DAY, "settled": settled})
-    return [DeafPage(page=row.external_id, sent=row.many, since=row.first) for row in rows]
+    return [DeafPage(page=row.external_id, sent=row.many, since=row.first, last_event=row.last) for row in rows]
 
 
 def pages(session: Session) -> list[PageRow]:

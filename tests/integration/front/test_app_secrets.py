@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from scheduler.api import webhook_signers
+from scheduler.cli.main import app as duly
+
+NEW = "f" * 32
+APP = "900100"
+
+
+@pytest.fixture(autouse=True)
+def _secrets_are_looked_up_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook_signers, "_FRESH", -1.0)
+
+
+def test_both_secrets_verify_until_the_older_one_is_retired(
+    page: Any, deliver: Any, say: Any, api: Any, row: Any
+) -> None:
+    assert deliver(say("7"), secret=NEW).status_code == 401
+    added = api("POST", f"/apps/{APP}/secret", {"secret": NEW}).json()
+    assert (added["external_id"], added["secrets"]) == (APP, 2)
+    assert deliver(say("7"), secret=NEW).json()["received"] == 1
+    assert deliver(say("7")).json()["received"] == 1
+    assert api("DELETE", f"/apps/{APP}/previous-secret").json()["secrets"] == 1
+    assert deliver(say("7")).status_code == 401
+    assert deliver(say("7"), secret=NEW).json()["received"] == 1
+    assert row("SELECT array_agg(action ORDER BY id) FROM audit_entry WHERE subject = 'app:900100'")[0] == [
+        "app.add_secret", "app.retire_secret",
+    ]  # fmt: skip
+
+
+def test_secrets_lie_sealed_and_are_never_shown(page: Any, api: Any, row: Any) -> None:
+    answer = api("POST", f"/apps/{APP}/secret", {"secret": NEW})
+    shown = answer.text + api("GET", "/apps").text
+    assert NEW not in shown
+    assert page.secret not in shown
+    kept = b"".join(bytes(each) for each in row("SELECT secret_sealed, previous_secret_sealed FROM app"))
+    assert NEW.encode() not in kept
+    assert page.secret.encode() not in kept
+
+
+def test_a_change_that_cannot_be_is_refused(page: Any, api: Any) -> None:
+    assert api("POST", "/apps/1/secret", {"secret": NEW}).status_code == 404
+    assert api("DELETE", f"/apps/{APP}/previous-secret").status_code == 409
+    assert api("POST", f"/apps/{APP}/secret", {"secret": page.secret}).status_code == 422
+    assert api("POST", f"/apps/{APP}/secret", {"secret": NEW}).status_code == 200
+    third = api("POST", f"/apps/{APP}/secret", {"secret": "e" * 32})
+    assert (third.status_code, third.json()["way_out"]) == (409, "retire the older one first")
+
+
+def test_a_page_of_the_app_may_be_registered_with_either_secret(page: Any, api: Any) -> None:
+    api("POST", f"/apps/{APP}/secret", {"secret": NEW})
+    for external_id, secret in (("1", NEW), ("2", page.secret)):
+        given = {
+            "external_id": external_id, "name": "Other", "token": "EAAx", "app_external_id": APP, "app_secret": secret,
+            "verify_token": "letmein-8461",
+        }  # fmt: skip
+        assert api("POST", "/pages", given).status_code == 201
+
+
+def test_a_retired_secret_verifies_nothing_after_a_moment(
+    page: Any, deliver: Any, say: Any, api: Any, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    monkeypatch.setattr(webhook_signers, "_FRESH", 0.3)
+    api("POST", f"/apps/{APP}/secret", {"secret": NEW})
+    assert deliver(say("7")).status_code == 200
+    api("DELETE", f"/apps/{APP}/previous-secret")
+    began = time.monotonic()
+    eventually(lambda: deliver(say("7")).status_code == 401, seconds=30, what="the refusal")
+    assert time.monotonic() - began < 30
+
+
+def test_the_command_line_changes_a_secret(page: Any, deliver: Any, say: Any) -> None:
+    run = CliRunner().invoke
+    added = run(duly, ["app", "add-secret", APP], env={"APP_SECRET": NEW})
+    assert added.exit_code == 0, added.output
+    assert NEW not in added.output
+    assert deliver(say("7"), secret=NEW).status_code == 200
+    assert '"secrets": 2' in run(duly, ["app", "list", "--json"]).output
+    assert run(duly, ["app", "retire-secret", APP]).exit_code == 0
+    assert deliver(say("7")).status_code == 401
+    assert APP in run(duly, ["app", "list"]).output
