@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from policies.intervals import NEVER, Intervals, clip, covers, intersect, subtract, union, usable
@@ -56,11 +56,16 @@ def test_clipping_is_meeting_one_interval(a: Intervals, start: int, end: int) ->
 
 @fixed
 @given(sets, edges, edges, st.integers(0, 6))
+@example(((0, 10), (20, 22)), 0, 30, 5)
+@example(((0, 10), (12, 20), (28, 30)), 0, 40, 5)
 def test_a_timeline_answers_as_its_set_does(a: Intervals, start: int, end: int, remaining: int) -> None:
     timeline = Timeline(a)
     if start < end:
         assert timeline.within(start, end) == clip(a, start, end)
-        assert timeline.opens(start, end, remaining) == bool(usable(clip(a, start, end), remaining))
+        found = usable(clip(a, start, end), remaining)
+        assert timeline.opens(start, end, remaining) == bool(found)
+        assert timeline.first(start, end, remaining) == ((*found[0], found[-1][1]) if found else None)
+        assert timeline.covers(start, end) == (clip(a, start, end) == ((start, end),))
 
 
 @fixed

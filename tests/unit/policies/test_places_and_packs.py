@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from importlib import resources
 
 import pytest
@@ -128,3 +129,12 @@ def test_the_platform_pack() -> None:
     assert platform_packs() == ("platform/messenger",)
     pack = platform_pack("platform/messenger")
     assert (pack.window, pack.utility_categories) == (86_400, ("utility",))
+
+
+def test_the_scope_of_an_opt_out_is_that_of_the_day() -> None:
+    american, french = (pack.opt_out for code in ("US", "FR") if (pack := jurisdiction_pack(code)))
+    assert american
+    assert french
+    assert [american.scope_on(date(2027, 1, day)) for day in (30, 31)] == ["category", "everything"]
+    assert french.later is None
+    assert french.scope_on(date(2099, 1, 1)) == french.scope
