@@ -29,7 +29,7 @@ up: $(SET_UP) ## The same stack on the real clock, until Ctrl-C
 	@$(BIN)/duly up
 
 test: $(SET_UP) ## Every test, on real servers
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 chaos: $(SET_UP) ## Everything goes wrong at once, on three seeds, judged by the witness: about twenty minutes
 	@$(BIN)/python -m tests.chaos --report .duly/chaos.json $(CHAOS)

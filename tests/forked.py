@@ -45,8 +45,10 @@ def _become(what: str, arguments: tuple[str, ...], environment: dict[str, str], 
 
         uvicorn.run("scheduler.api.app:create_app", factory=True, host="127.0.0.1", port=int(arguments[0]))
         return
-    from workers import tasks
+    from workers import deliver, tasks
 
+    # A process that has just begun is slow to its first request. How old a decision may grow is tested elsewhere.
+    deliver.OLDEST_DECISION = 30.0
     name, *rest = arguments
     try:
         getattr(tasks, name)(*rest)

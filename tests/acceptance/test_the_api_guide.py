@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,16 +15,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.timeout(120)
-def test_every_command_of_the_guide_to_the_api_does_what_it_says(
-    set_environment: Callable[..., None], tmp_path: Path
-) -> None:
-    set_environment(DULY_DATABASE_URL=None, DULY_REDIS_URL=None)
+@pytest.mark.usefixtures("database_url", "redis_url")
+def test_every_command_of_the_guide_to_the_api_does_what_it_says(tmp_path: Path) -> None:
     guide, errors = (ROOT / "docs/api.md").read_text(encoding="utf-8").split("## Errors")
     runs, refused = ("\n".join(re.findall(r"```sh\n(.*?)```", part, re.DOTALL)) for part in (guide, errors))
     assert runs.count("api ") > 15
-    with Stack(
-        data_dir=tmp_path, port=0, sandbox=SandboxOptions(), embedded=True, durable=False, throwaway=True
-    ) as stack:
+    with Stack(data_dir=tmp_path, port=0, sandbox=SandboxOptions(), patience=0.5) as stack:
         key, _path = first_key(tmp_path)
         setup = f"DULY={stack.web_url}\nSANDBOX={stack.sandbox_url}\nKEY={key}\n"
         script = f"{setup}{runs}\necho '## Errors'\n{refused}"

@@ -46,6 +46,19 @@ def _deliver() -> None:
         channel.throttle.disconnect()
 
 
+def _goes(scene: Scene, messages: list[int]) -> None:
+    """Deliver until they are with the platform: on a busy machine a decision may grow too old, and is taken again."""
+
+    def gone() -> bool:
+        _deliver()
+        if set(scene.states(messages)) <= ACCEPTED:
+            return True
+        scene.later()
+        return False
+
+    scene.eventually(gone, seconds=40, what="the platform having them")
+
+
 def _sweep(scene: Scene, later: float) -> dict[str, int]:
     found = sweep(scene.session, clock.now() + int(later))
     scene.stage.commit()
@@ -65,15 +78,18 @@ def test_every_point_has_its_test() -> None:
 def test_a_delivery_that_dies_loses_nothing_and_sends_nothing_twice(point: str, scene: Scene) -> None:
     forgotten, reached = DELIVER[point]
     # One sender thread takes two at a time: one is on its way while the other waits in line.
-    for _ in range(5):
+    for _ in range(8):
         messages = scene.messages(2)
-        scene.town.crash("deliver", point, "promotional")
-        if not reached or any(_taken(scene, messages).values()):
+        died = scene.crash("deliver", point, "promotional")
+        if died and (not reached or any(_taken(scene, messages).values())):
             break
-        # On a busy machine a thread came too late to a decision: what was being settled is that nothing was sent.
+        # On a busy machine a thread comes too late to a decision and gives its message back, or the echo is sooner
+        # than settling: that delivery never came to the point. The next may.
+    else:
+        pytest.fail(f"no delivery came to {point}: {scene.town.task_log()}")
     if forgotten:
         assert scene.states(messages) == ["due"] * 2
-        _deliver()
+        _goes(scene, messages)
         assert _taken(scene, messages) == dict.fromkeys(messages, 1)
     else:
         # Whoever comes next leaves alone what may be on the wire.
@@ -107,11 +123,11 @@ def test_a_delivery_that_dies_loses_nothing_and_sends_nothing_twice(point: str, 
 @pytest.mark.parametrize("point", ["tick.before_commit", "tick.after_commit"])
 def test_a_tick_that_dies_makes_due_all_or_nothing(point: str, scene: Scene) -> None:
     messages = scene.messages(3, state="scheduled")
-    scene.town.crash("tick", point)
+    assert scene.crash("tick", point)
     assert scene.states(messages) == ["scheduled" if point == "tick.before_commit" else "due"] * 3
     tasks.tick()
-    _deliver()
-    assert set(scene.states(messages)) <= ACCEPTED
+    assert scene.states(messages) == ["due"] * 3
+    _goes(scene, messages)
     assert _taken(scene, messages) == dict.fromkeys(messages, 1)
 
 
@@ -125,7 +141,7 @@ def test_a_plan_that_dies_gives_everybody_exactly_one_message(point: str, scene:
     assert campaign.id is not None
     launch(scene.session, campaign.id, actor="test", now=clock.now())
     scene.stage.commit()
-    scene.town.crash("plan", point)
+    assert scene.crash("plan", point)
     planned = "SELECT id FROM message WHERE campaign_id = :id ORDER BY id"
     found = [row.id for row in scene.stage.rows(planned, id=campaign.id)]
     assert len(found) == (0 if point == "plan.before_commit" else 3)
@@ -133,10 +149,10 @@ def test_a_plan_that_dies_gives_everybody_exactly_one_message(point: str, scene:
     tasks.plan()
     if found:
         tasks.tick()
-    _deliver()
     scene.stage.commit()
     found = [row.id for row in scene.stage.rows(planned, id=campaign.id)]
-    assert set(scene.states(found)) <= ACCEPTED
+    assert scene.states(found) == ["due"] * 3
+    _goes(scene, found)
     assert list(_taken(scene, found).values()) == [1, 1, 1]
 
 
@@ -146,7 +162,7 @@ def test_a_sweep_that_dies_counts_a_crash_once(point: str, scene: Scene) -> None
     for message in messages:
         scene.stage.attempt(message, begun_at=clock.now() - 60)
     scene.stage.commit()
-    scene.town.crash("sweep", point)
+    assert scene.crash("sweep", point)
     assert scene.states(messages) == ["sending" if point == "sweep.before_commit" else "in_doubt"] * 2
     tasks.sweep()
     tasks.sweep()
