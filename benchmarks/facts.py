@@ -42,7 +42,8 @@ GOAL, WITHIN = 1_000, 10.0
 SHAPES = ((10, False), (64, False), (GOAL, False), (GOAL, True))
 _FLOOR = "SELECT * FROM contact WHERE id = ANY(CAST(%(ids)s AS bigint[]))"
 
-# Two campaigns went through everyone, and consents came with an import: in the order of contacts. Who opted out or
+# Two campaigns went through everyone, one of them in the last 30 days, and consents came with an import: in the order
+# of contacts. Who opted out or
 # granted a token came by chance; numbers that have no divisor in common with the number of people spread them.
 _SEED = (
     """
@@ -59,7 +60,8 @@ _SEED = (
     """,
     """
     INSERT INTO attempt (message_id, contact_id, page_id, category, ground, begun_at, outcome)
-    SELECT n, 1 + n % :people, :page, 'promotional', 'standard_window', :now - 2400000 + n, 'sent'
+    SELECT n, 1 + n % :people, :page, 'promotional', 'standard_window',
+        :now - CASE WHEN n > :people THEN 1000000 ELSE 4000000 END + n % :people / 10, 'sent'
     FROM generate_series(CAST(1 AS bigint), :sends) n
     """,
     """
@@ -148,7 +150,7 @@ def explain(people: int, size: int) -> str:
     ids = _some(random.Random(5), people, size, neighbours=True)
     with database.session() as session:
         rows = _connection(session).execute(
-            f"EXPLAIN (ANALYZE, BUFFERS) {decisions.STATEMENT}", {"ids": ids, "since": NOW - decisions.HISTORY}
+            f"EXPLAIN (ANALYZE, BUFFERS) {decisions.STATEMENT}", decisions.parameters(ids, NOW)
         )
         # Without the list of ids, which is long.
         return "\n".join(re.sub(r"'{[\d,]+}'", "ids", str(row[0])) for row in rows)
