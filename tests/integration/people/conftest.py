@@ -152,12 +152,12 @@ def statements(session: Session) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def api(database_url: str, noon: int) -> Iterator[Callable[..., Any]]:
+def api(session: Session, noon: int) -> Iterator[Callable[..., Any]]:
     """``api("GET", "/pages/…")``: a call of /api/v1 with a key."""
     from scheduler.api.app import create_app
 
-    with database.session() as session:
-        key = create_key(session, "tests", now=noon)
+    with database.session() as own:
+        key = create_key(own, "tests", now=noon)
     with TestClient(create_app(), raise_server_exceptions=False) as client:
 
         def call(method: str, path: str, body: object = None, **more: Any) -> Any:
@@ -166,3 +166,5 @@ def api(database_url: str, noon: int) -> Iterator[Callable[..., Any]]:
             return client.request(method, f"/api/v1{path}", headers=headers, **given, **more)
 
         yield call
+        # The application closes the pool when it ends: the test's connection must be back in it.
+        session.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from sqlmodel import Session
 from scheduler.contacts.activity import count_activity
 from scheduler.contacts.evidence import set_offset, state_zone
 from scheduler.contacts.inbound import record_inbound
+from scheduler.facts.interests import interests
 
 NOON = 1_777_982_400
 DAY = 86_400
@@ -133,9 +133,7 @@ def test_a_merge_is_previewed_done_and_done_once(session: Session, people: Any, 
     assert [row["psid"] for row in api("GET", CONTACTS).json()["items"]] == ["p1"]
 
 
-def test_interests_rise_with_events_and_fall_with_time(
-    ada: int, api: Any, set_environment: Callable[..., None]
-) -> None:
+def test_interests_rise_with_events_and_fall_with_time(session: Session, ada: int, api: Any) -> None:
     def tell(key: str, kind: str, sku: str, at: str = "2026-05-05T12:00:00Z", **more: str) -> None:
         data = {"sku": sku, "psid": "p0"} | more
         answer = api("POST", "/pages/555/events", {"kind": kind, "key": key, "data": data, "occurred_at": at})
@@ -150,8 +148,7 @@ def test_interests_rise_with_events_and_fall_with_time(
         ("shoe", "A shoe", ["carted"], 4.0), ("hat", "A hat", ["viewed"], 2.0), ("sock", None, ["viewed"], 0.5),
     ]  # fmt: skip
     assert len(api("GET", f"{CONTACTS}/p0/interests?limit=1").json()["items"]) == 1
-    set_environment(DULY_CLOCK_START="2026-05-19T12:00:00Z")
-    later = {row["sku"]: row["score"] for row in api("GET", f"{CONTACTS}/p0/interests").json()["items"]}
+    later = {each.sku: each.score for each in interests(session, [ada], NOON + 14 * DAY)[ada]}
     assert later == {"shoe": 2.0, "hat": 0.5, "sock": 0.125}
 
 
