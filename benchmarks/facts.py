@@ -43,8 +43,8 @@ SHAPES = ((10, False), (64, False), (GOAL, False), (GOAL, True))
 _FLOOR = "SELECT * FROM contact WHERE id = ANY(CAST(%(ids)s AS bigint[]))"
 
 # Two campaigns went through everyone, one of them in the last 30 days, and consents came with an import: in the order
-# of contacts. Who opted out or
-# granted a token came by chance; numbers that have no divisor in common with the number of people spread them.
+# of contacts. Who opted out or granted a token came by chance; numbers that have no divisor in common with the number
+# of people spread them.
 _SEED = (
     """
     INSERT INTO contact (id, page_id, psid, timezones, country, region, locale, last_inbound_at, created_at)

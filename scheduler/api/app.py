@@ -30,6 +30,7 @@ from scheduler.api import (
     policies,
     problems,
     templates,
+    tokens,
     webhook,
 )
 from scheduler.api.addresses import known_query
@@ -44,8 +45,8 @@ from scheduler.store import database
 
 #: What is under /api/v1, and needs a key.
 _VERSIONED = (
-    pages, apps, policies, contacts, people, imports, consent, consent_reviews, failed_events, templates, campaigns,
-    events, messages, dead_letters, governance, ops,
+    pages, apps, policies, contacts, people, imports, consent, consent_reviews, tokens, failed_events, templates,
+    campaigns, events, messages, dead_letters, governance, ops,
 )  # fmt: skip
 
 
