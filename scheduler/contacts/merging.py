@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.audit.record import record
+from scheduler.campaigns.members import replace_member
 from scheduler.consent.blocks import suppress
 from scheduler.consent.choices import Choice, record_choices
 from scheduler.consent.standing import suppressions
@@ -115,6 +116,7 @@ def merge_contacts(session: Session, page_id: int, psid: str, into: str, *, acto
     identities = connection.execute(_IDENTITIES, values).rowcount
     connection.execute(_ACTIVITY, values)
     move_interests(session, from_id, into_id)
+    replace_member(session, from_id, into_id)
     waiting = merge_waiting(session, from_id, into_id, actor=actor, now=now)
     wake_contacts(session, [into_id], now)
     merge = _told(gone, survivor, choices, blocked, waiting, identities)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlmodel import Session
 
+from scheduler.campaigns.lifecycle import launch
+from scheduler.campaigns.planning import plan_next
+from scheduler.campaigns.registry import create_campaign
 from scheduler.campaigns.tables import Campaign
 from scheduler.consent.blocks import suppress
 from scheduler.consent.choices import record_opt_in, record_opt_out
@@ -23,6 +27,8 @@ from scheduler.contacts.registry import follow, get_contact
 from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.facts.decisions import contact_facts
 from scheduler.followups.interests import ask_back_in_stock
+from scheduler.outbox.ledger import faults
+from scheduler.store import database
 
 NOON = 1_777_982_400
 DAY = 86_400
@@ -223,3 +229,87 @@ def test_what_the_old_address_says_later_counts_for_the_person(session: Session,
     assert not contact_facts(session, [new], NOON + 9)[new].opted_out
     hold_contact(session, old, NOON + 9)
     assert contact_facts(session, [new], NOON + 9)[new].held
+
+
+@pytest.fixture
+def launched(session: Session, page: Any, people: Any, template: Any, rows: Any) -> list[int]:
+    """Four people with open windows, and a campaign to everyone that is to be planned."""
+    ids: list[int] = people(4)
+    rows("UPDATE contact SET last_inbound_at = :at, timezones = '{UTC}' RETURNING id", at=NOON - 60)
+    template("spring")
+    _launch(session, page)
+    return ids
+
+
+def _launch(session: Session, page: Any) -> None:
+    made = create_campaign(
+        session, page, name="Spring", template="spring", audience="everyone", actor="tests", now=NOON
+    )
+    assert made.id is not None
+    launch(session, made.id, actor="tests", now=NOON)
+    session.commit()
+
+
+@pytest.mark.parametrize("merge_after", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize(("gone", "into"), [("p0", "p2"), ("p2", "p0")])
+def test_a_merge_in_the_middle_of_planning_leaves_one_message_a_person(
+    session: Session, page: Any, launched: list[int], merge: Any, rows: Any, merge_after: int, gone: str, into: str
+) -> None:
+    chunks = 0
+    more = True
+    while more:
+        if chunks == merge_after:
+            merge(gone, into)
+            session.commit()
+        more = plan_next(session, NOON, 1)
+        session.commit()
+        chunks += 1
+    if merge_after >= chunks:
+        merge(gone, into)
+        session.commit()
+    waiting = rows("SELECT contact_id, count(*) AS n FROM message WHERE state IN ('scheduled', 'due') GROUP BY 1")
+    survivor = launched[int(into[1])]
+    others = {launched[1], launched[3]}
+    assert {row.contact_id: row.n for row in waiting} == dict.fromkeys({survivor, *others}, 1)
+    assert faults(session) == []
+    # The next one has the survivor alone in its audience.
+    _launch(session, page)
+    while plan_next(session, NOON):
+        session.commit()
+    newest = rows("SELECT contact_id FROM message WHERE campaign_id = (SELECT max(id) FROM campaign)")
+    assert {row.contact_id for row in newest} == {survivor, *others}
+
+
+@pytest.mark.parametrize("launch_first", [False, True])
+@pytest.mark.parametrize("listed", [["p0"], ["p0", "p2"], ["p2"]])
+def test_a_listed_audience_has_the_survivor_in_place_of_the_merged(
+    session: Session, page: Any, launched: list[int], merge: Any, rows: Any, listed: list[str], launch_first: bool
+) -> None:
+    made = create_campaign(session, page, name="L", template="spring", audience=listed, actor="tests", now=NOON)
+    assert made.id is not None
+    if launch_first:
+        launch(session, made.id, actor="tests", now=NOON)
+    merge("p0", "p2")
+    if not launch_first:
+        launch(session, made.id, actor="tests", now=NOON)
+    session.commit()
+    while plan_next(session, NOON):
+        session.commit()
+    planned = rows("SELECT contact_id, state FROM message WHERE campaign_id = :id", id=made.id)
+    assert [tuple(row) for row in planned] == [(launched[2], "scheduled")]
+
+
+def test_merges_of_the_same_people_at_once_are_one(session: Session, page: Any, launched: list[int], rows: Any) -> None:
+    while plan_next(session, NOON):
+        session.commit()
+    session.commit()
+
+    def do(n: int) -> bool:
+        with database.session() as own:
+            return bool(merge_contacts(own, page.id, "p0", "p1", actor=f"t{n}", now=NOON).changes)
+
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(do, range(6)))
+    assert done.count(True) == 1
+    assert len(rows("SELECT * FROM audit_entry WHERE action = 'contact.merge'")) == 1
+    assert faults(session) == []
