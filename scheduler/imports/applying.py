@@ -22,6 +22,7 @@ from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.evidence import Kind as PlaceKind
 from scheduler.contacts.identities import Link, link
 from scheduler.contacts.profiles import want_profile
+from scheduler.imports.collecting import no_collecting
 from scheduler.imports.refused import refused
 from scheduler.imports.registry import clear_staging
 from scheduler.imports.tables import ContactImport
@@ -110,6 +111,7 @@ def apply_next(session: Session, now: int, *, import_id: int | None = None, limi
     return found
 
 
+@no_collecting()
 def _apply(session: Session, found: ContactImport, rows: Sequence[_Row], counts: Counts, now: int) -> None:
     gone = refused(session, found.page_id, [psid for _, psid, _ in rows])
     people = {psid: known for _, psid, known in rows if psid not in gone}

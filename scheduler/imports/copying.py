@@ -9,12 +9,15 @@ from typing import Any, cast
 from psycopg import Connection
 from sqlmodel import Session
 
+from scheduler.imports.collecting import no_collecting
+
 #: Rows that are sent to the server at once.
 _BATCH = 1_000
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
+@no_collecting()
 def copy_rows(session: Session, table: str, columns: tuple[str, ...], lines: Iterable[str]) -> None:
     """Add rows to a staging table; ``line`` makes each of ``lines``. ``table`` and ``columns`` are our own words."""
     driver = cast("Connection[Any]", session.connection().connection.driver_connection)

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from scheduler.contacts.bulk import find_people
 from scheduler.contacts.identities import KINDS, find_by_identity, uniform
+from scheduler.imports.collecting import no_collecting
 from scheduler.imports.copying import as_json, copy_rows, line
 from scheduler.imports.fields import BY_NAME
 from scheduler.imports.refused import refused
@@ -27,41 +28,27 @@ _ROWS = text("""
         WHERE import_id = :id AND n > :after ORDER BY n LIMIT :limit) AS next
 """)
 _PSIDS = text("SELECT id, psid FROM contact WHERE id = ANY(:ids)")
+# Without a join of staging with itself: of rows that were copied a moment ago PostgreSQL has no statistics.
 #: Of two rows about one person nobody knows which is right: neither is applied, and each names the other.
 _TWICE = text("""
-    WITH twice AS (
-        SELECT n, line, psid,
-            coalesce(lag(line) OVER each, lead(line) OVER each) AS other
+    SELECT * FROM (
+        SELECT n, line, psid, coalesce(lag(line) OVER each, lead(line) OVER each) AS other
         FROM contact_import_person WHERE import_id = :id
         WINDOW each AS (PARTITION BY psid ORDER BY n)
-    ), gone AS (
-        DELETE FROM contact_import_person p USING twice
-        WHERE p.import_id = :id AND p.n = twice.n AND twice.other IS NOT NULL
-        RETURNING p.n, p.line, p.psid, twice.other
-    )
-    INSERT INTO contact_import_error (import_id, n, line, column_name, field, value, problem, allowed)
-    SELECT :id, n, line, CAST(:column AS text), CAST(:field AS text), left(psid, 2) || '…',
-        'line ' || least(line, other) || ' and line ' || greatest(line, other) || ' are about the same person', :allowed
-    FROM gone ORDER BY n
+    ) AS found WHERE other IS NOT NULL ORDER BY n
 """)
 #: A name stands for one person.
 _SHARED = text("""
-    WITH named AS (
-        SELECT p.n, p.line, each ->> 0 AS kind, each ->> 1 AS value
-        FROM contact_import_person p, json_array_elements(p.known -> 'links') AS each
-        WHERE p.import_id = :id AND p.known -> 'links' IS NOT NULL
-    ), shared AS (
-        SELECT n, line, kind, coalesce(lag(line) OVER one, lead(line) OVER one) AS other FROM named
-        WINDOW one AS (PARTITION BY kind, value ORDER BY n)
-    ), gone AS (
-        DELETE FROM contact_import_person p USING shared
-        WHERE p.import_id = :id AND p.n = shared.n AND shared.other IS NOT NULL
-    )
-    INSERT INTO contact_import_error (import_id, n, line, column_name, field, problem, allowed)
-    SELECT :id, n, line, CAST(:columns AS json) ->> kind, kind,
-        'line ' || least(line, other) || ' and line ' || greatest(line, other) || ' give it to two people', :allowed
-    FROM shared WHERE other IS NOT NULL ORDER BY n
+    SELECT * FROM (
+        SELECT n, line, kind, coalesce(lag(line) OVER one, lead(line) OVER one) AS other FROM (
+            SELECT p.n, p.line, each ->> 0 AS kind, each ->> 1 AS value
+            FROM contact_import_person p, json_array_elements(p.known -> 'links') AS each
+            WHERE p.import_id = :id AND p.known -> 'links' IS NOT NULL
+        ) AS named WINDOW one AS (PARTITION BY kind, value ORDER BY n)
+    ) AS found WHERE other IS NOT NULL ORDER BY n
 """)
+_DROP = text("DELETE FROM contact_import_person WHERE import_id = :id AND n = ANY(:rows)")
+_ERROR_COLUMNS = ("import_id", "n", "line", "column_name", "field", "value", "problem", "allowed")
 _BAD = text("SELECT count(DISTINCT n) FROM contact_import_error WHERE import_id = :id")
 _ERASED = Problem(
     "this person's data was erased at their wish; they are not imported again",
@@ -135,6 +122,7 @@ class _Chunk:
         self._columns = {field: column for column, field in found.mapping.items()}
         self.bad = 0
 
+    @no_collecting()
     def check(self, rows: Sequence[tuple[int, int, list[str]]]) -> None:
         """Stage what is good and keep what is wrong."""
         readings = [(n, at, self._reader.read(cells)) for n, at, cells in rows]
@@ -153,8 +141,7 @@ class _Chunk:
                 known = as_json(reading.known).replace("\\", "\\\\")
                 good.append(f"{self._id}\t{n}\t{at}\t{reading.psid}\t{known}\n")
         copy_rows(self._session, "contact_import_person", ("import_id", "n", "line", "psid", "known"), good)
-        columns = ("import_id", "n", "line", "column_name", "field", "value", "problem", "allowed")
-        copy_rows(self._session, "contact_import_error", columns, wrong)
+        copy_rows(self._session, "contact_import_error", _ERROR_COLUMNS, wrong)
 
     def _find_people(self, readings: list[Reading]) -> None:
         by_name = {
@@ -200,21 +187,42 @@ class _Chunk:
 def _against_each_other(session: Session, found: ContactImport) -> None:
     columns = {field: column for column, field in found.mapping.items()}
     by = next(name for name in ("psid", *KINDS) if name in columns)
-    session.connection().execute(
-        _TWICE,
-        {
-            "id": found.id,
-            "column": columns[by],
-            "field": by,
-            "allowed": "one row a person; several consents go into a column of consents",
-        },
+    _refuse_rows(
+        session,
+        found,
+        [
+            (row, columns[by], by, shown(BY_NAME["psid"], row.psid), "are about the same person")
+            for row in session.connection().execute(_TWICE, {"id": found.id})
+        ],
+        allowed="one row a person; several consents go into a column of consents",
     )
     if set(KINDS) & set(columns):
-        session.connection().execute(
-            _SHARED,
-            {
-                "id": found.id,
-                "columns": as_json({kind: columns.get(kind) for kind in KINDS}),
-                "allowed": "a name of one person",
-            },
+        _refuse_rows(
+            session,
+            found,
+            [
+                (row, columns[row.kind], row.kind, None, "give it to two people")
+                for row in session.connection().execute(_SHARED, {"id": found.id})
+            ],
+            allowed="a name of one person",
         )
+
+
+def _refuse_rows(
+    session: Session,
+    found: ContactImport,
+    wrong: list[tuple[Any, str, str, str | None, str]],
+    *,
+    allowed: str,
+) -> None:
+    """Take rows out of those to be applied; ``wrong``: row, column, field, value to show, words."""
+    assert found.id is not None  # a stored import has its id
+    if not wrong:
+        return
+    session.connection().execute(_DROP, {"id": found.id, "rows": sorted({row.n for row, *_ in wrong})})
+    lines = []
+    for row, column, field, value, words in wrong:
+        first, second = sorted((row.line, row.other))
+        problem = f"line {first} and line {second} {words}"
+        lines.append(line(found.id, row.n, row.line, column, field, value, problem, allowed))
+    copy_rows(session, "contact_import_error", _ERROR_COLUMNS, lines)
