@@ -227,6 +227,7 @@ def _worst_second(instants: list[float]) -> int:
     return max(bisect_left(instants, first + 1.0) - place for place, first in enumerate(instants))
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("rate", [30, 39])
 def test_no_second_on_the_wire_sees_more_than_forty_over_flushes_and_workers(
     town: Town, tmp_path: Path, redis_url: str, rate: int
