@@ -77,7 +77,7 @@ def record_choices(session: Session, choices: Sequence[Choice], now: int) -> lis
     wordings = keep_wordings(session, {choice.wording for choice in choices if choice.wording is not None}, now)
     entries = [
         Entry(
-            contact_id=choice.contact_id, action=choice.action, source=choice.source, occurred_at=choice.at,
+            contact_id=choice.contact_id, action=choice.action, source=choice.source, occurred_at=min(choice.at, now),
             topic=choice.topic, category=choice.category, scope=_spoken(choice),
             wording_id=wordings[choice.wording] if choice.wording is not None else None, event_id=choice.event_id,
             evidence=choice.evidence, actor=choice.actor,
@@ -89,10 +89,7 @@ def record_choices(session: Session, choices: Sequence[Choice], now: int) -> lis
     ids = append(session, entries, now)
     freed = project(session, contacts, now)
     after = _in_force(session, contacts)
-    done = [
-        _stands(entry, min(entry.occurred_at, now), after) if entry.action == "opt_out" else entry.contact_id in freed
-        for entry in entries
-    ]
+    done = [_stands(entry, after) if entry.action == "opt_out" else entry.contact_id in freed for entry in entries]
     if freed:
         back = next((choice.actor for choice in choices if choice.action == "opt_in"), None)
         call_off(session, freed, now, actor=back)
@@ -191,9 +188,9 @@ def _reach(entry: Entry) -> tuple[int, str | None, str | None]:
     return entry.contact_id, topic, entry.category if entry.scope == "category" else None
 
 
-def _stands(entry: Entry, at: int, after: _Force) -> bool:
+def _stands(entry: Entry, after: _Force) -> bool:
     # Of its own reach some word stands that is no older; whose it is, makes no difference to who is not messaged.
-    return any(since >= at for since in after.get(_reach(entry), {}).values())
+    return any(since >= entry.occurred_at for since in after.get(_reach(entry), {}).values())
 
 
 def _covered(entry: Entry, before: _Force) -> bool:

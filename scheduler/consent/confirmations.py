@@ -55,7 +55,7 @@ def confirm(session: Session, opt_outs: Mapping[int, Entry], now: int) -> int:
     planned = 0
     try:
         with session.begin_nested():
-            for wish, records in _wishes(session, wanted, now):
+            for wish, records in _wishes(session, wanted):
                 for decided in decide_wish(session, wish, sorted(records), now):
                     own = replace(wish, confirms_record_id=records[decided.contact_id])
                     store_planned(session, own, [decided], now)
@@ -71,16 +71,14 @@ def call_off(session: Session, contact_ids: Collection[int], now: int, *, actor:
     call_off_messages(session, contact_ids, actor=actor, now=now)
 
 
-def _wishes(
-    session: Session, wanted: Mapping[int, tuple[int, Entry]], now: int
-) -> Iterator[tuple[Wish, dict[int, int]]]:
+def _wishes(session: Session, wanted: Mapping[int, tuple[int, Entry]]) -> Iterator[tuple[Wish, dict[int, int]]]:
     """A wish for each page and instant, and contact → the opt-out of theirs; decided together, kept one by one."""
     groups: dict[tuple[int, int, int], dict[int, int]] = defaultdict(dict)
     for row in session.connection().execute(_SETTINGS, {"ids": sorted(wanted)}):
         laws = opt_out_laws(row.timezones, row.country, row.region)
         if laws and all(law.confirmation for law in laws):
             record_id, entry = wanted[row.id]
-            groups[row.page_id, row.template_id, min(entry.occurred_at, now) + WITHIN][row.id] = record_id
+            groups[row.page_id, row.template_id, entry.occurred_at + WITHIN][row.id] = record_id
     for (page_id, template_id, expires_at), records in sorted(groups.items()):
         first = next(iter(records.values()))
         wish = Wish(

@@ -21,7 +21,15 @@ _ROWS = text("""
     FROM consent_record r LEFT JOIN consent_wording w ON w.id = r.wording_id
     WHERE r.contact_id = :id AND r.occurred_at <= :at ORDER BY r.occurred_at, r.id
 """)
-_ERASE = text("DELETE FROM consent_record WHERE contact_id = ANY(:ids)")
+_ERASE = tuple(
+    text(statement)
+    for statement in (
+        "DELETE FROM consent_record WHERE contact_id = ANY(:ids)",
+        "DELETE FROM consent WHERE contact_id = ANY(:ids)",
+        "DELETE FROM consent_review WHERE contact_id = ANY(:ids)",
+        "DELETE FROM suppression WHERE contact_id = ANY(:ids) AND lifted_at IS NOT NULL",
+    )
+)
 _SAID = tuple(Said.__slots__)
 
 
@@ -72,12 +80,14 @@ def _state(said: Sequence[Said], at: int, topic: str | None, category: str) -> S
 
 
 def forget(session: Session, contact_ids: Sequence[int]) -> None:
-    """Erase what these contacts said, and what proves it: the one reason for which rows leave the ledger.
+    """Erase what these contacts said, what proves it, and what followed from it, save the bars that are in force.
 
-    What bars them is left as it is; whoever calls writes the bar that outlasts it (``blocks.suppress``, ``erased``).
+    The one reason for which rows leave the ledger. Those bars stand on nothing then: in the same transaction whoever
+    calls writes the one that outlasts it (``blocks.suppress``, ``erased``). The caller holds the contacts' rows.
     """
     if contact_ids:
         connection = session.connection()
         connection.execute(text("SELECT set_config('duly.erasing', 'on', true)"))
-        connection.execute(_ERASE, {"ids": sorted(set(contact_ids))})
+        for statement in _ERASE:
+            connection.execute(statement, {"ids": sorted(set(contact_ids))})
         connection.execute(text("SELECT set_config('duly.erasing', 'off', true)"))

@@ -42,7 +42,8 @@ _TAKE_TWICE = text(_TWICE + " FOR NO KEY UPDATE OF o")
 _CANCEL = text("""
     WITH cancelled AS (
         UPDATE message m SET state = 'cancelled', state_at = :now, reason = 'merged', due_at = NULL, wakes_on = NULL
-        FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[])) AS was (id, state) WHERE m.id = was.id
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[])) AS was (id, state)
+        WHERE m.id = was.id AND m.state = was.state
         RETURNING m.id, was.state
     )
     INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
