@@ -9,6 +9,7 @@ made of them. ``--explain`` shows how PostgreSQL comes by a page.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -112,11 +113,12 @@ def seed(people: int) -> None:
 
 
 def measure(people: int, shapes: Sequence[tuple[int, bool]], seconds: float) -> list[dict[str, Any]]:
-    """For each shape the median and the 95th percentile of reads, and the median of the floor; milliseconds."""
+    """For each shape the median and percentiles of reads, the floor's median, and this process's CPU; milliseconds."""
     dice = random.Random(4)
     found = []
     for size, neighbours in shapes:
         ours: list[float] = []
+        spent: list[float] = []
         floor: list[float] = []
         ends = time.monotonic() + seconds
         while time.monotonic() < ends or len(ours) < 20:
@@ -127,7 +129,9 @@ def measure(people: int, shapes: Sequence[tuple[int, bool]], seconds: float) -> 
                     connection = _connection(session)
                     begun = time.perf_counter()
                     if what is ours:
+                        busy = time.thread_time()
                         read = len(decisions.contact_facts(session, ids, NOW))
+                        spent.append((time.thread_time() - busy) * 1000)
                     else:
                         with connection.cursor(binary=True) as cursor:
                             read = len(cursor.execute(_FLOOR, {"ids": sorted(ids)}).fetchall())
@@ -140,6 +144,7 @@ def measure(people: int, shapes: Sequence[tuple[int, bool]], seconds: float) -> 
                 "contacts": size, "neighbours": neighbours, "reads": len(ours), "median_ms": round(median, 2),
                 "p5_ms": round(ours[len(ours) // 20], 2), "p95_ms": round(ours[len(ours) * 19 // 20], 2),
                 "us_a_contact": round(median * 1000 / size, 1), "floor_ms": round(statistics.median(floor), 2),
+                "client_cpu_ms": round(statistics.median(spent), 2),
             }
         )  # fmt: skip
     return found
@@ -183,6 +188,8 @@ def main(arguments: list[str]) -> int:
         migrate.upgrade(servers.database_url)
         seed(given.people)
         measure(given.people, SHAPES, 1.0)
+        # As a worker does when it has started.
+        gc.freeze()
         found = measure(given.people, SHAPES, given.seconds)
         if given.explain:
             print(explain(given.people, GOAL), file=sys.stderr)

@@ -6,6 +6,7 @@ celery -A workers.app beat --scheduler celery.beat:Scheduler
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import Any
 
@@ -133,6 +134,9 @@ def _open_channel(**_: object) -> None:
     # Connections do not survive a fork: this child makes its own pools.
     database.engine()
     channel.open_channel()
+    # What is loaded stays. Looked through at every full collection of garbage, it stops a batch for 70 ms.
+    gc.collect()
+    gc.freeze()
 
 
 @worker_process_shutdown.connect
