@@ -6,11 +6,13 @@ from datetime import datetime
 
 import pytest
 
+from policies.case import case_of
 from policies.decision import Finding
 from policies.engine import decide, permitted
 from policies.explain import explain
 from policies.facts import Consent, Facts
 from policies.policy import Policy, parse_policy
+from policies.rules import consent
 
 
 def at(text: str) -> int:
@@ -164,3 +166,11 @@ def test_blame_of_consent_and_others() -> None:
     decision = decide(POLICY, facts, NOON)
     assert (decision.verdict, decision.because, decision.at) == ("defer", ("consent", "kill_switch"), None)
     assert (decision.reason, decision.wakes_on) == ("no_consent", "resume")
+
+
+def test_where_one_jurisdiction_has_nothing_the_next_is_not_asked() -> None:
+    nobody = Facts(timezones=("America/Toronto", "Asia/Seoul"), last_inbound=NOON)
+    case = case_of(POLICY, nobody, NOON, 0)
+    assert len(case.binding.consents) > 1
+    assert consent.narrow(case, case.whole) == ()
+    assert consent.narrow(case, ()) == ()

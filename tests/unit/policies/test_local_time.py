@@ -138,3 +138,10 @@ def test_the_machine_s_own_zone_is_of_no_matter(monkeypatch: pytest.MonkeyPatch)
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_a_change_of_the_clocks_is_known_to_the_second() -> None:
+    # St John's, 1987-04-05: the clocks go forward a minute past midnight.
+    found = pieces("America/St_Johns", 543_974_400 // CHUNK)
+    assert found[0][1:] == (544_591_860, -12_600)
+    assert found[1][0] == 544_591_860

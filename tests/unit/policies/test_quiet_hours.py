@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
+from policies.case import case_of
 from policies.decision import Decision
 from policies.engine import decide, permitted
-from policies.facts import Facts, Send
+from policies.facts import Consent, Facts, Send, Token
 from policies.policy import Policy, load_policy, parse_policy
+from policies.rules import quiet_hours
 
 
 def at(instant: str) -> int:
@@ -183,3 +186,36 @@ def test_packs_bind_promotional_messages_only() -> None:
     now = at("2026-05-04T23:30:00-04:00")
     sends = tuple(Send(at=now - 60 * number, category="promotional") for number in range(5))
     assert decide(DEFAULT, utility(region="US-FL", sends=sends), now).verdict == "send"
+
+
+def test_each_stretch_of_the_grounds_meets_the_hours() -> None:
+    rules = policy(HOURS + 'daily = [["08:00", "12:00"], ["14:00", "20:00"]]\n')
+    now = at("2026-05-05T10:00:00Z")
+    facts = Facts(
+        timezones=("UTC",), country="DE", last_inbound=now - 19 * 3600,
+        tokens=(Token(kind="recurring", last_used_at=now - 39 * 3600, expires_at=now + 24 * 3600),),
+    )  # fmt: skip
+    # The window until 15:00, the token from 19:00 until 10:00 of the next day.
+    assert permitted(rules, facts, now) == (
+        (now, at("2026-05-05T12:00:00Z")), (at("2026-05-05T14:00:00Z"), at("2026-05-05T15:00:00Z")),
+        (at("2026-05-05T19:00:00Z"), at("2026-05-05T20:00:00Z")), (at("2026-05-06T08:00:00Z"), now + 24 * 3600),
+    )  # fmt: skip
+    late = replace(facts, last_inbound=now - 12 * 3600)
+    assert permitted(rules, late, now)[1] == (at("2026-05-05T14:00:00Z"), at("2026-05-05T20:00:00Z"))
+
+
+def test_while_the_zone_is_awaited_lifted_hours_are_open_where_they_are_in_any_candidate() -> None:
+    late = HOURS + 'daily = [["22:00", "23:00"]]\n'
+    rules = parse_policy(
+        f'[policy]\nname = "t"\njurisdictions = "legal"\n[unknown_zone]\nmode = "hold"\n{late}', where="t"
+    )
+    now = at("2026-05-05T22:30:00+09:00")
+    facts = Facts(
+        timezones=("Asia/Seoul", "America/New_York"), last_inbound=now,
+        consents=(Consent(kind="night", granted_at=now - 60),),
+    )  # fmt: skip
+    assert decide(rules, facts, now).because == ("unknown_zone",)
+    assert decide(rules, facts, now - 3600).because == ("quiet_hours", "unknown_zone")
+    case = case_of(rules, facts, now, 0)
+    assert quiet_hours.narrow(case, case.whole)[0] == (now, at("2026-05-05T23:00:00+09:00"))
+    assert quiet_hours.narrow(case, ()) == ()
