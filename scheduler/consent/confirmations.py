@@ -50,12 +50,15 @@ def confirm(session: Session, opt_outs: Mapping[int, Entry], now: int) -> int:
         for id_, entry in opt_outs.items()
         if entry.source == "message" and entry.topic is None and entry.occurred_at + WITHIN > now
     }
-    if not wanted:
+    wishes = list(_wishes(session, wanted)) if wanted else []
+    if not wishes:
         return 0
     planned = 0
     try:
         with session.begin_nested():
-            for wish, records in _wishes(session, wanted):
+            # Without ``hold_wakes``, which must not be waited for with rows locked: one that is parked just as
+            # somebody lets messages go on sleeps to its end, minutes away.
+            for wish, records in wishes:
                 for decided in decide_wish(session, wish, sorted(records), now):
                     own = replace(wish, confirms_record_id=records[decided.contact_id])
                     store_planned(session, own, [decided], now)

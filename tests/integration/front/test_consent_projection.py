@@ -17,6 +17,7 @@ from scheduler.consent.grants import Grant, record_grants, withdraw
 from scheduler.consent.history import forget
 from scheduler.consent.projection import rebuild
 from scheduler.contacts.registry import ensure_contacts
+from scheduler.store import database, migrate
 
 NOW = 1_800_000_000
 TOPICS = (None, "sale", "news")
@@ -33,6 +34,20 @@ _CONSENTS = text("""
     SELECT topic, kind, granted_at, expires_at FROM consent WHERE contact_id = :id
     ORDER BY coalesce(topic, ''), kind, coalesce(expires_at, -1)
 """)
+
+#: Four people, as they were kept before: one row of the ledger is missing, for who cannot be reached had none.
+_BEFORE = """
+    INSERT INTO app (id, external_id, secret_sealed, verify_token_sealed, created_at) VALUES (1, '1', '', '', 0);
+    INSERT INTO page (id, app_id, channel, external_id, name, mode, token_sealed, rate, created_at)
+    VALUES (1, 1, 'messenger', '9', 'Shop', 'live', '', 30, 0);
+    INSERT INTO contact (id, page_id, psid, created_at) SELECT id, 1, id, 0 FROM generate_series(1, 4) AS g (id);
+    INSERT INTO consent_record (contact_id, action, topic, source, occurred_at, recorded_at) VALUES
+        (1, 'opt_out', NULL, 'message', 5, 5), (2, 'opt_out', 'sale', 'operator', 6, 6),
+        (3, 'block', NULL, 'send_error', 7, 7), (4, 'opt_out', NULL, 'api', 8, 8), (4, 'opt_in', NULL, 'api', 9, 9);
+    INSERT INTO suppression (contact_id, reason, topic, since, lifted_at) VALUES
+        (1, 'opted_out', NULL, 5, NULL), (2, 'opted_out', 'sale', 6, NULL), (3, 'blocked', NULL, 7, NULL),
+        (4, 'unreachable', NULL, 7, NULL), (4, 'opted_out', NULL, 8, 9)
+"""
 
 
 @pytest.fixture
@@ -154,6 +169,27 @@ def test_nobody_rewrites_the_ledger(people: list[int], session: Session) -> None
         with pytest.raises(IntegrityError, match="only ever added"):
             session.connection().execute(text(statement))
         session.rollback()
+
+
+def test_what_was_known_before_there_was_a_ledger_of_it_all_stands(database_url: str, row: Any) -> None:
+    migrate.downgrade(database_url, "0009")
+    with database.engine().begin() as connection:
+        for statement in _BEFORE.split(";"):
+            connection.execute(text(statement))
+    migrate.upgrade(database_url)
+    standing_then = [
+        (1, "opted_out", None, 5),
+        (2, "opted_out", "sale", 6),
+        (3, "blocked", None, 7),
+        (4, "unreachable", None, 7),
+    ]
+    in_force = text("SELECT contact_id, reason, topic, since FROM suppression WHERE lifted_at IS NULL ORDER BY 1, 2")
+    with database.session() as session:
+        assert [tuple(each) for each in session.connection().execute(in_force)] == standing_then
+        assert rebuild(session, NOW) == (4, 4)
+        assert [tuple(each) for each in session.connection().execute(in_force)] == standing_then
+    migrate.downgrade(database_url, "0009")
+    assert row("SELECT count(*) FROM suppression WHERE lifted_at IS NULL")[0] == 4
 
 
 def test_erasing_is_the_one_way_out_of_the_ledger(people: list[int], session: Session) -> None:
