@@ -139,6 +139,24 @@ def test_a_message_tells_what_stood_when_it_went(api: Any, session: Session) -> 
     assert "was ever sent" in _cli("consent", "message", str(never))
 
 
+def test_the_team_opts_somebody_out_and_in_on_the_command_line(ana: int, row: Any) -> None:
+    of = ("ana", "--page", PAGE, "--as", "mia")
+    assert "no messages about sale" in _cli("consent", "opt-out", *of, "--topic", "sale", "--evidence", "a call")
+    _cli("consent", "opt-out", *of, "--category", "gossip", code=2)
+    _cli("consent", "opt-out", "nobody", "--page", PAGE, code=4)
+    assert "opted out: no promotional messages about sale" in _cli(
+        "consent", "show", "ana", "--page", PAGE, "--topic", "sale"
+    )
+    assert "no opt-out that it lifts" in _cli("consent", "opt-in", *of, "--topic", "news")
+    assert "an opt-out ended" in _cli("consent", "opt-in", *of, "--topic", "sale")
+    assert row("SELECT source, evidence, actor FROM consent_record ORDER BY id LIMIT 1") == (
+        "operator",
+        "a call",
+        "mia",
+    )
+    assert row("SELECT count(*) FROM audit_entry WHERE actor = 'mia'")[0] == 3
+
+
 def test_near_misses_over_rest(api: Any, session: Session) -> None:
     stage = Stage(session)
     people = [stage.contact() for _ in range(3)]
