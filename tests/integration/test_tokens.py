@@ -14,10 +14,12 @@ from policies.facts import Consent, Facts, Token
 from scheduler.consent import tokens
 from scheduler.contacts.lock import lock_contacts
 from scheduler.errors import Invalid
+from scheduler.facts import decisions
 from scheduler.facts.decisions import contact_facts, for_message, switches
+from scheduler.governance.explanations import explain_log
 from scheduler.outbox.begin import Begun, begin
 from scheduler.outbox.evidence import record_echo
-from scheduler.outbox.plan import Wish
+from scheduler.outbox.plan import Wish, decide_wish
 from scheduler.outbox.settle import Outcome, settle
 from scheduler.pages import changes
 from scheduler.pages.tables import Page
@@ -359,3 +361,31 @@ def test_use_of_one_is_use_of_many(stage: Stage) -> None:
     tokens.use_token(stage.session, token, attempt_id=1, now=NOON)
     tokens.use_token(stage.session, token, attempt_id=1, now=NOON - 9)
     assert stage.one("SELECT last_used_at FROM permission_token") == NOON
+
+
+def test_preview_plan_dispatch_and_explanation_see_the_same(stage: Stage) -> None:
+    ada = _german(stage)
+    _grant(stage, ada, topic="sales")
+    wish = Wish(page_id=stage.page, template_id=stage.templates[stage.page, "promotional"], category="promotional",
+                topic="sales")  # fmt: skip
+    (planned,) = decide_wish(stage.session, wish, [ada], NOON)
+    message = stage.message(ada, topic="sales")
+    (begun,) = _begin(stage)
+    assert begun.message_id == message
+    stored = stage.rows("SELECT * FROM message_log WHERE message_id = :id AND facts IS NOT NULL", id=message)
+    (explained,) = explain_log(stage.session, [dict(row._mapping) for row in stored])
+    assert explained is not None
+    decision, findings = explained
+    assert decision == planned.decision
+    assert (decision.verdict, decision.ground) == ("send", "recurring")
+    assert any("recurring token serves" in finding.words for finding in findings)
+
+
+def test_each_part_of_the_facts_looks_into_an_index(stage: Stage) -> None:
+    stage.session.execute(text("SET LOCAL enable_seqscan = off"))
+    driver = stage.session.connection().connection.driver_connection
+    assert driver is not None
+    rows = driver.execute(f"EXPLAIN {decisions.STATEMENT}", decisions.parameters(range(1000), NOON)).fetchall()
+    plan = "\n".join(str(row[0]) for row in rows)
+    for table in ("attempt", "consent", "permission_token", "suppression", "consent_review", "contact c"):
+        assert f"Seq Scan on {table}\n" not in plan.replace("  (", "\n"), plan
