@@ -1,7 +1,7 @@
 """What it costs to import people from a file: ``python -m benchmarks.imports``.
 
 Makes a CSV file of people with a zone, a country, a locale, attributes and a consent, and takes it the whole way: into
-into staging, validation of every row, application a thousand rows a transaction. Then again, when everything is known.
+staging, validation of every row, application a thousand rows a transaction. Then again, when everything is known.
 Beside it, in the same run, a bare COPY of the same file into a table of text columns without a key: less cannot be
 done with a file. Each phase tells real seconds and the processor's, ours and the server's.
 """
@@ -83,6 +83,7 @@ class Clock:
             "cpu": time.process_time() - ours,
             "server_cpu": self._servers() - theirs,
         }
+        print(f"{name}: {self.phases[name]['seconds']:.1f} s", file=sys.stderr)
 
     def _servers(self) -> float:
         # The server's own processes; those of finished connections are counted by their parent.

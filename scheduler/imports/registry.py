@@ -166,7 +166,9 @@ def discard(session: Session, import_id: int, *, actor: str, now: int) -> Contac
         raise Conflict(
             f"import {import_id} is {found.status}",
             field="import",
-            way_out="what is being applied goes on to its end",
+            way_out="what is being applied goes on to its end"
+            if found.status == "applying"
+            else "there is nothing left to discard",
         )
     found.status = "discarded"
     session.add(found)
