@@ -173,7 +173,7 @@ def grant(
     given.check()
     if given.granted_at > now:
         raise Invalid("is in the future", field="granted_at", way_out="give the instant at which they agreed")
-    contact_id = _contact_id(session, page, psid)
+    contact_id = contact_id_of(session, page, psid)
     kept = Grant(contact_id=contact_id, actor=actor, **{name: getattr(given, name) for name in NewConsent.model_fields})
     (record_id,) = record_grants(session, [kept], now)
     _keep(session, actor, "grant", contact_id, record_id, now)
@@ -188,7 +188,7 @@ def take_back(
     """Keep that a person took back what they had agreed to. In force once this answers."""
     said = said or Withdrawal()
     said.check()
-    contact_id = _contact_id(session, page, psid)
+    contact_id = contact_id_of(session, page, psid)
     record_id = withdraw(
         session, contact_id, topic=said.topic, kind=said.kind, source=said.source, evidence=said.evidence, actor=actor,
         at=now if said.at is None else said.at, now=now,
@@ -203,7 +203,7 @@ def proof_of(
     """What stood for a person at ``at`` (None: now), as it is shown. Raises NotFound, and Invalid for the future."""
     if at is not None and at > now:
         raise Invalid("is in the future", field="at", way_out="ask about an instant that has been")
-    contact_id = _contact_id(session, page, psid)
+    contact_id = contact_id_of(session, page, psid)
     found = consent_at(session, contact_id, now if at is None else at, topic=topic, category=category)
     return ProofView(**_proof(found, topic, category))
 
@@ -213,7 +213,7 @@ def proof_of_message(session: Session, message_id: int) -> MessageProof:
     found = read_message(session, message_id)
     if found is None:
         raise NotFound(f"there is no message {message_id}", field="id", way_out="`duly message list` shows the newest")
-    contact_id = _contact_id(session, found["page"], found["psid"])
+    contact_id = contact_id_of(session, found["page"], found["psid"])
     begun = {row["attempt_id"]: row for row in found["log"] if row["to_state"] == "sending"}
     explained = dict(zip(begun, explain_log(session, list(begun.values())), strict=True))
     proofs = []
@@ -261,7 +261,8 @@ def _keep(session: Session, actor: str, what: str, contact_id: int, record_id: i
     record(session, actor=actor, action=f"consent.{what}", subject=f"contact:{contact_id}", detail=detail, now=now)
 
 
-def _contact_id(session: Session, page: str, psid: str) -> int:
+def contact_id_of(session: Session, page: str, psid: str) -> int:
+    """A contact's id by the platform's ids. Raises NotFound."""
     page_id = get_page(session, page).id
     assert page_id is not None  # a stored page has its id
     contact_id = get_contact(session, page_id, psid).id

@@ -12,8 +12,10 @@ from scheduler import clock
 from scheduler.api import consent as doors
 from scheduler.api.consent_reviews import ReviewView
 from scheduler.api.instants import GivenInstant, format_instant
+from scheduler.audit.record import record
 from scheduler.cli.output import echo_json, print_findings, print_table, words
 from scheduler.consent import review
+from scheduler.consent.choices import record_opt_in, record_opt_out
 from scheduler.consent.projection import rebuild as rebuild_next
 from scheduler.consent.settings import Settings, change_settings, settings_of
 from scheduler.doorbell import ring
@@ -27,6 +29,9 @@ _PSID = typer.Argument(help="The person, by the page-scoped id.")
 _PAGE = typer.Option(..., help="The platform's id of the page.")
 _TOPIC = typer.Option(None, help="About messages of this topic.")
 _CATEGORY = typer.Option("promotional", help=f"About messages of this category: {', '.join(CATEGORIES)}.")
+_OF_TOPIC = typer.Option(None, "--topic", help="Only of this topic.")
+_OF_CATEGORY = typer.Option(None, "--category", help=f"Only of this category: {', '.join(CATEGORIES)}.")
+_EVIDENCE = typer.Option(None, help="Where the proof is: a call, a letter.")
 _AS = typer.Option("cli", "--as", help="Who does it; it is kept.")
 _JSON = typer.Option(False, "--json", help="As JSON.")
 
@@ -77,6 +82,49 @@ def message(message_id: int = typer.Argument(help="The message's id.", min=1), a
         console.print(Text(f"attempt {attempt.attempt_id}: {attempt.outcome}", style="bold"), soft_wrap=True)
         _state(console, attempt)
         print_findings(console, attempt.findings, indent="  ")
+
+
+@app.command("opt-out")
+def opt_out(
+    psid: str = _PSID,
+    page: str = _PAGE,
+    topic: str | None = _OF_TOPIC,
+    category: str | None = _OF_CATEGORY,
+    evidence: str | None = _EVIDENCE,
+    actor: str = _AS,
+) -> None:
+    """Keep that somebody told the team that they want no messages. Only the team lifts it again."""
+    with database.session() as session:
+        contact, now = doors.contact_id_of(session, page, psid), clock.now()
+        record_opt_out(
+            session, contact, topic=topic, category=category, source="operator", evidence=evidence, actor=actor,
+            at=now, now=now,
+        )  # fmt: skip
+        detail = {"topic": topic, "category": category}
+        record(session, actor=actor, action="contact.opt_out", subject=f"contact:{contact}", detail=detail, now=now)
+    typer.echo(f"{psid} gets no {category or ''} messages".replace("  ", " ") + (f" about {topic}" if topic else ""))
+
+
+@app.command("opt-in")
+def opt_in(
+    psid: str = _PSID,
+    page: str = _PAGE,
+    topic: str | None = _OF_TOPIC,
+    category: str | None = _OF_CATEGORY,
+    evidence: str | None = _EVIDENCE,
+    actor: str = _AS,
+) -> None:
+    """Keep that somebody told the team that they want messages again; what waited is decided anew."""
+    with database.session() as session:
+        contact, now = doors.contact_id_of(session, page, psid), clock.now()
+        lifted = record_opt_in(
+            session, contact, topic=topic, category=category, source="operator", evidence=evidence, actor=actor,
+            at=now, now=now,
+        )  # fmt: skip
+        detail = {"topic": topic, "category": category}
+        record(session, actor=actor, action="contact.opt_in", subject=f"contact:{contact}", detail=detail, now=now)
+    ring("deliver")
+    typer.echo("it is kept, and an opt-out ended" if lifted else "it is kept; no opt-out that it lifts was in force")
 
 
 @app.command()

@@ -144,7 +144,7 @@ def test_the_team_opts_somebody_out_and_in_on_the_command_line(ana: int, row: An
     assert "no messages about sale" in _cli("consent", "opt-out", *of, "--topic", "sale", "--evidence", "a call")
     _cli("consent", "opt-out", *of, "--category", "gossip", code=2)
     _cli("consent", "opt-out", "nobody", "--page", PAGE, code=4)
-    assert "opted out: no promotional messages about sale" in _cli(
+    assert "asked for no messages: no promotional messages about sale" in _cli(
         "consent", "show", "ana", "--page", PAGE, "--topic", "sale"
     )
     assert "no opt-out that it lifts" in _cli("consent", "opt-in", *of, "--topic", "news")
