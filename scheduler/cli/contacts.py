@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from scheduler import clock
 from scheduler.api import imports as shown
 from scheduler.api.instants import format_instant
+from scheduler.cli.import_told import show_mapping, show_outcome
 from scheduler.cli.output import echo_json, print_table
 from scheduler.doorbell import ring
 from scheduler.errors import Conflict, Invalid
@@ -63,7 +64,7 @@ def import_file(
         before = _upload(file, page, columns, constants)
         import_id = before.import_.id
         if not as_json:
-            _show_mapping(before)
+            show_mapping(before)
     _run("checking", import_id, "validating", validate_next, lambda seen: seen.checked, quiet=as_json)
     if errors is not None:
         _write(errors, shown.error_text(import_id))
@@ -83,7 +84,7 @@ def import_file(
         preview = [row.model_dump(mode="json") for row in before.rows] if before is not None else []
         echo_json({**seen.model_dump(mode="json"), "dry_run": dry_run, "preview": preview})
     else:
-        _show_outcome(seen, dry_run=dry_run, errors=errors)
+        show_outcome(seen, dry_run=dry_run, errors=errors)
     if seen.bad and not (seen.status == "applied" and skip_errors):
         raise typer.Exit(Invalid.exit_code)
 
@@ -221,74 +222,6 @@ def _run(
             bar.update(task, completed=far(seen), total=seen.row_count)
             if seen.status != status:
                 return
-
-
-def _show_mapping(before: shown.ImportPreview) -> None:
-    made = before.import_
-    typer.echo(f"import {made.id}: {made.name}, {made.rows} rows")
-    rows = [(header, made.mapping.get(header, "-"), _example(before, header)) for header in made.headers]
-    rows += [("(every row)", field, value) for field, value in made.constants.items()]
-    print_table(("column", "field", "line " + str(before.rows[0].line if before.rows else 2)), rows, none="")
-    left_out = [header for header in made.headers if header not in made.mapping]
-    if left_out:
-        typer.echo(f"not imported: {', '.join(left_out)}; --map COLUMN=FIELD takes a column")
-
-
-def _example(before: shown.ImportPreview, header: str) -> str:
-    if not before.rows:
-        return ""
-    field, first = before.import_.mapping.get(header), before.rows[0]
-    wrong = next((each["problem"] for each in first.problems if each["field"] == field and field), None)
-    if wrong:
-        return f"error: {wrong}"
-    return _told(first, field) if field else ""
-
-
-def _told(row: shown.PreviewRow, field: str) -> str:
-    known: Any = row.known
-    if field == "psid":
-        return row.psid or ""
-    if field.startswith("attributes."):
-        return str(known.get("attributes", {}).get(field.removeprefix("attributes.").partition(":")[0], ""))
-    if field.startswith("consent."):
-        given = known.get("consents", [{}])[-1].get(field.removeprefix("consent."))
-        return format_instant(given) if isinstance(given, int) else str(given or "")
-    if field == "timezone":
-        return " | ".join(known.get("timezones", ()))
-    if field in ("consents", "opt_outs"):
-        return str(len(known.get(field, ())) or "")
-    if field.startswith("opted_out"):
-        return ", ".join(each["topic"] or "everything" for each in known.get("opt_outs", ()))
-    return str(dict(known.get("links", ())).get(field, known.get(field, "")))
-
-
-def _show_outcome(seen: shown.ImportView, *, dry_run: bool, errors: Path | None) -> None:
-    console = Console(highlight=False)
-    if seen.bad:
-        print_table(
-            ("rows", "first line", "field", "what is wrong"),
-            [(str(each.rows), str(each.first_line), each.field or "-", each.problem) for each in seen.errors],
-            none="",
-        )
-        where = f"{errors} has" if errors is not None else f"`duly contacts errors {seen.id}` prints"
-        console.print(f"{seen.bad} of {seen.rows} rows have errors; {where} all of them", soft_wrap=True)
-    if seen.status == "applied":
-        told = ", ".join(f"{count} {name.replace('_', '-')}" for name, count in seen.counts.items() if count)
-        console.print(f"applied: {told or 'nothing new'}", soft_wrap=True)
-    elif dry_run:
-        console.print(f"{seen.rows - seen.bad} rows would be applied; nothing was changed", soft_wrap=True)
-    elif seen.status == "failed":
-        console.print(
-            f"stopped by something unexpected after {seen.done} rows; the log says what, "
-            f"and `duly contacts import --resume {seen.id}` goes on",
-            soft_wrap=True,
-        )
-    else:
-        console.print(
-            f"none was applied; correct the file and import it again, or apply the good rows: "
-            f"`duly contacts import --resume {seen.id} --skip-errors`",
-            soft_wrap=True,
-        )
 
 
 def _read(import_id: int) -> shown.ImportView:
