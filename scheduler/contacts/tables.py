@@ -58,6 +58,8 @@ class Contact(SQLModel, table=True):
     handover_by: str | None = None
     #: An event of theirs could not be applied; nothing goes until a person looked.
     held_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: Their data was erased: this row stands for nobody, and keeps what was counted.
+    erased_at: int | None = Field(default=None, sa_type=BigInteger)
     #: The contact that stands for this person from now on; nothing is sent to this one any more.
     merged_into: int | None = Field(default=None, foreign_key="contact.id", sa_type=BigInteger)
     attributes: dict[str, Any] = Field(

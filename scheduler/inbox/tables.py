@@ -15,6 +15,8 @@ class PlatformEvent(SQLModel, table=True):
         Index("platform_event_failed", "id", postgresql_where=text("error IS NOT NULL")),
         #: When a page was last heard of.
         Index("platform_event_page", "page_id", "id"),
+        #: What somebody did: for whoever asks what is known of them, and for erasing it.
+        Index("platform_event_person", "psid", "page_id", postgresql_where=text("psid IS NOT NULL")),
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)

@@ -198,7 +198,10 @@ class DeadLetterAct(SQLModel, table=True):
     """What a person did about a dead letter, and why. Append-only."""
 
     __tablename__ = "dead_letter_act"
-    __table_args__ = (Index("dead_letter_act_message", "message_id"),)
+    __table_args__ = (
+        Index("dead_letter_act_message", "message_id"),
+        Index("dead_letter_act_resent", "resent_as", postgresql_where=text("resent_as IS NOT NULL")),
+    )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
     message_id: int = Field(foreign_key="message.id", sa_type=BigInteger)

@@ -21,6 +21,7 @@ ROOMS = (
     "inbox",
     "outbox",
     "pages",
+    "privacy",
 )
 
 

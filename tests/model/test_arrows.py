@@ -128,6 +128,7 @@ def test_the_check_names_what_is_wrong_with_a_log(session: Session) -> None:
     stage.put(jumped, "sent")
     stage.put(forged, "unconfirmed")
     stage.put(silent, "cancelled")
+    session.execute(text("SELECT set_config('duly.pruning', 'on', true)"))
     session.execute(text("DELETE FROM message_log WHERE message_id = :id"), {"id": empty})
     stage.put(unproven, "read")
     found = {(fault.message_id, fault.kind) for fault in faults(session)}
