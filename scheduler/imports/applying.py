@@ -20,7 +20,7 @@ from scheduler.consent.grants import Grant, record_grants
 from scheduler.contacts.bulk import Kept, Person, keep_people
 from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.evidence import Kind as PlaceKind
-from scheduler.contacts.identities import Link, link
+from scheduler.contacts.identities import Link, link, wait_for_links
 from scheduler.contacts.profiles import want_profile
 from scheduler.imports.collecting import no_collecting
 from scheduler.imports.refused import refused
@@ -115,6 +115,9 @@ def apply_next(session: Session, now: int, *, import_id: int | None = None, limi
 def _apply(session: Session, found: ContactImport, rows: Sequence[_Row], counts: Counts, now: int) -> None:
     gone = refused(session, found.page_id, [psid for _, psid, _ in rows])
     people = {psid: known for _, psid, known in rows if psid not in gone}
+    if any("links" in said for said in people.values()):
+        # Before anybody's row, as a business event does that looks for its person: else each could wait for the other.
+        wait_for_links(session, alone=True)
     kept = keep_people(session, found.page_id, [_person(psid, known) for psid, known in people.items()], now)
     known = {kept.ids[psid]: said for psid, said in people.items()}
     moved = record_evidence(session, _evidence(known, found.created_at), now)
