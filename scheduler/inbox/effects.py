@@ -23,7 +23,7 @@ from scheduler.followups.interests import ask_back_in_stock
 from scheduler.inbox.event import Event
 from scheduler.inbox.meaning import Meaning, TokenWord
 from scheduler.logs import get_logger
-from scheduler.outbox.evidence import lock_echoed, record_delivery, record_echo, record_read
+from scheduler.outbox.told import Told, record_echoes, record_told
 from scheduler.outbox.wake import wake_contacts
 from scheduler.pages.registry import apps_of_pages
 from scheduler.pages.stops import enforce
@@ -184,18 +184,26 @@ def _activity(session: Session, events: Sequence[Event], now: int) -> None:
 
 
 def _messages(session: Session, events: Sequence[Event], now: int) -> None:
-    echoes = [(event, echo) for event in events if event.ours and (echo := _meaning(event).echo) is not None]
-    if len(echoes) > 1:
-        lock_echoed(session, [metadata for _, (metadata, _) in echoes])
-    for event, (metadata, mid) in echoes:
-        record_echo(session, _page(event), metadata, mid, event.at, now)
+    echoes = [
+        (_page(event), echo[0] or "", echo[1])
+        for event in events
+        if event.ours and (echo := _meaning(event).echo) is not None
+    ]
+    record_echoes(session, echoes, now)
+    told: dict[int, Told] = {}
     for event in events:
-        meaning, psid = _meaning(event), event.arrival.psid or ""
+        meaning = _meaning(event)
+        if event.contact_id is None or (meaning.delivery is None and meaning.read_ms is None):
+            continue
+        one = told.setdefault(event.contact_id, Told(page_id=_page(event)))
+        if meaning.read_ms is not None:
+            one.read_ms = max(one.read_ms or 0, meaning.read_ms)
         if meaning.delivery is not None:
             mids, watermark = meaning.delivery
-            record_delivery(session, _page(event), psid, mids, watermark, now)
-        if meaning.read_ms is not None:
-            record_read(session, _page(event), psid, meaning.read_ms, now)
+            one.mids.update(mids)
+            if not mids and watermark is not None:
+                one.delivered_ms = max(one.delivered_ms or 0, watermark)
+    record_told(session, told, now)
 
 
 def _meaning(event: Event) -> Meaning:

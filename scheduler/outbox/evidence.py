@@ -1,7 +1,7 @@
-"""What the platform tells us happened: echoes, deliveries, reads. Never fenced, in any order, early or late.
+"""What evidence comes to: a message is accepted, delivered, read. Never fenced, in any order, early or late.
 
-Each function returns whether (or how many) messages moved. ``sent → delivered → read`` never goes backwards. What comes
-before the acceptance is known is kept in the message's log and counts once it is.
+``sent → delivered → read`` never goes backwards. What comes before the acceptance is known is kept in the message's log
+and counts once it is. Who tells of it is in ``told.py`` (webhooks) and ``settle.py`` (answers).
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
-from scheduler.consent.tokens import recount_tokens
-from scheduler.outbox.metadata import read_metadata
 from scheduler.outbox.states import ACCEPTED, DEAD_LETTERS
 
 #: In the log of a message that we do not know to be accepted: a delivery named this id, which no answer has told us;
@@ -22,29 +20,8 @@ EARLY_DELIVERY = "early_delivery:"
 EARLY_DELIVERIES = "early_delivery"
 EARLY_READ = "early_read"
 #: How long after an attempt that was answered with a no, or proven not sent, such evidence is kept for it, seconds.
-_KEPT_FOR = 36 * 3600
+KEPT_FOR = 36 * 3600
 
-_DELIVERED = text("""
-    SELECT id, state, mid FROM message WHERE page_id = :page_id AND mid = ANY(:mids)
-    ORDER BY id FOR NO KEY UPDATE
-""")
-#: By the person's attempts: there is an index for those, and none for the messages that have left.
-_BEFORE_WATERMARK = text("""
-    SELECT m.id, m.state FROM contact c
-    JOIN attempt a ON a.contact_id = c.id AND a.outcome = 'sent'
-    JOIN message m ON m.id = a.message_id
-    WHERE c.page_id = :page_id AND c.psid = :psid AND m.state = ANY(:states) AND a.begun_at <= :watermark / 1000
-    ORDER BY m.id FOR NO KEY UPDATE OF m
-""")
-_MAY_HAVE_ARRIVED = text("""
-    SELECT a.id, a.message_id, m.state FROM contact c
-    JOIN attempt a ON a.contact_id = c.id AND a.outcome <> 'sent'
-    JOIN message m ON m.id = a.message_id
-    WHERE c.page_id = :page_id AND c.psid = :psid AND m.state <> ALL(:accepted)
-    AND (a.outcome IN ('sending', 'in_doubt', 'unconfirmed') OR a.begun_at > :since)
-    AND (CAST(:watermark AS bigint) IS NULL OR a.begun_at <= CAST(:watermark AS bigint) / 1000)
-    ORDER BY m.id, a.id FOR NO KEY UPDATE OF m
-""")
 _REMEMBER = text("""
     INSERT INTO message_log (message_id, at, from_state, to_state, attempt_id, reason, actor)
     SELECT d.message_id, :now, d.state, d.state, d.attempt_id, r.reason, 'webhook'
@@ -83,10 +60,6 @@ _ACCEPT = text("""
     )
     INSERT INTO message_log (message_id, at, from_state, to_state, attempt_id, reason, actor)
     SELECT id, :now, was, 'sent', attempt, :reason, :actor FROM moved ORDER BY id
-""")
-_ACCEPT_ATTEMPT = text("""
-    UPDATE attempt SET outcome = 'sent', mid = :mid, settled_at = :now WHERE id = :id AND outcome <> 'sent'
-    RETURNING token_id
 """)
 #: What was sent again in place of these. All of it is locked, whatever its state: one that is being given back unsent
 #: must be seen as it is afterwards, by the next statement.
@@ -129,81 +102,6 @@ class Accepted:
     was: str
 
 
-def lock_echoed(session: Session, metadata: Collection[str | None]) -> None:
-    """Lock the messages that these echoes name, by id: as whoever settles them does, whatever order the echoes have."""
-    named = [read_metadata(each) for each in metadata if each]
-    ids = sorted({found[0] for found in named if found is not None})
-    if ids:
-        session.execute(text("SELECT id FROM message WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"), {"ids": ids})
-
-
-def record_echo(session: Session, page_id: int, metadata: str | None, mid: str, at: int, now: int) -> bool:
-    """The platform echoes a message: proof that the attempt its metadata names was accepted.
-
-    False when the metadata is not ours (somebody else's message) or the attempt is not of this page.
-    ``at`` is the platform's instant; the log keeps ours, ``now``.
-    """
-    del at
-    named = read_metadata(metadata) if metadata else None
-    if named is None:
-        return False
-    message_id, attempt_id = named
-    found = session.execute(
-        text("SELECT state FROM message WHERE id = :id AND page_id = :page_id FOR NO KEY UPDATE"),
-        {"id": message_id, "page_id": page_id},
-    ).first()
-    attempt = session.execute(
-        text("SELECT outcome FROM attempt WHERE id = :id AND message_id = :message_id"),
-        {"id": attempt_id, "message_id": message_id},
-    ).first()
-    if found is None or attempt is None:
-        return False
-    # Also where a newer attempt is on the wire: what the platform accepted, it accepted.
-    proven_on = session.execute(_ACCEPT_ATTEMPT, {"id": attempt_id, "mid": mid, "now": now}).scalar_one_or_none()
-    if proven_on is not None:
-        recount_tokens(session, [proven_on])
-    if found.state in ACCEPTED:
-        # The answer came first; the echo only makes sure that the message id is known.
-        session.execute(
-            text("UPDATE message SET mid = coalesce(mid, :mid) WHERE id = :id"), {"id": message_id, "mid": mid}
-        )
-        return False
-    proven = Accepted(message_id=message_id, attempt_id=attempt_id, mid=mid, was=found.state)
-    accept(session, [proven], reason="echo", actor="webhook", now=now)
-    return True
-
-
-def record_delivery(
-    session: Session, page_id: int, psid: str, mids: Sequence[str], watermark_ms: int | None, now: int
-) -> int:
-    """The platform delivered: the messages with these ids, or, where it names none, all before the watermark."""
-    if mids:
-        rows = session.execute(_DELIVERED, {"page_id": page_id, "mids": list(mids)}).all()
-        unknown = sorted(set(mids) - {row.mid for row in rows})
-        if unknown and (waiting := _may_have_arrived(session, page_id, psid, None, now)):
-            # Their answers may have been written while we waited for the rows: look again before keeping it for later.
-            found = session.execute(_DELIVERED, {"page_id": page_id, "mids": unknown}).all()
-            rows = [*rows, *found]
-            told = {row.mid for row in found}
-            _remember(session, waiting, [EARLY_DELIVERY + mid for mid in unknown if mid not in told], now)
-        moved = [(row.id, row.state) for row in rows if row.state == "sent"]
-    elif watermark_ms is not None:
-        _remember(session, _may_have_arrived(session, page_id, psid, watermark_ms, now), [EARLY_DELIVERIES], now)
-        moved = _before(session, page_id, psid, ("sent",), watermark_ms)
-    else:
-        moved = []
-    return _move(session, moved, "delivered", now)
-
-
-def record_read(session: Session, page_id: int, psid: str, watermark_ms: int, now: int) -> int:
-    """The person read all that was sent to them before the watermark.
-
-    It counts for what was begun before it; where the acceptance of that is not known yet, as soon as it is.
-    """
-    _remember(session, _may_have_arrived(session, page_id, psid, watermark_ms, now), [EARLY_READ], now)
-    return _move(session, _before(session, page_id, psid, ("sent", "delivered"), watermark_ms), "read", now)
-
-
 def accept(session: Session, accepted: Sequence[Accepted], *, reason: str | None, actor: str, now: int) -> None:
     """Move messages, whose rows the caller holds, to ``sent``; or on to what was known before.
 
@@ -227,8 +125,8 @@ def accept(session: Session, accepted: Sequence[Accepted], *, reason: str | None
             "deliveries": EARLY_DELIVERIES, "read": EARLY_READ,
         },
     ).all()  # fmt: skip
-    _move(session, [(row.message_id, "sent") for row in early if not row.read], "delivered", now)
-    _move(session, [(row.message_id, "sent") for row in early if row.read], "read", now)
+    move(session, [(row.message_id, "sent") for row in early if not row.read], "delivered", now)
+    move(session, [(row.message_id, "sent") for row in early if row.read], "read", now)
     repeated = [one.message_id for one in accepted if one.was in DEAD_LETTERS]
     if repeated and (again := session.connection().execute(_LOCK_RESENDS, {"ids": repeated}).scalars().all()):
         session.connection().execute(_CANCEL, {"ids": list(again), "actor": actor, "now": now})
@@ -241,16 +139,8 @@ def cancel_needless(session: Session, resends: Collection[int], now: int) -> Non
         session.execute(_CANCEL, {"ids": list(needless), "actor": "deliver", "now": now})
 
 
-def _before(
-    session: Session, page_id: int, psid: str, states: Sequence[str], watermark_ms: int
-) -> list[tuple[int, str]]:
-    rows = session.execute(
-        _BEFORE_WATERMARK, {"page_id": page_id, "psid": psid, "states": list(states), "watermark": watermark_ms}
-    )
-    return [(row.id, row.state) for row in rows]
-
-
-def _move(session: Session, moved: Sequence[tuple[int, str]], state: str, now: int) -> int:
+def move(session: Session, moved: Sequence[tuple[int, str]], state: str, now: int) -> int:
+    """Move these messages (id, the state that they are in), whose rows the caller holds, to ``state``; how many."""
     if not moved:
         return 0
     values = {"state": state, "now": now, "ids": [id_ for id_, _ in moved], "wases": [was for _, was in moved]}
@@ -258,24 +148,8 @@ def _move(session: Session, moved: Sequence[tuple[int, str]], state: str, now: i
     return int(session.connection().execute(_MOVE, values).rowcount)
 
 
-def _may_have_arrived(
-    session: Session, page_id: int, psid: str, watermark_ms: int | None, now: int
-) -> list[tuple[int, int, str]]:
-    """(message, attempt, state) of what was posted to the person and is not known to be accepted; locked.
-
-    Only such a message can be meant, so what other apps of the page send leaves nothing behind.
-    """
-    rows = session.execute(
-        _MAY_HAVE_ARRIVED,
-        {
-            "page_id": page_id, "psid": psid, "accepted": list(ACCEPTED), "since": now - _KEPT_FOR,
-            "watermark": watermark_ms,
-        },
-    )  # fmt: skip
-    return [(row.message_id, row.id, row.state) for row in rows]
-
-
-def _remember(session: Session, waiting: Sequence[tuple[int, int, str]], reasons: Sequence[str], now: int) -> None:
+def remember(session: Session, waiting: Sequence[tuple[int, int, str]], reasons: Sequence[str], now: int) -> None:
+    """Keep evidence for these (message, attempt, state), once each, until it is known that they were accepted."""
     if waiting and reasons:
         messages, attempts, states = (list(column) for column in zip(*waiting, strict=True))
         session.execute(

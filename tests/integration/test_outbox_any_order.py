@@ -11,12 +11,12 @@ from sqlmodel import Session
 from scheduler.contacts.inbound import record_inbound
 from scheduler.outbox.begin import begin
 from scheduler.outbox.dead_letters import redrive
-from scheduler.outbox.evidence import record_delivery, record_echo, record_read
 from scheduler.outbox.ledger import faults
 from scheduler.outbox.settle import Outcome, settle
 from scheduler.outbox.sweep import sweep
 from scheduler.outbox.tick import tick
 from tests.unit.delivery.stage import NOON, Stage
+from tests.unit.delivery.told import record_delivery, record_echo, record_read
 
 #: When each thing is told of, seconds after the attempt began. Only the order of telling is changed.
 LATER = 3600

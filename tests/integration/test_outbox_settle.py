@@ -8,11 +8,11 @@ import pytest
 from sqlmodel import Session
 
 from scheduler.outbox.begin import begin
-from scheduler.outbox.evidence import record_delivery, record_echo, record_read
 from scheduler.outbox.metadata import make_metadata
 from scheduler.outbox.settle import Outcome, settle
 from scheduler.outbox.sweep import sweep
 from tests.unit.delivery.stage import NOON, Stage
+from tests.unit.delivery.told import record_delivery, record_echo, record_read
 
 
 @pytest.fixture

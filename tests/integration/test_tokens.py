@@ -18,12 +18,12 @@ from scheduler.facts import decisions
 from scheduler.facts.decisions import contact_facts, for_message, switches
 from scheduler.governance.explanations import explain_log
 from scheduler.outbox.begin import Begun, begin
-from scheduler.outbox.evidence import record_echo
 from scheduler.outbox.plan import Wish, decide_wish
 from scheduler.outbox.settle import Outcome, settle
 from scheduler.pages import changes
 from scheduler.pages.tables import Page
 from tests.unit.delivery.stage import HOUR, NOON, Stage
+from tests.unit.delivery.told import record_echo
 
 DAY = 24 * HOUR
 
