@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import redis
 
@@ -12,6 +11,7 @@ from scheduler.settings import get_settings
 from workers.deliver import Channel
 from workers.send_api.client import GraphClient
 from workers.send_api.throttle import Throttle
+from workers.senders import Senders
 
 #: By process id: a forked child must not use its parent's threads and sockets.
 _channels: dict[int, Channel] = {}
@@ -41,7 +41,7 @@ def make_channel() -> Channel:
                 health_check_interval=15,
             )
         ),
-        pool=ThreadPoolExecutor(max_workers=threads, thread_name_prefix="sender"),
+        pool=Senders(threads),
         threads=threads,
     )
 

@@ -26,6 +26,8 @@ class Directory:
         self._read_at = float("-inf")
         self._rates: dict[int, int] = {}
         self._senders: dict[int, Sender] = {}
+        #: Of what each sender was made: to unseal a token costs as much as to send a message.
+        self._made_of: dict[int, tuple[str, bytes, bytes]] = {}
         self._apps: dict[int, int] = {}
 
     def refresh(self, session: Session) -> None:
@@ -44,12 +46,15 @@ class Directory:
             # One page's lost key or unreadable policy must not silence the others; its messages wait.
             if secret is None or page.id in stopped:
                 continue
-            try:
-                sender = Sender(page.external_id, page_token(page), secret.decode())
-            except Unavailable as error:
-                complain(_log, "page_token_unreadable", page.id, page=page.id, way_out=error.way_out)
-                continue
-            rates[page.id], senders[page.id] = page.rate, sender
+            parts = (page.external_id, bytes(page.token_sealed), secret)
+            sender = self._senders.get(page.id)
+            if sender is None or self._made_of[page.id] != parts:
+                try:
+                    sender = Sender(page.external_id, page_token(page), secret.decode())
+                except Unavailable as error:
+                    complain(_log, "page_token_unreadable", page.id, page=page.id, way_out=error.way_out)
+                    continue
+            rates[page.id], senders[page.id], self._made_of[page.id] = page.rate, sender, parts
         self._rates, self._senders, self._read_at = rates, senders, present
         self._apps = {page.id: page.app_id for page in pages if page.id is not None}
 

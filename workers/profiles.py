@@ -27,7 +27,7 @@ def read_profiles(channel: Channel) -> int:
         reads = due_profile_reads(session, clock.now(), LIMIT)
     if not reads:
         return 0
-    answers = list(channel.pool.map(lambda read: _ask(channel, read), reads))
+    answers = channel.pool.map(lambda read: _ask(channel, read), reads)
     with database.session() as session:
         now = clock.now()
         # Pages before contacts, contacts by id: the lock order.

@@ -22,7 +22,7 @@ def look_at_stopped_pages(channel: Channel) -> int:
         stopped = [page for page in claim_looks(session, clock.now()) if channel.directory.knows(page.id)]
     if not stopped:
         return 0
-    answers = list(channel.pool.map(lambda page: channel.client.read_page(channel.directory.sender(page.id)), stopped))
+    answers = channel.pool.map(lambda page: channel.client.read_page(channel.directory.sender(page.id)), stopped)
     restored = 0
     for page, answer in sorted(zip(stopped, answers, strict=True), key=lambda pair: pair[0].id):
         if answer.result != "sent":

@@ -55,7 +55,7 @@ class Stage:
     def redis(self) -> redis.Redis:
         return redis.Redis.from_url(self.servers.redis_url)
 
-    def add_pages(self, count: int, *, rate: int = 39) -> None:
+    def add_pages(self, count: int, *, rate: int = 30) -> None:
         """Live pages under the built-in policy ``default``, each with a template."""
         with Session(database.engine(), expire_on_commit=False) as session:
             for number in range(len(self.pages) + 1, len(self.pages) + count + 1):

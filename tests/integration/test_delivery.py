@@ -21,7 +21,7 @@ from scheduler.store import database
 from scheduler.store.process import wait_until
 from tests.unit.delivery.stage import Stage
 from tests.unit.delivery.wire import Script, WireServer, accept, answer, error, message_id_of, message_of
-from workers import deliver
+from workers import deliver, posting
 from workers.channel import make_channel
 from workers.deliver import Channel, Delivery
 
@@ -284,7 +284,7 @@ def test_what_breaks_in_a_thread_leaves_doubt_and_not_a_crash(
 
     stage.messages(1)
     stage.commit()
-    monkeypatch.setattr(deliver, "build_payload", broken)
+    monkeypatch.setattr(posting, "build_payload", broken)
     assert _run(channels()) == 0
     assert tuple(stage.row("SELECT state, reason FROM message")) == ("in_doubt", "worker_error")
 

@@ -21,7 +21,7 @@ from scheduler.store.embedded import Servers
 from scheduler.store.process import wait_until
 from tests.unit.delivery.stage import Stage
 from tests.unit.delivery.wire import WireServer, accept, answer, message_of
-from workers import deliver
+from workers import deliver, settling
 from workers.channel import make_channel
 from workers.deliver import Channel, Delivery
 
@@ -95,7 +95,7 @@ def test_what_was_posted_while_the_database_went_away_is_settled_when_it_is_back
 def test_an_answer_that_cannot_be_kept_takes_no_other_with_it(
     stage: Stage, wire: WireServer, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliver, "_LINGER", 0.2)
+    monkeypatch.setattr(settling, "_LINGER", 0.2)
     people = [stage.contact() for _ in range(3)]
     odd = stage.psid(people[1])
     messages = [stage.message(person) for person in people]

@@ -99,6 +99,11 @@ def fresh_for(rate: int) -> float:
     return max(_SOONEST_OLD, min(_LATEST_OLD, (_CEILING - min(_ROOM, rate * 0.1)) / (rate * 0.9) - 1))
 
 
+def burst(rate: int) -> float:
+    """Tokens of a bucket that is full: what a page with that rate gets at once at most."""
+    return max(1.0, min(_ROOM, rate * 0.1))
+
+
 class Throttle:
     """The pages' buckets, budgets and breakers. Every call may raise ``redis.RedisError``: then nothing may be sent."""
 

@@ -66,11 +66,19 @@ class _DeadlineReader(io.RawIOBase):
         super().close()
 
 
+class _Source:
+    """Stands where the answer looks for its socket, of which it wants a reader and nothing else."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_DeadlineReader(self._sock))
+
+
 class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(sock, *arguments, **options)
-        self.fp.close()
-        self.fp = io.BufferedReader(_DeadlineReader(sock))
+        super().__init__(_Source(sock), *arguments, **options)  # type: ignore[arg-type]  # see _Source
 
 
 class _Watched:
@@ -142,6 +150,14 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
+class _Answer(requests.Response):
+    """An answer without a jar: making one for every message costs as much as reading the answer's body."""
+
+    def __init__(self) -> None:
+        self._content = False  # type: ignore[assignment]  # what it is until it is read
+        self._content_consumed = False
+
+
 class WatchedAdapter(HTTPAdapter):
     """Mounts the connections above. Never retries: only the outbox decides whether something is tried again.
 
@@ -181,7 +197,7 @@ class WatchedAdapter(HTTPAdapter):
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """Status, headers and the open body. The platform's cookies are nobody's business."""
-        answer = requests.Response()
+        answer = _Answer()
         answer.request, answer.url, answer.raw = req, req.url or "", resp
         answer.status_code, answer.headers = resp.status, resp.headers
         return answer
