@@ -60,6 +60,13 @@ def test_what_is_told_of_a_gap_is_the_last_send_that_it_counts() -> None:
     assert told(policy(gap), facts, NOW) == [words + "11:00 UTC"]
 
 
+def test_a_gap_follows_the_sends_of_its_categories_alone() -> None:
+    facts = utility("2026-05-06T09:00:00Z")
+    facts.sends = (*facts.sends, Send(at=at("2026-05-06T10:59:00Z"), category="service"))
+    gap = policy('[[minimum_gap]]\nid = "g"\nbetween = "2h"\napplies_to = ["utility"]\n')
+    assert permitted(gap, facts, at("2026-05-06T10:30:00Z"))[0][0] == at("2026-05-06T11:00:00Z")
+
+
 def test_a_cap_reopens_when_enough_sends_have_dropped_out() -> None:
     facts = utility("2026-05-06T03:00:00Z", "2026-05-06T01:00:00Z", "2026-05-06T02:00:00Z", "2026-05-06T04:00:00Z")
     decision = decide(cap(3, "24h"), facts, NOW)
@@ -131,6 +138,7 @@ def test_a_minute_of_tomorrow_before_today_comes_back() -> None:
 def test_a_send_at_the_second_of_a_change_of_the_clocks_counts_once() -> None:
     facts, later = utility("2026-03-29T01:00:00Z", timezones=("Europe/Berlin",)), at("2026-03-29T02:00:00Z")
     assert decide(cap(1, "day"), facts, later).at == at("2026-03-30T00:00:00+02:00")
+    facts.sends = (Send(at=at("2026-03-28T12:00:00Z"), category="utility"), *facts.sends)
     assert decide(cap(2, "day"), facts, later).verdict == "send"
 
 

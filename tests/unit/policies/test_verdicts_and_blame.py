@@ -4,8 +4,9 @@ from datetime import datetime
 
 import pytest
 
+from policies.case import case_of
 from policies.decision import Decision
-from policies.engine import decide, permitted
+from policies.engine import decide, judge, permitted
 from policies.facts import Facts, Send
 from policies.policy import Policy, load_policy, parse_policy
 
@@ -156,6 +157,13 @@ def test_where_no_single_rule_is_to_blame_all_that_leave_nothing_are() -> None:
     night = at("2026-05-05T21:30:00+02:00")
     facts = Facts(timezones=BERLIN, last_inbound=night - 30 * HOUR, expires_at=night + HOUR)
     assert blamed(decide(DEFAULT, facts, night)) == ("deny", "window_closed", ("messaging_window", "quiet_hours"))
+
+
+def test_what_may_begin_this_very_second_and_ends_too_soon_has_expired() -> None:
+    facts = Facts(category="utility", template_approved=True, not_before=NOON, expires_at=NOON + 60)
+    for ask in (decide, lambda *asked, min_remaining: judge(case_of(*asked, min_remaining))):
+        decision = ask(PLATFORM, facts, NOON, min_remaining=600)
+        assert (decision.verdict, decision.because, decision.reason) == ("deny", ("schedule",), "expired")
 
 
 def test_an_expiry_within_the_guard_blames_no_rule_that_permits() -> None:
