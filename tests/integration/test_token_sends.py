@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from scheduler.api.instants import format_instant
 from scheduler.consent import tokens
 from scheduler.pages import changes
 from scheduler.pages.tables import Page
@@ -70,8 +71,9 @@ def test_each_kind_of_token_carries_its_message_and_the_witness_has_nothing_to_s
 
 
 def test_a_topic_that_was_stopped_gets_nothing_and_one_resumed_does(town: Town, channel: Channel) -> None:
-    psid = _granter(town, "DE")
-    town.post("/sandbox/say", psid=psid, kind="stop_updates", payload="sales")
+    # In one second's words the stop counts: so each in a second of its own.
+    psid = _granter(town, "DE", at=format_instant(town.now - 120))
+    town.post("/sandbox/say", psid=psid, kind="stop_updates", payload="sales", at=format_instant(town.now - 60))
     stopped = town.message(psid, topic="sales")
     _deliver(channel)
     town.until(stopped, "denied")
