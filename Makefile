@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos chaos-ci lint check format agree coverage mutants bench bench-delivery bench-facts bench-import bench-obvious lock migration clean
+.PHONY: help setup demo up test chaos chaos-ci lint check format agree coverage mutants bench bench-inbox bench-delivery bench-facts bench-import bench-obvious lock migration clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -74,6 +74,9 @@ bench-facts: $(SET_UP) ## Measure reading the facts of 1,000 contacts among a mi
 
 bench-import: $(SET_UP) ## Measure importing 100,000 people from a file: docs/import.md
 	@$(BIN)/python -m benchmarks.imports $(BENCH)
+
+bench-inbox: $(SET_UP) ## Measure webhooks against a bare check of their signature: docs/inbox.md
+	@$(BIN)/python -m benchmarks.inbox $(BENCH)
 
 bench-obvious: $(SET_UP) ## One Celery task a message when things go wrong, judged by the witness
 	@$(BIN)/python -m benchmarks.obvious.chaos $(BENCH)
