@@ -215,6 +215,7 @@ def test_while_the_zone_is_awaited_lifted_hours_are_open_where_they_are_in_any_c
         consents=(Consent(kind="night", granted_at=now - 60),),
     )  # fmt: skip
     assert decide(rules, facts, now).because == ("unknown_zone",)
+    assert decide(rules, facts, now).verdict == "defer"
     assert decide(rules, facts, now - 3600).because == ("quiet_hours", "unknown_zone")
     case = case_of(rules, facts, now, 0)
     assert quiet_hours.narrow(case, case.whole)[0] == (now, at("2026-05-05T23:00:00+09:00"))

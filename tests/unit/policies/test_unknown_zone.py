@@ -141,5 +141,26 @@ def test_hours_that_a_consent_lifts_are_lifted_in_every_candidate() -> None:
     # Whoever agreed to the night has that hour in each zone, and no instant that is late in both.
     facts.consents = (Consent(kind="night", granted_at=now - 60),)
     assert decide(policy, facts, now).because == ("unknown_zone",)
+    weekly = '[[frequency_cap]]\nid = "weekly"\nlimit = 9\nper = "week"\n'
+    capped = parse_policy(f'[policy]\nname = "t"\njurisdictions = "legal"\n{late}{weekly}', where="t")
+    facts.sends = tuple(Send(at=now - 60, category="promotional") for _ in range(9))
+    assert decide(capped, facts, now).because == ("unknown_zone",)
+    facts.sends = ()
     facts.timezones = ("Asia/Seoul",)
     assert decide(policy, facts, now).at == at("2026-05-05T22:00:00+09:00")
+
+
+def test_whether_any_instant_suits_all_is_asked_for_each_stretch_of_time() -> None:
+    late = '[[permitted_hours]]\nid = "late"\ndaily = [["22:00", "23:00"]]\n'
+    daily = '[[frequency_cap]]\nid = "daily"\nlimit = 1\nper = "day"\n'
+    now = at("2026-05-05T12:00:00Z")
+    facts = Facts(timezones=("Asia/Seoul", "America/New_York"), category="utility", template_approved=True)
+    for text in (late, late + daily):
+        policy = parse_policy(f'[policy]\nname = "t"\njurisdictions = "off"\n{text}', where="t")
+        facts.sends = (Send(at=now - 60, category="utility"),) if text != late else ()
+        facts.expires_at = None
+        assert decide(policy, facts, now).because == ("unknown_zone",)
+        # Within half an hour it is late in neither.
+        facts.expires_at = now + 1800
+        assert "unknown_zone" not in decide(policy, facts, now).because
+        assert "quiet_hours" in decide(policy, facts, now).because
