@@ -159,6 +159,7 @@ def whole_export(page_id: int) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=GOAL)
+    parser.add_argument("--once", action="store_true", help="neither the second import nor the export")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     logs.configure("warning", "console")
@@ -169,7 +170,7 @@ def main() -> int:
             get_settings.cache_clear()
             migrate.upgrade(servers.database_url)
             try:
-                report = _measure(Path(folder), chosen.rows)
+                report = _measure(Path(folder), chosen.rows, once=chosen.once)
             finally:
                 database.dispose()
     if chosen.json:
@@ -179,7 +180,7 @@ def main() -> int:
     return 0
 
 
-def _measure(folder: Path, rows: int) -> dict[str, Any]:
+def _measure(folder: Path, rows: int, *, once: bool) -> dict[str, Any]:
     with database.session() as session:
         server = int(session.execute(text("SELECT pg_backend_pid()")).scalar_one())
         page = add_page(
@@ -193,16 +194,18 @@ def _measure(folder: Path, rows: int) -> dict[str, Any]:
     write_file(path, rows)
     with clock.phase("bare COPY"):
         bare_copy(path)
-    first = whole_import(path, page_id, clock, "first import")
-    second = whole_import(path, page_id, clock, "second import")
-    with clock.phase("export"):
-        size = whole_export(page_id)
+    counts = {"first": whole_import(path, page_id, clock, "first import")}
+    size = 0
+    if not once:
+        counts["second"] = whole_import(path, page_id, clock, "second import")
+        with clock.phase("export"):
+            size = whole_export(page_id)
     return {
         "rows": rows,
         "columns": len(HEADER),
         "bytes": path.stat().st_size,
         "exported": size,
-        "counts": {"first": first, "second": second},
+        "counts": counts,
         "phases": clock.phases,
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()[0]},
     }
@@ -213,7 +216,7 @@ def _print(report: dict[str, Any]) -> None:
     print(f"{'':24}{'s':>8}{'CPU s':>8}{'server':>8}")
     for name, took in report["phases"].items():
         print(f"{name:24}{took['seconds']:8.2f}{took['cpu']:8.2f}{took['server_cpu']:8.2f}")
-    for which in ("first", "second"):
+    for which in report["counts"]:
         phases = [took for name, took in report["phases"].items() if name.startswith(which)]
         total = {key: sum(took[key] for took in phases) for key in ("seconds", "cpu", "server_cpu")}
         print(
