@@ -55,6 +55,8 @@ _KEEP = text("""
     ON CONFLICT (contact_id, kind, source) DO UPDATE SET value = excluded.value, confidence = excluded.confidence,
         observed_at = excluded.observed_at, recorded_at = excluded.recorded_at
     WHERE place_evidence.observed_at <= excluded.observed_at
+        AND (place_evidence.value, place_evidence.confidence, place_evidence.observed_at)
+            IS DISTINCT FROM (excluded.value, excluded.confidence, excluded.observed_at)
 """)
 
 _FORGET = text("DELETE FROM place_evidence WHERE contact_id = ANY(:ids) AND kind = ANY(:kinds)")
@@ -98,17 +100,19 @@ _PROJECT = text("""
         LEFT JOIN best r ON r.contact_id = w.id AND r.kind = 'region'
         LEFT JOIN best l ON l.contact_id = w.id AND l.kind = 'locale'
         WHERE w.id = ANY(:ids)
+    ), best_of_all AS (
+        SELECT *,
+            CASE WHEN left(region, 2) <> country AND region_first THEN left(region, 2) ELSE country END AS in_country,
+            CASE WHEN left(region, 2) <> country AND NOT region_first THEN NULL ELSE region END AS in_region
+        FROM told
     )
     UPDATE contact SET timezones = t.timezones, timezones_source = t.timezones_source, utc_offset = t.utc_offset,
-        utc_offset_read_at = t.utc_offset_read_at, locale = t.locale,
-        country = CASE WHEN left(t.region, 2) <> t.country AND t.region_first THEN left(t.region, 2)
-            ELSE t.country END,
-        region = CASE WHEN left(t.region, 2) <> t.country AND NOT t.region_first THEN NULL ELSE t.region END
-    FROM told t WHERE contact.id = t.id
-        -- What says what is known writes nothing.
-        AND (contact.timezones, contact.timezones_source, contact.utc_offset, contact.utc_offset_read_at,
-            contact.locale, contact.country, contact.region) IS DISTINCT FROM
-        (t.timezones, t.timezones_source, t.utc_offset, t.utc_offset_read_at, t.locale, t.country, t.region)
+        utc_offset_read_at = t.utc_offset_read_at, locale = t.locale, country = t.in_country, region = t.in_region
+    FROM best_of_all t WHERE contact.id = t.id AND (
+        contact.timezones, contact.timezones_source, contact.utc_offset, contact.utc_offset_read_at, contact.locale,
+        contact.country, contact.region
+    ) IS DISTINCT FROM (
+        t.timezones, t.timezones_source, t.utc_offset, t.utc_offset_read_at, t.locale, t.in_country, t.in_region)
     RETURNING contact.id, (t.was_timezones, t.was_offset, t.was_country, t.was_region)
         IS DISTINCT FROM (contact.timezones, contact.utc_offset, contact.country, contact.region) AS moved
 """)

@@ -21,6 +21,9 @@ from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.places import check_locale
 from scheduler.errors import Invalid
+from scheduler.logs import get_logger
+
+_log = get_logger(__name__)
 
 #: Real seconds until a claimed read is offered again, because whoever claimed it may have died, and the first
 #: pause after a failure, doubled with each further one.
@@ -50,6 +53,8 @@ _WANT = text("""
     INSERT INTO profile_read (contact_id, page_id, due_at, attempts)
     SELECT id, page_id, :now, 0 FROM contact
     WHERE id = ANY(:ids) AND timezones IS NULL AND merged_into IS NULL
+        AND NOT EXISTS (SELECT 1 FROM suppression s
+            WHERE s.contact_id = contact.id AND s.reason = 'erased' AND s.lifted_at IS NULL)
         AND (utc_offset IS NULL OR utc_offset_read_at <= :old)
     ORDER BY id
     ON CONFLICT (contact_id) DO UPDATE SET due_at = excluded.due_at, attempts = 0, done_at = NULL, outcome = NULL
@@ -198,6 +203,7 @@ def profile_reads_done(session: Session, answers: Sequence[ReadAnswer], now: int
         record_evidence(session, [each for id_, told in profiles.items() for each in _evidence(id_, told, now)], now)
     pauses = _pauses([answer for answer in answers if answer.contact_id in claimed], claimed, now)
     if pauses:
+        _log.warning("profile_reads_paused", pages={page_id: reason for page_id, (_, reason) in pauses.items()})
         connection.execute(
             _PAUSE,
             {

@@ -154,3 +154,16 @@ def test_ten_thousand_rows_take_as_many_statements_as_one(
     assert len(record_evidence(session, rows, NOON)) == 10_000
     assert len(statements) == few <= 4
     assert one("SELECT count(*) AS n FROM contact WHERE timezones = '{Asia/Tokyo}' AND country = 'JP'").n == 10_000
+
+
+def test_the_same_told_again_writes_nothing(session: Session, people: Any, rows: Any) -> None:
+    ids = people(3)
+    said = [
+        _said(who, kind, value, "import") for who in ids for kind, value in (("zone", "Asia/Tokyo"), ("country", "JP"))
+    ]
+    record_evidence(session, said, NOON)
+    session.commit()
+    stored = "SELECT ctid::text FROM {} ORDER BY 1"
+    before = [rows(stored.format(table)) for table in ("contact", "place_evidence")]
+    assert record_evidence(session, said, NOON + 60) == set()
+    assert [rows(stored.format(table)) for table in ("contact", "place_evidence")] == before
