@@ -134,7 +134,9 @@ class ContactView(BaseModel):
     utc_offset: int | None = Field(description="Minutes east of UTC, from the platform's profile.")
     last_inbound_at: Instant | None
     handover_at: Instant | None = Field(description="Somebody else has the conversation; messages wait.")
-    handover_by: str | None = Field(description="platform: another app. operator: a person of the team.")
+    handover_by: str | None = Field(
+        description="platform: another app. person: of the team, in the page's inbox. operator: of the team, in Duly."
+    )
     held_at: Instant | None = Field(description="Nothing goes to them until they are released.")
     held_because: list[FailedEvent]
     suppressions: list[SuppressionView]
