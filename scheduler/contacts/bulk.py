@@ -12,9 +12,10 @@ from sqlmodel import Session
 
 from scheduler.contacts.lock import lock_contacts
 
+#: An array, not a subquery: by the index, however many people there are.
 _FIND = text("""
-    SELECT psid, coalesce(merged_into, id) AS id FROM contact WHERE page_id = :page_id AND psid IN (
-        SELECT json_array_elements_text(CAST(:psids AS json)))
+    SELECT psid, coalesce(merged_into, id) AS id FROM contact WHERE page_id = :page_id AND psid = ANY(
+        ARRAY(SELECT json_array_elements_text(CAST(:psids AS json))))
 """)
 # As one JSON text: to write a list for the driver element by element costs more than the statement.
 _GIVEN = """

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 _ERASED = text("""
     SELECT c.psid FROM contact c JOIN suppression s ON s.contact_id = c.id
-    WHERE c.page_id = :page_id AND c.psid IN (SELECT json_array_elements_text(CAST(:psids AS json)))
+    WHERE c.page_id = :page_id AND c.psid = ANY(ARRAY(SELECT json_array_elements_text(CAST(:psids AS json))))
         AND s.reason = 'erased' AND s.lifted_at IS NULL
 """)
 
