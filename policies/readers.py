@@ -20,10 +20,10 @@ LONGEST = 30 * DAY
 #: What an entry of ``permitted_hours`` may say of its hours, in policies and packs alike.
 HOURS_KEYS = ("daily", *WEEKDAYS, "holiday", "before_holiday", "holidays")
 
-_DURATION = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in "wdhms"))
 _SIZES = (7 * DAY, DAY, 3600, 60, 1)
-_CLOCK = re.compile(r"(\d\d):(\d\d)")
-_SPAN = re.compile(r"([1-9]\d{0,2})(y|mo|d)")
+_CLOCK = re.compile(r"([0-9]{2}):([0-9]{2})")
+_SPAN = re.compile(r"([1-9][0-9]{0,2})(y|mo|d)")
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 

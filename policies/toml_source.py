@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 
 Path = tuple[str | int, ...]
 
@@ -140,6 +141,10 @@ class Table:
         if key in self._values:
             return self._values[key]
         if default is None:
+            # A required key that is misspelt is both missing and unknown: say where it stands.
+            near = get_close_matches(key, self._values.keys() - self._known - self._taken, n=1, cutoff=0.7)
+            if near:
+                raise self.error(near[0], f"`{key}` is missing: is it meant here?")
             raise self.error("", f"`{key}` is missing")
         return default
 
@@ -172,6 +177,8 @@ def _find_lines(text: str) -> dict[Path, int]:
     lines: dict[Path, int] = {}
     counts: dict[Path, int] = {}
     table: Path = ()
+    #: The key whose value is being read, and how many inline tables of its list were met: a list may take many lines.
+    key_path, listed = table, 0
     depth = 0
     for number, (plain, whole) in enumerate(zip(blanked.split("\n"), text.split("\n"), strict=True), start=1):
         if depth == 0 and (header := _HEADER.match(plain)):
@@ -181,13 +188,31 @@ def _find_lines(text: str) -> dict[Path, int]:
                 # The list itself begins where its first table does.
                 lines.setdefault(table[:-1], number)
             continue
-        if depth == 0 and (key := _KEY.match(whole)):
-            path = table
+        # What looks like a key inside a text of many lines is blank where its sign should be.
+        if depth == 0 and (key := _KEY.match(whole)) and plain[key.end() - 1] == "=":
+            key_path, listed = table, 0
             for part in _split(key[1]):
-                path = (*path, part)
-                lines.setdefault(path, number)
+                key_path = (*key_path, part)
+                lines.setdefault(key_path, number)
+        begun = depth
         depth += sum(plain.count(mark) for mark in "[{") - sum(plain.count(mark) for mark in "]}")
+        if (begun or depth) and "{" in plain:
+            for _ in range(_tables_opened(plain, begun)):
+                lines.setdefault((*key_path, listed), number)
+                listed += 1
     return lines
+
+
+def _tables_opened(plain: str, depth: int) -> int:
+    """How many tables of the list that is being read begin on this line."""
+    found = 0
+    for mark in plain:
+        if mark in "[{":
+            depth += 1
+            found += mark == "{" and depth == 2
+        elif mark in "]}":
+            depth -= 1
+    return found
 
 
 def _blank(found: re.Match[str]) -> str:

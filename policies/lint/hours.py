@@ -70,6 +70,12 @@ def _never_binding(subject: Subject) -> Iterator[tuple[str, Remark]]:
 
 def _rows_without_effect(subject: Subject, entries: Sequence[Hours]) -> Iterator[Remark]:
     for hours in entries:
+        if hours.holidays and hours.holiday is None and hours.before_holiday is None:
+            yield subject.at_entry(
+                "never_binds", "warning", _SECTION, hours.id,
+                f"`holidays` of `{hours.id}` decides nothing: say what holds on one in a row `holiday` or "
+                "`before_holiday`, or take it out", "holidays",
+            )  # fmt: skip
         for key, row in (("holiday", hours.holiday), ("before_holiday", hours.before_holiday)):
             if row is not None and not hours.holidays:
                 yield subject.at_entry(

@@ -28,6 +28,8 @@ class Record:
 
     kind: type[Consent | Token | Send]
     values: dict[str, object]
+    #: Where it stands.
+    table: Table
 
 
 _REQUIRED: dict[type[Consent | Token | Send], tuple[str, ...]] = {
@@ -167,27 +169,24 @@ def _records(field: str, kind: type[Consent | Token]) -> _Reader:
 
 
 def _record(table: Table, kind: type[Consent | Token | Send], readers: dict[str, _Reader]) -> Record:
+    # What is not known first: a misspelt key that is needed is told by its own name.
+    values = _read(table, readers)
     for key in _REQUIRED[kind]:
         if not table.has(key):
             raise table.error("", f"`{key}` is missing")
-    values = _read(table, readers)
-    if "granted_at" in values and "expires_at" in values:
-        granted, expires = values["granted_at"], values["expires_at"]
-        if type(granted) is type(expires) and _order(expires) <= _order(granted):
-            raise table.error("expires_at", "must be later than `granted_at`")
-    return Record(kind, values)
-
-
-def _order(instant: object) -> int:
-    assert isinstance(instant, int | Relative)  # the readers of instants made it
-    return instant.seconds if isinstance(instant, Relative) else instant
+    return Record(kind, values, table)
 
 
 def _resolve(record: Record, anchor: int) -> Consent | Token | Send:
     values = {
         name: anchor + value.seconds if type(value) is Relative else value for name, value in record.values.items()
     }
-    return record.kind(**values)  # type: ignore[arg-type]  # each value was made by the reader of its own field
+    made = record.kind(**values)  # type: ignore[arg-type]  # each value was made by the reader of its own field
+    if isinstance(made, Consent) and made.expires_at is not None and made.expires_at <= made.granted_at:
+        raise record.table.error("expires_at", "must be later than `granted_at`")
+    if isinstance(made, Token) and made.last_used_at is not None and made.last_used_at > anchor:
+        raise record.table.error("last_used_at", "is later than the scenario's own instant")
+    return made
 
 
 def _choice(field: str, among: tuple[str, ...]) -> _Reader:

@@ -74,6 +74,10 @@ EARNED = {
         hours("house", '[["08:00", "21:00"]]', 'before_holiday = [["07:00", "22:00"]]\nholidays = "contact"'),
         "never_binds", "warning", "permitted_hours.house.before_holiday", 7, "changes no weekday's hours",
     ),
+    "whose holidays they are, and no hours for one": (
+        hours("house", '[["08:00", "21:00"]]', 'holidays = "contact"'),
+        "never_binds", "warning", "permitted_hours.house.holidays", 7, "decides nothing",
+    ),
     "a cap that another reaches first": (
         cap("daily", 1, "24h") + cap("weekly", 7, "7d"),
         "never_binds", "warning", "frequency_cap.weekly.limit", 10, "`daily` (1 per 1d) comes first",

@@ -146,6 +146,28 @@ def test_lines_are_found_behind_strings_comments_and_lists_over_lines() -> None:
     assert raised.value.line == 16
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "key", "says"),
+    [
+        ('[[frequency_cap]]\nid = "a"\nlimt = 1\nper = "day"', 5, "frequency_cap.limt", "`limit` is missing: is it"),
+        ('[[frequency_cap]]\nid = "a"\nper = "day"\nx = 1', 3, "frequency_cap", "`limit` is missing"),
+        (f'[[minimum_gap]]\nid = "a"\nbetween = "{"9" * 5000}h"', 5, "minimum_gap.between", "is no duration"),
+        ('[[minimum_gap]]\nid = "a"\nbetween = "١h"', 5, "minimum_gap.between", "is no duration"),
+        ('[[permitted_hours]]\nid = "a"\nsun = [["٠٨:٠٠", "21:00"]]', 5, "permitted_hours.sun", "is no time of day"),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_misspelt_and_a_number_that_is_none(text: str, line: int, key: str, says: str) -> None:
+    with pytest.raises(PolicyError, match=says) as raised:
+        parse_policy(BASE + text, where="t")
+    assert (raised.value.line, raised.value.key) == (line, key)
+
+
+def test_what_looks_like_a_key_inside_a_text_of_many_lines_is_none() -> None:
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(BASE + 'extends = """\njurisdictions = 1\n"""\njurisdictions = "none"', where="t")
+    assert (raised.value.line, raised.value.key) == (6, "policy.jurisdictions")
+
+
 def test_a_missing_file_says_so() -> None:
     with pytest.raises(PolicyError, match="no such file"):
         load_policy("nowhere.policy.toml")

@@ -102,12 +102,16 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     "erased is a number": (contact("erased = 1"), 6, "must be true or false"),
     "handover is a number": (contact("handover = 1"), 6, "is not an instant"),
     "consents is a table": (contact("consents = {}"), 6, "must be a list of tables"),
-    "unknown key of a consent": (consent("of = 1"), 6, "`kind` is missing"),
+    "unknown key of a consent": (consent("of = 1"), 6, "consents.of`: is not known"),
     "consent without its grant": (consent("kind = 'express'"), 6, "`granted_at` is missing"),
     "unknown kind of consent": (consent("kind = 'soft', granted_at = '1d ago'"), 6, "`soft` is none of"),
     "consent that ends before it begins": (
         consent("kind = 'express', granted_at = '1d ago', expires_at = '2d ago'"), 6, "later than",
     ),
+    "consent that ends before it begins, told in two ways": (
+        consent("kind = 'express', granted_at = 2026-05-06T11:00:00Z, expires_at = '2h ago'"), 6, "later than",
+    ),
+    "token used in the future": (contact("tokens = [{ kind = 'marketing', last_used_at = 'in 1h' }]"), 6, "later than"),
     "token without its kind": (contact("tokens = [{ topic = 'x' }]"), 6, "`kind` is missing"),
     "unknown kind of token": (contact("tokens = [{ kind = 'paid' }]"), 6, "`paid` is none of"),
     "unknown key of a token": (contact("tokens = [{ kind = 'marketing', of = 1 }]"), 6, "of`: is not known"),
@@ -118,6 +122,10 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     "history is a table": (scenario("history = { at = '1d ago' }"), 6, "must be a list of tables"),
     "send without its category": (scenario("history = [{ at = '1d ago' }]"), 6, "`category` is missing"),
     "send without its instant": (scenario("history = [{ category = 'service' }]"), 6, "`at` is missing"),
+    "misspelt key of a send, in a list of many lines": (
+        scenario("history = [\n  { at = '1d ago', category = 'service' }, # {\n  { at = '2d ago', categry = 'x' },\n]"),
+        8, "`scenario.history.categry`: is not known here; known are at, category",
+    ),
     "send of unknown ground": (scenario("history = [{ at = '1d ago', category = 'service', ground = 'x' }]"), 6, "`x`"),
     "send in the future": (scenario("history = [{ at = 'in 1d', category = 'service' }]"), 6, "later than"),
     "unknown switch": (scenario("switches = ['lights']"), 6, "`lights` is none of"),
