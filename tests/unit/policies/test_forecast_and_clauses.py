@@ -198,6 +198,26 @@ def test_every_text_that_can_decide() -> None:
     assert len(everything) > 30
 
 
+def test_texts_say_what_a_policy_makes_of_them() -> None:
+    policy = parse_policy(
+        '[policy]\nname = "a"\n[messaging_window]\nclick_to_messenger = true\n'
+        '[unknown_zone]\nmode = "fallback"\nzone = "Asia/Tokyo"\n',
+        where="t",
+    )
+    found = {each.id: each for each in clauses(policy, ())}
+    window = found["platform.standard_window"]
+    assert window.words == (
+        "1d from the person's last message; 7d from their first after a Click-to-Messenger advertisement"
+    )
+    assert window.citation is not None
+    assert policy.window_citation in window.citation
+    assert policy.platform.click_to_messenger_citation in window.citation
+    assert found["unknown_zone"].words.endswith("all_candidates; where nothing tells one: Asia/Tokyo")
+    plain = {each.id: each for each in clauses(OFF, ())}
+    assert plain["platform.standard_window"].words == "1d from the person's last message"
+    assert plain["unknown_zone"].words.endswith("possible: all_candidates")
+
+
 def behind(facts: Facts, now: int, policy: Policy = DEFAULT) -> set[str]:
     found = set(deciding(policy, facts, now))
     known = {each.id for each in clauses(policy)}

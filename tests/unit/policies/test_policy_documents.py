@@ -76,6 +76,18 @@ def test_an_error_in_an_extended_file_names_that_file(tmp_path: Path) -> None:
     )
 
 
+def test_a_base_that_is_there_and_cannot_be_read_is_not_called_missing(tmp_path: Path) -> None:
+    (tmp_path / "base.policy.toml").write_bytes(b'[policy]\nname = "caf\xe9"')
+    (tmp_path / "acme.policy.toml").write_text('[policy]\nname = "acme"\nextends = "base.policy.toml"')
+    with pytest.raises(PolicyError, match=r"acme\.policy\.toml:3: .*`base\.policy\.toml` cannot be read: 'utf-8'"):
+        load_policy(tmp_path / "acme.policy.toml")
+
+
+def test_a_mark_of_windows_editors_and_their_line_ends_are_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "acme.policy.toml").write_bytes(b'\xef\xbb\xbf[policy]\r\nname = "acme"\r\n')
+    assert load_policy(tmp_path / "acme.policy.toml") == parse_policy(BASE, where="t")
+
+
 def test_files_that_extend_one_another_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.policy.toml").write_text('[policy]\nname = "a"\nextends = "b.policy.toml"')
     (tmp_path / "b.policy.toml").write_text('[policy]\nname = "b"\nextends = "a.policy.toml"')

@@ -144,7 +144,11 @@ def test_hours_that_a_consent_lifts_are_lifted_in_every_candidate() -> None:
     weekly = '[[frequency_cap]]\nid = "weekly"\nlimit = 9\nper = "week"\n'
     capped = parse_policy(f'[policy]\nname = "t"\njurisdictions = "legal"\n{late}{weekly}', where="t")
     facts.sends = tuple(Send(at=now - 60, category="promotional") for _ in range(9))
-    assert decide(capped, facts, now).because == ("unknown_zone",)
+    decision = decide(capped, facts, now)
+    assert (decision.because, decision.reason) == (("unknown_zone",), "unknown_zone")
+    without = parse_policy(f'[policy]\nname = "t"\njurisdictions = "legal"\n{weekly}', where="t")
+    decision = decide(without, facts, now)
+    assert (decision.because, decision.reason) == (("messaging_window", "frequency_cap"), "window_closes_before_cap")
     facts.sends = ()
     facts.timezones = ("Asia/Seoul",)
     assert decide(policy, facts, now).at == at("2026-05-05T22:00:00+09:00")
@@ -159,7 +163,8 @@ def test_whether_any_instant_suits_all_is_asked_for_each_stretch_of_time() -> No
         policy = parse_policy(f'[policy]\nname = "t"\njurisdictions = "off"\n{text}', where="t")
         facts.sends = (Send(at=now - 60, category="utility"),) if text != late else ()
         facts.expires_at = None
-        assert decide(policy, facts, now).because == ("unknown_zone",)
+        decision = decide(policy, facts, now)
+        assert (decision.because, decision.reason) == (("unknown_zone",), "unknown_zone")
         # Within half an hour it is late in neither.
         facts.expires_at = now + 1800
         assert "unknown_zone" not in decide(policy, facts, now).because
