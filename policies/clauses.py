@@ -13,6 +13,9 @@ from policies.rules.rule import clause_of
 from policies.terms import Cap, Gap, Hours, duration
 from policies.wording import entry_words
 
+#: What each mode for zones that are not known does with several: a fallback serves only where there is no evidence.
+_SEVERAL = {"all_candidates": "all_candidates", "hold": "hold", "fallback": "all_candidates"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
@@ -66,16 +69,21 @@ def _rules(policy: Policy) -> Iterator[Clause]:
     if policy.handover_timeout is not None:
         words = f"{duration(policy.handover_timeout)} after the person of the team last wrote, messages may go again"
         yield _clause("handover.timeout", "handover", words, basis="house")
-    yield _rule("unknown_zone", f"where several time zones are possible: {policy.unknown_zone.mode}")
+    unknown = policy.unknown_zone
+    assumed = f"; where nothing tells one: {unknown.zone}" if unknown.zone else ""
+    yield _rule("unknown_zone", f"where several time zones are possible: {_SEVERAL[unknown.mode]}{assumed}")
     if policy.consent == "packs" and policy.jurisdictions != "off":
         yield _rule("consent", "where nothing tells the country, promotional messages need express consent")
 
 
 def _platform(policy: Policy) -> Iterator[Clause]:
     platform = policy.platform
-    words = f"{duration(platform.window)} from the person's last message"
+    words, cited = f"{duration(platform.window)} from the person's last message", platform.window_citation
+    if policy.click_to_messenger:
+        words += f"; {duration(platform.click_to_messenger)} from their first after a Click-to-Messenger advertisement"
+        cited += f"; {platform.click_to_messenger_citation}"
     grounds = [
-        ("standard_window", words, platform.window_citation),
+        ("standard_window", words, cited),
         ("utility_template", "an approved utility template, at any time", platform.utility_citation),
         ("marketing_token", "a marketing token that rested", platform.marketing.citation),
         ("recurring", "a recurring token that rested", platform.recurring.citation),

@@ -137,6 +137,8 @@ def _extended(text: str, where: str, chain: tuple[Path, ...]) -> Document:
         try:
             base_text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
+            if path.exists():
+                raise own.error_at_extends(f"`{own.extends}` cannot be read: {error}") from error
             raise own.error_at_extends(
                 f"`{own.extends}` is neither a built-in policy ({', '.join(BUILT_IN)}) nor a file beside this one"
             ) from error

@@ -152,7 +152,8 @@ class Table:
 def read_toml(text: str, *, where: str) -> Table:
     """The document as a table. Raises PolicyError with the line where it is no TOML."""
     try:
-        values = tomllib.loads(text)
+        # Editors of Windows begin a file with a mark that nobody sees; it is no part of the document.
+        values = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+), column \d+\)", str(error))
         line = int(found[1]) if found else text.count("\n") + 1

@@ -76,7 +76,13 @@ def _documents(named: Sequence[str]) -> list[tuple[str, str]]:
             found[f"{name}.policy.toml"] = built_in_text(name)
             continue
         path = Path(name)
-        paths = sorted(path.rglob("*.policy.toml")) if path.is_dir() else [path]
+        paths = [path]
+        if path.is_dir():
+            # A virtual environment holds the built-in policies, which are nobody's own.
+            inside = (each for each in path.rglob("*.policy.toml") if each.is_file())
+            paths = sorted(
+                each for each in inside if not any(part[0] == "." for part in each.relative_to(path).parts[:-1])
+            )
         if not paths:
             raise Invalid(f"{name} holds no *.policy.toml", way_out="name a folder that does, or a file")
         for each in paths:

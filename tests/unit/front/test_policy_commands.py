@@ -213,6 +213,14 @@ def test_lint_of_files_folders_and_built_in_policies(duly: Callable[..., Any], s
     assert duly("lint", ".", "--at", "2027-02-01", code=1).stdout.splitlines()[-1] == "1 policy: 1 warning"
 
 
+def test_lint_of_a_folder_leaves_out_what_is_hidden_in_it(duly: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
+    hidden = tmp_path / ".venv" / "lib"
+    hidden.mkdir(parents=True)
+    (hidden / "broken.policy.toml").write_text("[[[", encoding="utf-8")
+    assert duly("lint", ".", "--at", "2026-11-21", "--within", "1d").stdout == "1 policy: nothing to remark\n"
+    assert "holds no *.policy.toml" not in duly("lint", str(hidden), code=2).stdout
+
+
 def test_lint_as_json(duly: Callable[..., Any], shop: Path) -> None:
     shop.write_text(SHOP.replace('"09:00", "22:00"', '"06:00", "08:00"'), encoding="utf-8")
     told = json.loads(duly("lint", str(shop), "--at", "2026-11-21", "--within", "1d", "--json", code=1).stdout)
