@@ -23,7 +23,7 @@ _ADVANCE = text(
     UPDATE contact SET last_inbound_at = greatest(contact.last_inbound_at, given.at),
         heard_ms = greatest(contact.heard_ms, given.heard)
     FROM unnest(CAST(:ids AS bigint[]), CAST(:moments AS bigint[]), CAST(:heard AS bigint[])) AS given (id, at, heard)
-    WHERE contact.id = given.id AND (
+    WHERE contact.id = given.id AND contact.id = ANY(CAST(:ids AS bigint[])) AND (
         contact.last_inbound_at IS NULL OR contact.last_inbound_at < given.at
         OR contact.heard_ms < given.heard OR (contact.heard_ms IS NULL AND given.heard IS NOT NULL))
     RETURNING contact.id, contact.handover_by = 'platform' AS elsewhere,

@@ -37,7 +37,7 @@ _FAILED = text(
 _KNOWN = text(
     """
     SELECT dedupe_key FROM platform_event
-    WHERE dedupe_key IN (SELECT value FROM json_array_elements_text(CAST(:keys AS json)))
+    WHERE dedupe_key = ANY(ARRAY(SELECT json_array_elements_text(CAST(:keys AS json))))
     """
 )
 
