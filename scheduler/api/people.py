@@ -63,7 +63,7 @@ class MergeView(BaseModel):
     changes: bool = Field(description="false: it was so before.")
     stricter: list[str] = Field(
         description="What comes to stand against the survivor: opted_out (of a topic or category, if narrowed), "
-        "blocked, held, handover."
+        "blocked, erased, consent_ended, under_review, held, handover."
     )
     moved: list[int] = Field(description="Messages that go on to the survivor, decided anew.")
     cancelled: list[int] = Field(description="Messages that are taken back: the person has, had or will have the same.")
@@ -222,7 +222,7 @@ def merge(
 ) -> MergeView:  # fmt: skip
     """Let another contact stand for this one, because they are one person: nothing is sent to this psid any more.
 
-    Opt-outs, holds and newer blocks come along, consents and tokens do not. Waiting messages go on to the survivor or
+    Opt-outs, holds and newer blocks come along as of when they were said, consents and tokens do not. Waiting messages go on to the survivor or
     are taken back, so that nobody gets the same twice. With `preview` nothing changes; told twice, it is done once.
     """
     wanted.check()

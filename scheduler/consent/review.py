@@ -17,6 +17,7 @@ from sqlmodel import Session
 from scheduler.audit.record import record
 from scheduler.consent.choices import record_opt_in, record_opt_out
 from scheduler.contacts.lock import lock_contact, lock_contacts
+from scheduler.contacts.registry import follow
 from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.outbox.wake import wake_contacts
 
@@ -44,6 +45,10 @@ _FROM = """
     LEFT JOIN platform_event e ON e.id = r.event_id
 """
 _ONE = text("SELECT id, contact_id, event_id, said_at, decided_at FROM consent_review WHERE id = :id")
+_OPEN = text("""
+    SELECT id FROM consent_review WHERE contact_id = :id AND decided_at IS NULL AND meaning = 'opt_out'
+""")
+_MOVE = text("UPDATE consent_review SET contact_id = :into WHERE contact_id = :from AND decided_at IS NULL")
 _DECIDE = text("""
     UPDATE consent_review SET decided_at = :now, decision = :decision, decided_by = :actor
     WHERE id = :id AND decided_at IS NULL RETURNING id
@@ -75,11 +80,15 @@ def suggest(session: Session, rows: Sequence[Suggestion], now: int) -> int:
         raise Invalid("suggests nothing known", field="meaning", way_out=f"use one of {', '.join(_MEANINGS)}")
     if not rows:
         return 0
-    lock_contacts(session, {row.contact_id for row in rows})
+    contacts = {row.contact_id for row in rows}
+    lock_contacts(session, contacts)
+    # Their words are the person's, whatever address of theirs they came from, as their choices are.
+    survivors = follow(session, contacts)
+    lock_contacts(session, survivors.values())
     found = session.connection().execute(
         _SUGGEST,
         {
-            "contacts": [row.contact_id for row in rows],
+            "contacts": [survivors.get(row.contact_id, row.contact_id) for row in rows],
             "events": [row.event_id for row in rows],
             "meanings": [row.meaning for row in rows],
             "phrases": [row.phrase[:_LONGEST].replace("\x00", "") for row in rows],
@@ -88,6 +97,16 @@ def suggest(session: Session, rows: Sequence[Suggestion], now: int) -> int:
         },
     )
     return len(found.all())
+
+
+def open_reviews(session: Session, contact_id: int) -> list[int]:
+    """The ids of what may have been an opt-out of this contact's and was not judged yet."""
+    return list(session.connection().execute(_OPEN, {"id": contact_id}).scalars())
+
+
+def move_reviews(session: Session, from_id: int, into_id: int) -> None:
+    """What was not judged yet of one contact's words holds another, who stands for them. The caller holds both rows."""
+    session.connection().execute(_MOVE, {"from": from_id, "into": into_id})
 
 
 def list_reviews(

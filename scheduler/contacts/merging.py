@@ -14,9 +14,7 @@ from sqlmodel import Session
 
 from scheduler.audit.record import record
 from scheduler.campaigns.members import replace_member
-from scheduler.consent.blocks import suppress
-from scheduler.consent.choices import Choice, record_choices
-from scheduler.consent.standing import suppressions
+from scheduler.consent.inheritance import inherit, look
 from scheduler.contacts.evidence import project
 from scheduler.contacts.holds import OPERATOR, hand_over, hold_contact
 from scheduler.contacts.lock import lock_contacts
@@ -49,9 +47,6 @@ _ACTIVITY = text("""
 """)
 _COUNTS = text("SELECT count(*) FROM contact_identity WHERE contact_id = :from")
 
-#: Whose word an opt-out is → the source by which the ledger tells that word's kind, and which sends no confirmation.
-_SOURCE_OF = {"person": "api", "platform": "optin", "operator": "operator"}
-
 
 @dataclass(slots=True, kw_only=True)
 class Merge:
@@ -62,7 +57,7 @@ class Merge:
     #: False: it was so before, and nothing changes.
     changes: bool = True
     #: What comes to stand against the survivor: ``opted_out`` (of a topic or category, if narrowed), ``blocked``,
-    #: ``held``, ``handover``.
+    #: ``erased``, ``consent_ended``, ``under_review``, ``held``, ``handover``.
     stricter: list[str] = field(default_factory=list)
     #: Messages that go on to the survivor, and those that are taken back, by id.
     moved: list[int] = field(default_factory=list)
@@ -77,9 +72,9 @@ def preview_merge(session: Session, page_id: int, psid: str, into: str) -> Merge
     if gone.merged_into is not None:
         return Merge(from_psid=psid, into_psid=into, changes=False)
     from_id, into_id = _id(gone), _id(survivor)
-    choices, blocked = _standing(session, gone, survivor, actor="", now=0)
+    inherited = look(session, from_id, into_id, wrote_at=survivor.last_inbound_at)
     return _told(
-        gone, survivor, choices, blocked, look_at_waiting(session, from_id, into_id),
+        gone, survivor, inherited.stricter, look_at_waiting(session, from_id, into_id),
         session.connection().execute(_COUNTS, {"from": from_id}).scalar_one(),
     )  # fmt: skip
 
@@ -87,10 +82,11 @@ def preview_merge(session: Session, page_id: int, psid: str, into: str) -> Merge
 def merge_contacts(session: Session, page_id: int, psid: str, into: str, *, actor: str, now: int) -> Merge:
     """Let the contact ``into`` stand for the person that the page also knows as ``psid``.
 
-    Opt-outs, blocks (unless the survivor wrote since), holds and a person's hold on the conversation come to the
-    survivor; consents and tokens do not. Waiting messages go on to the survivor, decided anew, or are taken back where
-    they have, had or will have the same. Told twice, it is done once. Raises NotFound, Invalid for a contact with
-    itself or a survivor who was merged, Conflict where the contact was merged into another.
+    Opt-outs, blocks (unless the survivor wrote since), ends of consents, unjudged words, holds and a person's hold on
+    the conversation come to the survivor, each as of when it was said; consents and tokens do not. Waiting messages go
+    on to the survivor, decided anew, or are taken back where they have, had or will have the same. Told twice, it is
+    done once. Raises NotFound, Invalid for a contact with itself or a survivor who was merged, Conflict where the
+    contact was merged into another.
     """
     gone, survivor = _pair(session, page_id, psid, into)
     lock_contacts(session, (_id(gone), _id(survivor)))
@@ -101,11 +97,8 @@ def merge_contacts(session: Session, page_id: int, psid: str, into: str, *, acto
     from_id, into_id = _id(gone), _id(survivor)
     values = {"from": from_id, "into": into_id}
     connection = session.connection()
-    choices, blocked = _standing(session, gone, survivor, actor=actor, now=now)
     connection.execute(_POINT, values)
-    record_choices(session, choices, now)
-    if blocked:
-        suppress(session, into_id, "blocked", source="operator", actor=actor, now=now)
+    inherited = inherit(session, from_id, into_id, wrote_at=survivor.last_inbound_at, actor=actor, now=now)
     if gone.held_at is not None:
         hold_contact(session, into_id, now)
     if _in_hands(gone):
@@ -119,7 +112,7 @@ def merge_contacts(session: Session, page_id: int, psid: str, into: str, *, acto
     replace_member(session, from_id, into_id)
     waiting = merge_waiting(session, from_id, into_id, actor=actor, now=now)
     wake_contacts(session, [into_id], now)
-    merge = _told(gone, survivor, choices, blocked, waiting, identities)
+    merge = _told(gone, survivor, inherited.stricter, waiting, identities)
     record(
         session,
         actor=actor,
@@ -160,40 +153,8 @@ def _pair(session: Session, page_id: int, psid: str, into: str) -> tuple[Contact
     return gone, survivor
 
 
-def _standing(session: Session, gone: Contact, survivor: Contact, *, actor: str, now: int) -> tuple[list[Choice], bool]:
-    """(opt-outs that come to the survivor, whether a block does)."""
-    there = {(each["topic"], each["category"], each["said_by"]) for each in _opt_outs(session, _id(survivor))}
-    choices = [
-        Choice(
-            contact_id=_id(survivor),
-            action="opt_out",
-            topic=each["topic"],  # type: ignore[arg-type]  # a row's value
-            category=each["category"],  # type: ignore[arg-type]
-            source=_SOURCE_OF[str(each["said_by"])],
-            evidence=f"merged from contact:{gone.id}, since {each['since']}",
-            actor=actor,
-            # As of the merge, so that no older yes of the survivor's outlives it.
-            at=now,
-        )
-        for each in _opt_outs(session, _id(gone))
-        if (each["topic"], each["category"], each["said_by"]) not in there
-    ]
-    blocks = [each for each in suppressions(session, _id(gone)) if each["reason"] == "blocked"]
-    has = any(each["reason"] == "blocked" for each in suppressions(session, _id(survivor)))
-    wrote = survivor.last_inbound_at or -1
-    return choices, not has and any(int(str(each["since"])) > wrote for each in blocks)
-
-
-def _opt_outs(session: Session, contact_id: int) -> list[dict[str, object]]:
-    return [each for each in suppressions(session, contact_id) if each["reason"] == "opted_out"]
-
-
-def _told(
-    gone: Contact, survivor: Contact, choices: list[Choice], blocked: bool, waiting: Waiting, identities: int
-) -> Merge:
-    stricter = [":".join(filter(None, ("opted_out", each.topic or each.category))) for each in choices]
-    if blocked:
-        stricter.append("blocked")
+def _told(gone: Contact, survivor: Contact, inherited: list[str], waiting: Waiting, identities: int) -> Merge:
+    stricter = list(inherited)
     if gone.held_at is not None and survivor.held_at is None:
         stricter.append("held")
     if _in_hands(gone) and survivor.handover_at is None:
