@@ -140,6 +140,18 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         0, ge=0, le=65535, description="The port on which a worker answers /metrics; 0: none, the web process does."
     )
+    retention_events: int = Field(
+        90, ge=14, le=36_500, description="Days for which raw platform events are kept; what proves a consent stays."
+    )
+    retention_messages: int = Field(
+        400, ge=60, le=36_500, description="Days for which messages are kept with their attempts and decisions."
+    )
+    retention_shop: int = Field(
+        400, ge=60, le=36_500, description="Days for which orders, products looked at and judged words are kept."
+    )
+    retention_import_errors: int = Field(
+        30, ge=1, le=36_500, description="Days for which the (masked) errors of an import are kept."
+    )
     crash_point: CrashPoint | None = Field(
         None, description="Tests only: the point at which a process kills itself, e.g. deliver.after_commit."
     )

@@ -33,7 +33,7 @@ app = Celery("duly", include=["workers.tasks"])
 
 #: Real seconds between two runs of each periodic task. A run that a worker did not get to before the next is dropped:
 #: all of them look at the whole table, so one late run does the work of ten.
-_PERIODS = {"tick": 1.0, "plan": 1.0, "sweep": 5.0, "read_profiles": 1.0, "probe": 5.0, "import": 1.0}
+_PERIODS = {"tick": 1.0, "plan": 1.0, "sweep": 5.0, "read_profiles": 1.0, "probe": 5.0, "import": 1.0, "retain": 5.0}
 
 
 def configuration() -> dict[str, Any]:

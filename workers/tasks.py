@@ -17,6 +17,8 @@ from scheduler.outbox.tick import LIMIT as TICK_LIMIT
 from scheduler.outbox.tick import due_lanes
 from scheduler.outbox.tick import tick as tick_outbox
 from scheduler.pages.deaf import tell_deaf_pages
+from scheduler.privacy.erasure import finish_erasures
+from scheduler.privacy.retention import prune
 from scheduler.settings import get_settings
 from scheduler.store import database
 from workers.app import app
@@ -34,8 +36,11 @@ _PLAN_SLICE = 2.0
 _PLAN_CHUNK = 2_000
 #: Where the turn to plan stands, behind all those to deliver.
 _PLANNING = 1_000
-#: Where the turn to import stands.
+#: Where the turn to import stands, and the turn to let go of what is old.
 _IMPORTING = _PLANNING + 1
+_RETAINING = _PLANNING + 2
+#: Real seconds that one task lets go of what is old: deliveries come first.
+_RETAIN_SLICE = 1.0
 
 
 @app.task(name="tick")
@@ -163,3 +168,25 @@ def import_contacts() -> int:
     if again:
         ring("import")
     return chunks
+
+
+@app.task(name="retain")
+def retain() -> int:
+    """Let go of what is older than its time, and finish erasures; one child, a second. Returns how many rows."""
+    started, gone = time.monotonic(), 0
+    with turns.one_of(1, first=_RETAINING) as mine:
+        while mine and not turns.draining:
+            with database.session() as session:
+                pruned = prune(session, clock.now())
+            gone += sum(pruned.rows.values())
+            if not pruned.more or time.monotonic() - started > _RETAIN_SLICE:
+                break
+        if not mine:
+            return 0
+        with database.session() as session:
+            finished = finish_erasures(session, clock.now())
+    with database.session() as session:
+        record_beat(session, "retain", clock.now())
+    if gone or finished:
+        _log.info("retained", pruned=gone, erasures_finished=finished)
+    return gone

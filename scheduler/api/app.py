@@ -28,6 +28,7 @@ from scheduler.api import (
     pages,
     people,
     policies,
+    privacy,
     problems,
     templates,
     tokens,
@@ -45,8 +46,8 @@ from scheduler.store import database
 
 #: What is under /api/v1, and needs a key.
 _VERSIONED = (
-    pages, apps, policies, contacts, people, imports, consent, consent_reviews, tokens, failed_events, templates,
-    campaigns, events, messages, dead_letters, governance, ops,
+    pages, apps, policies, contacts, people, privacy, imports, consent, consent_reviews, tokens, failed_events,
+    templates, campaigns, events, messages, dead_letters, governance, ops,
 )  # fmt: skip
 
 

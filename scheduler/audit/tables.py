@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column
+from sqlalchemy import BigInteger, Column, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -11,6 +11,8 @@ class AuditEntry(SQLModel, table=True):
     """One act of a person or a key. Append-only."""
 
     __tablename__ = "audit_entry"
+    #: All that was done to something.
+    __table_args__ = (Index("audit_entry_subject", "subject", "id"),)
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
     at: int = Field(sa_type=BigInteger)

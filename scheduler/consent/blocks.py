@@ -6,7 +6,7 @@ to write: that is the only proof there is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -67,3 +67,49 @@ def lift_blocks(session: Session, moments: Mapping[int, int], now: int) -> set[i
     lifted = project(session, [row.id for row in rows], now)
     wake_contacts(session, sorted(lifted), now)
     return lifted
+
+
+#: By whose word an opt-out stood: the source that says so in the ledger.
+_SOURCE_OF = {"person": "message", "platform": "optin", "operator": "operator"}
+
+
+def suppress_again(
+    session: Session, bars: Mapping[int, Sequence[tuple[str, str | None, str | None, str, int]]], now: int
+) -> None:
+    """Put in force what stood against somebody before they were erased, now that they are a contact again.
+
+    Contact id → (reason, topic, category, whose word, since). The caller holds the contacts' rows.
+    """
+    entries = [
+        Entry(
+            contact_id=contact_id, action="opt_out" if reason == "opted_out" else "block",
+            kind=None if reason == "opted_out" else reason, source=_SOURCE_OF[said_by] if reason == "opted_out"
+            else "operator", topic=topic, category=category, scope=_scope(topic, category) if reason == "opted_out"
+            else None, evidence="kept when they were erased", occurred_at=since,
+        )
+        for contact_id, each in sorted(bars.items())
+        for reason, topic, category, said_by, since in each
+    ]  # fmt: skip
+    if entries:
+        append(session, entries, now)
+        project(session, bars.keys(), now)
+
+
+def unsuppress_erased(session: Session, contact_ids: Collection[int], now: int) -> None:
+    """Lift the bar of an erasure from people who came back and said that they want messages. Nothing else lifts it.
+
+    Their messages are decided anew. The caller holds their rows.
+    """
+    wanted = sorted(set(contact_ids))
+    entries = [
+        Entry(contact_id=each, action="unblock", kind="erased", source="message", occurred_at=now) for each in wanted
+    ]
+    append(session, entries, now)
+    project(session, wanted, now)
+    wake_contacts(session, wanted, now)
+
+
+def _scope(topic: str | None, category: str | None) -> str:
+    if topic is not None:
+        return "topic"
+    return "category" if category is not None else "everything"

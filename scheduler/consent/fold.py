@@ -156,7 +156,10 @@ def _covers(opt_in: Said, opt_out: Said) -> bool:
 
 def _lifts(unblock: Said, block: Said) -> bool:
     # Something the person did before we knew of the block proves nothing; ids tell what we knew.
-    if block.kind == "erased" or unblock.kind not in (None, block.kind or "blocked"):
+    if unblock.kind not in (None, block.kind or "blocked"):
+        return False
+    # Writing alone brings nobody back who was erased.
+    if block.kind == "erased" and unblock.kind is None:
         return False
     return unblock.occurred_at >= block.occurred_at and unblock.id > block.id
 

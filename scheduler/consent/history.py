@@ -27,6 +27,7 @@ _ERASE = tuple(
         "DELETE FROM consent_record WHERE contact_id = ANY(:ids)",
         "DELETE FROM consent WHERE contact_id = ANY(:ids)",
         "DELETE FROM consent_review WHERE contact_id = ANY(:ids)",
+        "DELETE FROM permission_token WHERE contact_id = ANY(:ids)",
         "DELETE FROM suppression WHERE contact_id = ANY(:ids) AND lifted_at IS NOT NULL",
     )
 )

@@ -46,7 +46,7 @@ _SUPPRESSIONS = text(f"""
         SELECT b.contact_id, coalesce(b.kind, 'blocked'), NULL, NULL, 'platform', max(b.at)
         FROM said b WHERE b.action = 'block' AND NOT EXISTS (
             SELECT 1 FROM ({_ROWS}) u WHERE u.contact_id = b.contact_id AND u.action = 'unblock'
-            AND coalesce(b.kind, 'blocked') <> 'erased'
+            AND (coalesce(b.kind, 'blocked') <> 'erased' OR u.kind IS NOT NULL)
             AND coalesce(u.kind, b.kind, 'blocked') = coalesce(b.kind, 'blocked')
             AND u.at >= b.at AND u.id > b.id)
         GROUP BY 1, 2

@@ -12,31 +12,38 @@ from contextlib import contextmanager
 from sqlalchemy import text
 from sqlmodel import Session
 
-_LOCK = text("SELECT id FROM contact WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
+# A row that was waited for is returned as it is by then.
+_LOCK = text(
+    "SELECT id, erased_at IS NOT NULL AS erased FROM contact WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"
+)
 
 _HELD = "contacts_held"
 
 
 @contextmanager
-def holding(session: Session, contact_ids: Collection[int]) -> Iterator[None]:
-    """Lock these contacts; verbs called inside, however many, need not do it again.
+def holding(session: Session, contact_ids: Collection[int]) -> Iterator[set[int]]:
+    """Lock these contacts; verbs called inside, however many, need not do it again. Yields who of them was erased.
 
     Not for use inside a savepoint: whoever goes back to before it would hold them no more.
     """
-    lock_contacts(session, contact_ids)
+    erased = lock_contacts(session, contact_ids)
     before = session.info.get(_HELD, frozenset())
     session.info[_HELD] = before | frozenset(contact_ids)
     try:
-        yield
+        yield erased
     finally:
         session.info[_HELD] = before
 
 
-def lock_contacts(session: Session, contact_ids: Collection[int]) -> None:
-    """Lock these contacts until the transaction ends. Facts must be read in a later statement than this one."""
+def lock_contacts(session: Session, contact_ids: Collection[int]) -> set[int]:
+    """Lock these contacts until the transaction ends. Facts must be read in a later statement than this one.
+
+    Returns those who were erased: their rows stand for nobody any more.
+    """
     wanted = set(contact_ids) - session.info.get(_HELD, frozenset())
-    if wanted:
-        session.connection().execute(_LOCK, {"ids": sorted(wanted)})
+    if not wanted:
+        return set()
+    return {row.id for row in session.connection().execute(_LOCK, {"ids": sorted(wanted)}) if row.erased}
 
 
 def lock_contact(session: Session, contact_id: int) -> None:

@@ -10,6 +10,7 @@ from sqlmodel import Session, select
 
 from scheduler.contacts.tables import Contact
 from scheduler.errors import NotFound
+from scheduler.privacy.suppressed import refuse_suppressed
 
 _FIND = text("SELECT psid, id FROM contact WHERE page_id = :page_id AND psid = ANY(:psids)")
 
@@ -22,11 +23,14 @@ _INSERT = text(
     """
 )
 
+#: By the index, one by one, however many the planner believes there are.
 _FIND_PEOPLE = text(
     """
-    SELECT c.page_id, c.psid, c.id, c.merged_into
+    SELECT given.page_id, given.psid, c.id, c.merged_into
     FROM json_to_recordset(CAST(:people AS json)) AS given (page_id int, psid text)
-    JOIN contact c ON c.page_id = given.page_id AND c.psid = given.psid
+    CROSS JOIN LATERAL (
+        SELECT id, merged_into FROM contact WHERE page_id = given.page_id AND psid = given.psid LIMIT 1
+    ) c
     """
 )
 
@@ -39,6 +43,7 @@ _INSERT_PEOPLE = text(
     FROM json_to_recordset(CAST(:people AS json)) AS given (page_id int, psid text)
     ORDER BY page_id, psid COLLATE "C"
     ON CONFLICT (page_id, psid) DO NOTHING
+    RETURNING page_id, psid, id
     """
 )
 
@@ -53,8 +58,12 @@ def find_contacts(session: Session, page_id: int, psids: Iterable[str]) -> dict[
 
 
 def ensure_contacts(session: Session, page_id: int, psids: Iterable[str], now: int) -> dict[str, int]:
-    """The contact ids of all ``psids``, made where the page did not know them yet: psid → contact id."""
+    """The contact ids of all ``psids``, made where the page did not know them yet: psid → contact id.
+
+    Raises Conflict, and makes nobody, when one of them was erased: no shop brings them back.
+    """
     wanted = sorted(set(psids))
+    refuse_suppressed(session, page_id, wanted)
     known = find_contacts(session, page_id, wanted)
     missing = [psid for psid in wanted if psid not in known]
     if missing:
@@ -92,13 +101,13 @@ def find_people(session: Session, people: Collection[tuple[int, str]]) -> dict[t
 def ensure_people(
     session: Session, people: Collection[tuple[int, str]], now: int
 ) -> dict[tuple[int, str], tuple[int, int]]:
-    """``find_people``, and whom the pages did not know is made: three statements at most."""
-    known = find_people(session, people)
-    missing = [person for person in people if person not in known]
-    if missing:
-        # In one order everywhere: two transactions that make the same people wait, they do not deadlock.
-        session.connection().execute(_INSERT_PEOPLE, {"people": _json(missing), "now": now})
-        known.update(find_people(session, missing))
+    """Make these people, whom ``find_people`` did not find; returns the same, also of whom others made meanwhile."""
+    if not people:
+        return {}
+    # In one order everywhere: two transactions that make the same people wait, they do not deadlock.
+    rows = session.connection().execute(_INSERT_PEOPLE, {"people": _json(people), "now": now})
+    known = {(page_id, psid): (contact_id, contact_id) for page_id, psid, contact_id in rows}
+    known.update(find_people(session, [person for person in people if person not in known]))
     return known
 
 

@@ -8,6 +8,8 @@ from collections.abc import Collection
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.privacy.suppressed import suppressed
+
 _ERASED = text("""
     SELECT c.psid FROM contact c JOIN suppression s ON s.contact_id = c.id
     WHERE c.page_id = :page_id AND c.psid = ANY(ARRAY(SELECT json_array_elements_text(CAST(:psids AS json))))
@@ -18,4 +20,4 @@ _ERASED = text("""
 def refused(session: Session, page_id: int, psids: Collection[str]) -> set[str]:
     """Those of ``psids`` whom no file brings back."""
     rows = session.connection().execute(_ERASED, {"page_id": page_id, "psids": json.dumps(list(set(psids)))})
-    return set(rows.scalars())
+    return {*rows.scalars(), *suppressed(session, page_id, psids)}

@@ -27,6 +27,7 @@ from scheduler.outbox.told import Told, record_echoes, record_told
 from scheduler.outbox.wake import wake_contacts
 from scheduler.pages.registry import apps_of_pages
 from scheduler.pages.stops import enforce
+from scheduler.privacy.suppressed import bring_back
 
 _log = get_logger(__name__)
 
@@ -148,6 +149,13 @@ def _consents(session: Session, events: Sequence[Event], now: int) -> None:
                 )
             )
     record_choices(session, choices, now)
+    # Who was erased and wrote again is answered by people alone, until they say that they want messages.
+    wanting = {one.contact_id: one.at for one in choices if one.action == "opt_in"}
+    for event in events:
+        word = _meaning(event).token
+        if word is not None and word.action == "grant":
+            wanting[event.person_id or _contact(event)] = event.at
+    bring_back(session, wanting, now)
     record_grants(session, grants, now)
     for event in events:
         word = _meaning(event).token
@@ -193,9 +201,13 @@ def _messages(session: Session, events: Sequence[Event], now: int) -> None:
     told: dict[int, Told] = {}
     for event in events:
         meaning = _meaning(event)
-        if event.contact_id is None or (meaning.delivery is None and meaning.read_ms is None):
+        if meaning.delivery is None and meaning.read_ms is None:
             continue
-        one = told.setdefault(event.contact_id, Told(page_id=_page(event)))
+        # Whoever was erased is no contact any more; what a delivery names by its id settles all the same.
+        whose = -event.id if event.of_erased else event.contact_id
+        if whose is None:
+            continue
+        one = told.setdefault(whose, Told(page_id=_page(event)))
         if meaning.read_ms is not None:
             one.read_ms = max(one.read_ms or 0, meaning.read_ms)
         if meaning.delivery is not None:

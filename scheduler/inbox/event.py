@@ -58,6 +58,8 @@ class Event:
     contact_id: int | None = None
     #: Who stands for that contact now: another one where they were merged. What somebody wants is theirs.
     person_id: int | None = None
+    #: Its person was erased after it: nothing follows from it, and nothing of them is kept with it.
+    of_erased: bool = False
     #: An echo of a message that Duly sent.
     ours: bool = False
 

@@ -22,10 +22,12 @@ from scheduler.inbox import raw
 from scheduler.inbox.arrivals import OF_PAGES, arrivals, edit_keys, message_key, unreadable
 from scheduler.inbox.effects import on_pages, on_people
 from scheduler.inbox.event import Delivery, Event, Received
+from scheduler.inbox.forgetting import strip_events
 from scheduler.inbox.meaning import Unappliable, meaning_of
 from scheduler.logs import get_logger
 from scheduler.outbox.metadata import read_metadata
 from scheduler.pages.registry import pages_by_app
+from scheduler.privacy.suppressed import Suppressed, suppress_returned, suppressed_people
 
 log = get_logger(__name__)
 
@@ -78,7 +80,10 @@ def receive_all(session: Session, deliveries: Sequence[Delivery], now: int, *, c
     new.sort(key=lambda event: (event.at_ms, event.key))
     understood = [event for event in new if event.error is None]
     _try(session, [event for event in understood if event.arrival.kind in OF_PAGES], now, on_pages, careful=careful)
-    with holding(session, _meet(session, new, now)):
+    people, returned = _meet(session, new, now)
+    with holding(session, people) as erased:
+        suppress_returned(session, returned, now)
+        _lose(new, erased)
         _forget_unsent(session, new)
         _try(
             session,
@@ -91,6 +96,7 @@ def receive_all(session: Session, deliveries: Sequence[Delivery], now: int, *, c
         raw.fail(session, {event.id: event.error for event in understood if event.error is not None})
         failed = [event for event in new if event.error is not None]
         hold_contacts(session, {event.contact_id for event in failed if event.contact_id is not None}, now)
+        strip_events(session, [event.id for event in new if event.of_erased])
     return _told(deliveries, events, new)
 
 
@@ -128,8 +134,8 @@ def _understand(event: Event) -> None:
         event.ours = read_metadata(event.meaning.echo[0]) is not None
 
 
-def _meet(session: Session, events: list[Event], now: int) -> set[int]:
-    """Find or make the contacts of all events; returns whom to lock."""
+def _meet(session: Session, events: list[Event], now: int) -> tuple[set[int], dict[int, Suppressed]]:
+    """Find or make the contacts of all events: whom to lock, and who of them came back after they were erased."""
     wanted: set[tuple[int, str]] = set()
     looked_up: set[tuple[int, str]] = set()
     for event in events:
@@ -137,12 +143,31 @@ def _meet(session: Session, events: list[Event], now: int) -> set[int]:
             # Whom somebody else writes to for the page is somebody the page talks with.
             evidence = event.arrival.kind in _EVIDENCE and (event.arrival.kind != "echo" or event.ours or event.error)
             (looked_up if evidence else wanted).add((event.page_id, event.arrival.psid))
-    known = ensure_people(session, wanted, now)
-    known.update(find_people(session, looked_up - wanted))
+    known = find_people(session, wanted | looked_up)
+    gone = suppressed_people(session, [person for person in wanted | looked_up if person not in known])
+    came: set[tuple[int, str]] = set()
     for event in events:
-        if event.page_id is not None and event.arrival.psid is not None:
+        person = (event.page_id or 0, event.arrival.psid or "")
+        if person in gone:
+            # What is of before the erasure, or is the page's doing, makes nobody known again.
+            event.of_erased = event.arrival.kind in _EVIDENCE or event.at <= gone[person].erased_at
+            if not event.of_erased:
+                came.add(person)
+    missing = {each for each in wanted if each not in known and each not in gone} | came
+    if missing:
+        known.update(ensure_people(session, missing, now))
+    for event in events:
+        if event.page_id is not None and event.arrival.psid is not None and not event.of_erased:
             event.contact_id, event.person_id = known.get((event.page_id, event.arrival.psid), (None, None))
-    return {each for pair in known.values() for each in pair}
+    return {each for pair in known.values() for each in pair}, {known[each][0]: gone[each] for each in came}
+
+
+def _lose(events: list[Event], erased: set[int]) -> None:
+    """Events of people who were erased while we waited for their rows count as of before it."""
+    for event in events if erased else ():
+        if event.contact_id in erased or event.person_id in erased:
+            event.contact_id = event.person_id = None
+            event.of_erased = True
 
 
 def _forget_unsent(session: Session, events: list[Event]) -> None:

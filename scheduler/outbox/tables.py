@@ -21,6 +21,12 @@ class Message(SQLModel, table=True):
         ),
         Index("message_due", "page_id", "lane", "deadline", "id", postgresql_where=text("state = 'due'")),
         Index("message_waiting", "contact_id", postgresql_where=text("state IN ('scheduled', 'due')")),
+        #: What never went to somebody: with those that wait and those that attempts tell of, all of theirs.
+        Index(
+            "message_ended",
+            "contact_id",
+            postgresql_where=text("state IN ('denied', 'expired', 'cancelled', 'refused')"),
+        ),
         Index("message_in_flight", "state_at", postgresql_where=text("state IN ('sending', 'in_doubt')")),
         #: Whether anything of a campaign is left to do.
         Index(

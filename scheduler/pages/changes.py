@@ -108,6 +108,15 @@ def disallow(session: Session, page: Page, psids: Collection[str], *, actor: str
     return removed
 
 
+def forget_allowed(session: Session, page_id: int, psids: Collection[str]) -> int:
+    """Take people off the allow-list because their data is erased; returns how many were on it. Nobody is named."""
+    gone = session.connection().execute(
+        text("DELETE FROM page_allowed WHERE page_id = :page_id AND psid = ANY(CAST(:psids AS text[]))"),
+        {"page_id": page_id, "psids": sorted(set(psids))},
+    )
+    return gone.rowcount
+
+
 def allowed(session: Session, page: Page) -> list[str]:
     """The allow-list of a page."""
     rows = session.connection().execute(

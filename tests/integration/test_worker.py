@@ -111,13 +111,13 @@ def test_a_ring_delivers_and_beats_are_remembered(
     stage.commit()
     # The tick makes them due and rings for the lane itself.
     _ring(redis_url, "tick")
-    for task in ("plan", "sweep", "read_profiles", "probe", "import"):
+    for task in ("plan", "sweep", "read_profiles", "probe", "import", "retain"):
         _ring(redis_url, task)
 
     def all_done() -> bool:
         stage.commit()
         beats = {row.task for row in stage.rows("SELECT task FROM beat")}
-        return stage.states() == {"sent": 5} and beats == {"tick", "plan", "sweep", "read_profiles", "probe", "import"}
+        return stage.states() == {"sent": 5} and beats == {*app.conf.beat_schedule}
 
     eventually(all_done, seconds=20, what="five messages sent and every task run")
     assert len(wire.requests) == 5
@@ -219,7 +219,7 @@ def test_the_broker_settings_are_the_safe_ones(redis_url: str) -> None:
     assert not conf.task_acks_late
     assert conf.worker_prefetch_multiplier == 1
     assert all(entry["options"]["expires"] <= 5 for entry in conf.beat_schedule.values())
-    assert set(conf.beat_schedule) == {"tick", "plan", "sweep", "read_profiles", "probe", "import"}
+    assert set(conf.beat_schedule) == {"tick", "plan", "sweep", "read_profiles", "probe", "import", "retain"}
 
 
 def test_a_ring_without_a_broker_is_lost_and_nothing_else(set_environment: Callable[..., None]) -> None:

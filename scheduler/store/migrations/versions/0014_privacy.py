@@ -15,7 +15,7 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
-# Erasing a person takes the facts out of a row and nothing else; retention takes whole rows. Whoever does either says
+# Erasing a person takes the facts (and the platform's id of the message) out of a row; retention takes whole rows. Whoever does either says
 # so, for the transaction.
 _REFUSE_EDIT = """
     CREATE OR REPLACE FUNCTION refuse_log_edit() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -25,7 +25,8 @@ _REFUSE_EDIT = """
                 RETURN OLD;
             END IF;
         ELSIF current_setting('duly.erasing', true) = 'on'
-            AND NEW.facts IS NULL AND to_jsonb(NEW) - 'facts' = to_jsonb(OLD) - 'facts' THEN
+            AND NEW.facts IS NULL AND (NEW.reason IS NOT DISTINCT FROM OLD.reason OR OLD.reason LIKE 'early_delivery:%')
+            AND to_jsonb(NEW) - 'facts' - 'reason' = to_jsonb(OLD) - 'facts' - 'reason' THEN
             RETURN NEW;
         END IF;
         RAISE EXCEPTION 'rows of message_log are only ever added' USING ERRCODE = 'check_violation';
@@ -56,6 +57,13 @@ def upgrade() -> None:
         "dead_letter_act",
         ["resent_as"],
         postgresql_where=sa.text("resent_as IS NOT NULL"),
+    )
+    op.create_index("audit_entry_subject", "audit_entry", ["subject", "id"])
+    op.create_index(
+        "message_ended",
+        "message",
+        ["contact_id"],
+        postgresql_where=sa.text("state IN ('denied', 'expired', 'cancelled', 'refused')"),
     )
     op.create_table(
         "suppression_key",
@@ -117,6 +125,8 @@ def downgrade() -> None:
     op.execute(_trigger("UPDATE"))
     for table in ("retention_mark", "stable_key", "erasure", "suppression_key"):
         op.drop_table(table)
+    op.drop_index("audit_entry_subject", table_name="audit_entry")
+    op.drop_index("message_ended", table_name="message")
     op.drop_index("dead_letter_act_resent", table_name="dead_letter_act")
     op.drop_index("platform_event_person", table_name="platform_event")
     op.drop_column("contact", "erased_at")
