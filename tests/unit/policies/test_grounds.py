@@ -6,8 +6,9 @@ from datetime import datetime
 
 import pytest
 
+from policies.case import case_of
 from policies.decision import Finding
-from policies.engine import decide, permitted
+from policies.engine import decide, judge, permitted
 from policies.explain import explain
 from policies.facts import Facts, Send, Token
 from policies.policy import load_policy, parse_policy
@@ -206,3 +207,26 @@ def test_an_opt_out_of_a_topic_may_be_confirmed_too() -> None:
     assert decide(PLATFORM, facts, NOON).verdict == "send"
     facts.confirms_opt_out = False
     assert decide(PLATFORM, facts, NOON).reason == "opted_out"
+
+
+def test_the_ground_is_one_that_lasts_as_long_as_a_message_must() -> None:
+    # The window ends at 13:00; the recurring token has rested.
+    policy = parse_policy('[policy]\nname = "t"\n', where="t")
+    token = Token(kind="recurring", last_used_at=NOON - 60 * HOUR)
+    facts = Facts(timezones=("UTC",), country="DE", last_inbound=NOON - 23 * HOUR, tokens=(token,))
+
+    def ground(remaining: int, now: int = NOON) -> str | None:
+        return judge(case_of(policy, facts, now, remaining)).ground
+
+    assert [ground(remaining) for remaining in (HOUR - 1, HOUR, 2 * HOUR)] == [
+        "standard_window",
+        "recurring",
+        "recurring",
+    ]
+    # Where none lasts alone, though all together do, the first that holds; not one that has just ended.
+    facts.tokens = (
+        Token(kind="one_time", expires_at=NOON + 2 * HOUR),
+        Token(kind="recurring", last_used_at=NOON - 47 * HOUR + HOUR // 2),
+    )
+    assert ground(3 * HOUR) == "standard_window"
+    assert ground(HOUR + HOUR // 2, NOON + HOUR) == "one_time_token"

@@ -9,6 +9,7 @@ from policies.decision import Decision
 from policies.engine import decide, judge, permitted
 from policies.facts import Facts, Send
 from policies.policy import Policy, load_policy, parse_policy
+from policies.rules import schedule
 
 DEFAULT = load_policy("default")
 PLATFORM = load_policy("platform-only")
@@ -112,6 +113,11 @@ def test_the_schedule_bounds_the_message() -> None:
     assert (waiting.at, waiting.closes_at, waiting.deadline) == (NOON + HOUR, NOON + 2 * HOUR, NOON + 2 * HOUR)
     assert decide(DEFAULT, facts, NOON + HOUR).verdict == "send"
     assert blamed(decide(DEFAULT, facts, NOON + 2 * HOUR)) == ("deny", "expired", ("schedule",))
+
+
+def test_of_no_time_a_schedule_leaves_none() -> None:
+    case = case_of(PLATFORM, Facts(expires_at=NOON + HOUR), NOON, 0)
+    assert schedule.narrow(case, ()) == ()
 
 
 def test_expired_is_a_bar() -> None:
