@@ -27,6 +27,9 @@ __all__ = ["BUILT_IN", "Policy", "PolicyError", "load_policy", "parse_policy", "
 #: The names that ``load_policy`` and ``extends`` know without a file.
 BUILT_IN = ("default", "platform-only")
 
+#: The most files that may extend one another in a row: more is a mistake, and nobody could read it.
+_LONGEST_CHAIN = 20
+
 #: What decides the binding of a decision: see ``policies.binding``.
 BindingKey = tuple[tuple[str, ...], int | None, str | None, str | None, str]
 #: The same with a chunk of time: see ``policies.plain``.
@@ -134,6 +137,8 @@ def _extended(text: str, where: str, chain: tuple[Path, ...]) -> Document:
         chain = (*chain, Path(where).resolve())
         if path.resolve() in chain:
             raise own.error_at_extends(f"`{own.extends}` extends this file in turn")
+        if len(chain) > _LONGEST_CHAIN:
+            raise own.error_at_extends(f"at most {_LONGEST_CHAIN} files may extend one another in a row")
         try:
             base_text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

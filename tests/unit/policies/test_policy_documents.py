@@ -95,6 +95,20 @@ def test_files_that_extend_one_another_are_refused(tmp_path: Path) -> None:
         load_policy(tmp_path / "a.policy.toml")
 
 
+def test_files_that_extend_one_another_without_end_are_refused(tmp_path: Path) -> None:
+    def chain(first: int) -> Path:
+        for number in range(first, 40):
+            (tmp_path / f"{number}.policy.toml").write_text(
+                f'[policy]\nname = "p"\nextends = "{number + 1}.policy.toml"', encoding="utf-8"
+            )
+        (tmp_path / "40.policy.toml").write_text('[policy]\nname = "p"', encoding="utf-8")
+        return tmp_path / f"{first}.policy.toml"
+
+    assert load_policy(chain(20)).name == "p"
+    with pytest.raises(PolicyError, match=r"39\.policy\.toml:3: .*at most 20 files may extend one another"):
+        load_policy(chain(19))
+
+
 @pytest.mark.parametrize(
     ("text", "line", "key"),
     [
