@@ -139,7 +139,7 @@ class ContactView(BaseModel):
     )
     held_at: Instant | None = Field(description="Nothing goes to them until they are released.")
     held_because: list[FailedEvent]
-    suppressions: list[SuppressionView]
+    suppressions: list[SuppressionView] = Field(description="Of the person, also where they were merged.")
     attributes: dict[str, Plain]
     evidence: list[EvidenceView] = Field(description="What is known of where they are, the best of each kind first.")
     zone_candidates: CandidatesView
@@ -196,7 +196,10 @@ def list_some(
 def put(
     page: PageInPath, psid: PsidInPath, known: ContactRecord, response: Response, session: Db, now: Now
 ) -> ContactView:
-    """Keep what is known about a person; 201 when they are new. Better evidence has their messages decided anew."""
+    """Keep what is known about a person; 201 when they are new. Better evidence has their messages decided anew.
+
+    Of somebody who was merged it is kept with, and answered is, the contact that stands for them.
+    """
     page_id = page_id_of(session, page)
     new = not registry.find_contacts(session, page_id, [psid])
     contact = records.upsert_contact(session, page_id, psid, changes=known.model_dump(exclude_unset=True), now=now)
@@ -333,7 +336,9 @@ def view_of(session: Session, contact: Contact) -> ContactView:
         handover_by=contact.handover_by,
         held_at=contact.held_at,
         held_because=[FailedEvent.model_validate(each) for each in failed],
-        suppressions=[SuppressionView.model_validate(each) for each in suppressions(session, contact.id)],
+        suppressions=[
+            SuppressionView.model_validate(each) for each in suppressions(session, contact.merged_into or contact.id)
+        ],
         attributes=contact.attributes,
         evidence=[
             EvidenceView.model_validate(each) for each in place_evidence(session, contact.id, sources=[*SOURCES])

@@ -16,6 +16,7 @@ from scheduler.api.refusals import Body
 from scheduler.api.sessions import Db
 from scheduler.audit.record import record
 from scheduler.contacts import activity, identities, merging
+from scheduler.contacts.registry import follow
 from scheduler.doorbell import ring
 from scheduler.errors import NotFound
 from scheduler.facts.context import agent_context
@@ -167,6 +168,7 @@ def list_interests(
 ) -> InterestList:
     """What somebody is interested in now, the most first."""
     contact = contact_id_of(session, page, psid)
+    contact = follow(session, [contact]).get(contact, contact)
     found = interests(session, [contact], now, limit=limit).get(contact, [])
     return InterestList(items=[InterestView.model_validate(asdict(each)) for each in found])
 
@@ -222,8 +224,9 @@ def merge(
 ) -> MergeView:  # fmt: skip
     """Let another contact stand for this one, because they are one person: nothing is sent to this psid any more.
 
-    Opt-outs, holds and newer blocks come along as of when they were said, consents and tokens do not. Waiting messages go on to the survivor or
-    are taken back, so that nobody gets the same twice. With `preview` nothing changes; told twice, it is done once.
+    Opt-outs, holds and newer blocks come along as of when they were said, consents and tokens do not. Waiting messages
+    go on to the survivor or are taken back, so that nobody gets the same twice. With `preview` nothing changes; told
+    twice, it is done once.
     """
     wanted.check()
     page_id = page_id_of(session, page)

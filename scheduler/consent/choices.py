@@ -19,8 +19,7 @@ from scheduler.consent.ledger import Entry, append
 from scheduler.consent.projection import project
 from scheduler.consent.reach import widen
 from scheduler.consent.wordings import keep_wordings
-from scheduler.contacts.lock import lock_contacts
-from scheduler.contacts.registry import follow
+from scheduler.contacts.persons import lock_persons
 from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
 
@@ -64,16 +63,13 @@ def record_choices(session: Session, choices: Sequence[Choice], now: int) -> lis
         return []
     for choice in choices:
         _check(choice)
-    contacts = sorted({choice.contact_id for choice in choices})
-    lock_contacts(session, contacts)
     session.flush()
-    # A choice is a person's, whatever address of theirs it came from. Asked once they are locked: see ``merging``.
-    if survivors := follow(session, contacts):
+    # A choice is a person's, whatever address of theirs it came from.
+    if survivors := lock_persons(session, {choice.contact_id for choice in choices}):
         choices = [
             replace(choice, contact_id=survivors.get(choice.contact_id, choice.contact_id)) for choice in choices
         ]
-        contacts = sorted({choice.contact_id for choice in choices})
-        lock_contacts(session, contacts)
+    contacts = sorted({choice.contact_id for choice in choices})
     wordings = keep_wordings(session, {choice.wording for choice in choices if choice.wording is not None}, now)
     entries = [
         Entry(

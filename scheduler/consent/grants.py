@@ -14,8 +14,7 @@ from sqlmodel import Session
 from scheduler.consent.ledger import Entry, append
 from scheduler.consent.projection import project
 from scheduler.consent.wordings import keep_wordings
-from scheduler.contacts.lock import lock_contacts
-from scheduler.contacts.registry import follow
+from scheduler.contacts.persons import lock_persons
 from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
 
@@ -55,14 +54,11 @@ def record_grants(session: Session, grants: Sequence[Grant], now: int) -> list[i
         return []
     for grant in grants:
         _check(grant)
-    contacts = sorted({grant.contact_id for grant in grants})
-    lock_contacts(session, contacts)
     session.flush()
     # What a person agrees to is theirs, whatever address of theirs it came from, as their choices are.
-    if survivors := follow(session, contacts):
+    if survivors := lock_persons(session, {grant.contact_id for grant in grants}):
         grants = [replace(grant, contact_id=survivors.get(grant.contact_id, grant.contact_id)) for grant in grants]
-        contacts = sorted({grant.contact_id for grant in grants})
-        lock_contacts(session, contacts)
+    contacts = sorted({grant.contact_id for grant in grants})
     wordings = keep_wordings(session, {grant.wording for grant in grants}, now)
     ids = append(
         session,
@@ -101,11 +97,7 @@ def withdraw(
     """
     if kind is not None and kind not in KINDS:
         raise _no_kind(kind)
-    lock_contacts(session, (contact_id,))
-    survivor = follow(session, (contact_id,)).get(contact_id, contact_id)
-    if survivor != contact_id:
-        contact_id = survivor
-        lock_contacts(session, (contact_id,))
+    contact_id = lock_persons(session, (contact_id,)).get(contact_id, contact_id)
     entry = Entry(
         contact_id=contact_id, action="withdrawn", source=source, occurred_at=at, topic=topic, kind=kind,
         event_id=event_id, evidence=evidence, actor=actor,

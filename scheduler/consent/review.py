@@ -16,8 +16,8 @@ from sqlmodel import Session
 
 from scheduler.audit.record import record
 from scheduler.consent.choices import record_opt_in, record_opt_out
-from scheduler.contacts.lock import lock_contact, lock_contacts
-from scheduler.contacts.registry import follow
+from scheduler.contacts.lock import lock_contact
+from scheduler.contacts.persons import lock_persons
 from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.outbox.wake import wake_contacts
 
@@ -80,11 +80,8 @@ def suggest(session: Session, rows: Sequence[Suggestion], now: int) -> int:
         raise Invalid("suggests nothing known", field="meaning", way_out=f"use one of {', '.join(_MEANINGS)}")
     if not rows:
         return 0
-    contacts = {row.contact_id for row in rows}
-    lock_contacts(session, contacts)
     # Their words are the person's, whatever address of theirs they came from, as their choices are.
-    survivors = follow(session, contacts)
-    lock_contacts(session, survivors.values())
+    survivors = lock_persons(session, {row.contact_id for row in rows})
     found = session.connection().execute(
         _SUGGEST,
         {

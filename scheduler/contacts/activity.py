@@ -34,8 +34,10 @@ LANDMARK = 1_577_836_800
 _SPREAD = 6
 _HOUR = 3600
 
+#: An address that was merged is its person's, who has their own place.
 _PLACES = text("""
-    SELECT id, timezones, utc_offset, country, region FROM contact WHERE id = ANY(:ids)
+    SELECT c.id, p.id AS person_id, p.timezones, p.utc_offset, p.country, p.region
+    FROM contact c JOIN contact p ON p.id = coalesce(c.merged_into, c.id) WHERE c.id = ANY(:ids)
 """)
 _COUNT = text("""
     INSERT INTO contact_activity (contact_id, local, hour, weight)
@@ -63,15 +65,15 @@ class Histogram:
 def count_activity(session: Session, seen: Mapping[int, Sequence[int]], now: int) -> None:
     """Count the instants (contact id → epoch seconds UTC) at which people were heard of. Two statements for all.
 
-    Instants ahead of ``now`` count as now. Unknown contacts are left out.
+    Instants ahead of ``now`` count as now. Those of a merged address count for who stands for the person. Unknown
+    contacts are left out.
     """
     wanted = {contact_id: instants for contact_id, instants in seen.items() if instants}
     if not wanted:
         return
-    zones_of = _zones_of(session, wanted)
     weights: dict[tuple[int, bool, int], Decimal] = defaultdict(Decimal)
-    for contact_id, zones in zones_of.items():
-        for instant in wanted[contact_id]:
+    for heard_id, contact_id, zones in _zones_of(session, wanted):
+        for instant in wanted[heard_id]:
             at = min(instant, now)
             local, hours = _hours(zones, at)
             for hour, part in hours.items():
@@ -93,18 +95,21 @@ def count_activity(session: Session, seen: Mapping[int, Sequence[int]], now: int
 def histogram(session: Session, contact_ids: Collection[int], now: int) -> dict[int, Histogram]:
     """When these contacts are awake, as ``policies.slots.Wish.hours`` wants it; those never heard of are left out.
 
-    Two statements for all. Instants half a half-life old count for less than new ones: see ``HALF_LIFE``.
+    A merged address has what its person has. Two statements for all. Instants half a half-life old count for less than
+    new ones: see ``HALF_LIFE``.
     """
     if not contact_ids:
         return {}
     session.flush()
+    people = _zones_of(session, contact_ids)
     found: dict[int, list[tuple[bool, int, Decimal]]] = defaultdict(list)
-    for row in session.connection().execute(_READ, {"ids": sorted(set(contact_ids))}):
+    for row in session.connection().execute(_READ, {"ids": sorted({person_id for _, person_id, _ in people})}):
         found[row.contact_id].append((row.local, row.hour, row.weight))
     present = Decimal(2.0 ** ((now - LANDMARK) / HALF_LIFE))
     return {
-        contact_id: _shown(found[contact_id], zones, present, now)
-        for contact_id, zones in _zones_of(session, found).items()
+        contact_id: _shown(found[person_id], zones, present, now)
+        for contact_id, person_id, zones in people
+        if person_id in found
     }
 
 
@@ -128,10 +133,10 @@ def _shown(
     )
 
 
-def _zones_of(session: Session, contact_ids: Collection[int]) -> dict[int, tuple[str, ...]]:
-    """Contact id → candidate zones; empty: anywhere."""
-    rows = session.connection().execute(_PLACES, {"ids": sorted(contact_ids)})
-    return {row.id: _candidates(_key(row)) for row in rows}
+def _zones_of(session: Session, contact_ids: Collection[int]) -> list[tuple[int, int, tuple[str, ...]]]:
+    """(contact id, id of who stands for the person, candidate zones; none: anywhere)."""
+    rows = session.connection().execute(_PLACES, {"ids": sorted(set(contact_ids))})
+    return [(row.id, row.person_id, _candidates(_key(row))) for row in rows]
 
 
 def _key(row: Any) -> tuple[tuple[str, ...], int | None, str | None, str | None]:

@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from policies.facts import UTC_OFFSETS
 from scheduler.contacts.lock import lock_contacts
+from scheduler.contacts.persons import lock_persons
 from scheduler.contacts.places import check_country, check_locale, check_region, check_zones
 from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
@@ -122,19 +123,21 @@ def record_evidence(session: Session, rows: Sequence[Evidence], now: int) -> set
     """Keep what sources say about where people are; a source's newer word takes the place of its older one.
 
     The best of each kind goes onto the contact's row; whoever may be elsewhere now has their messages decided anew,
-    and their ids are returned. Unknown contacts are left out. Four statements whatever the number of rows. Raises
-    Invalid for a value that is none, before anything is kept.
+    and their ids are returned. What is said of a merged address is kept with who stands for the person. Unknown
+    contacts are left out. A few statements whatever the number of rows. Raises Invalid for a value that is none, before
+    anything is kept.
     """
-    kept: dict[tuple[int, str, str], dict[str, object]] = {}
-    for row in rows:
-        known = _checked(row, now)
-        before = kept.get((row.contact_id, row.kind, row.source))
-        if before is None or int(str(before["observed_at"])) <= min(row.observed_at, now):
-            kept[row.contact_id, row.kind, row.source] = known
-    if not kept:
+    checked = [(row, _checked(row, now)) for row in rows]
+    if not checked:
         return set()
+    survivors = lock_persons(session, {row.contact_id for row in rows})
+    kept: dict[tuple[int, str, str], dict[str, object]] = {}
+    for row, known in checked:
+        who = survivors.get(row.contact_id, row.contact_id)
+        before = kept.get((who, row.kind, row.source))
+        if before is None or int(str(before["observed_at"])) <= min(row.observed_at, now):
+            kept[who, row.kind, row.source] = known | {"contact_id": who}
     ids = sorted({contact_id for contact_id, _, _ in kept})
-    lock_contacts(session, ids)
     session.flush()
     session.connection().execute(_KEEP, {"rows": json.dumps([kept[key] for key in sorted(kept)]), "now": now})
     moved = project(session, ids)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.contacts.lock import lock_contact, lock_contacts
-from scheduler.contacts.registry import follow
+from scheduler.contacts.persons import lock_persons
 from scheduler.outbox.wake import wake_contacts
 
 _HOLD = text("UPDATE contact SET held_at = :now WHERE id = ANY(:ids) AND held_at IS NULL")
@@ -88,10 +88,8 @@ def hold_contact(session: Session, contact_id: int, now: int) -> None:
 def hold_contacts(session: Session, contact_ids: Collection[int], now: int) -> None:
     """``hold_contact`` for many."""
     if contact_ids:
-        lock_contacts(session, contact_ids)
-        # What could not be understood may have been a STOP, and a STOP is the person's: see ``merging``.
-        survivors = follow(session, contact_ids)
-        lock_contacts(session, survivors.values())
+        # What could not be understood may have been a STOP, and a STOP is the person's.
+        survivors = lock_persons(session, contact_ids)
         session.connection().execute(_HOLD, {"ids": sorted({*contact_ids, *survivors.values()}), "now": now})
 
 

@@ -9,7 +9,7 @@ from sqlmodel import Session, select
 
 from scheduler.contacts.attributes import MAX_TEXT, check_attributes, patched, storable
 from scheduler.contacts.evidence import Evidence, Kind, forget_evidence, record_evidence
-from scheduler.contacts.lock import lock_contact
+from scheduler.contacts.persons import lock_persons
 from scheduler.contacts.places import check_country, check_locale, check_region, check_zone, check_zones
 from scheduler.contacts.registry import ensure_contacts, get_contact
 from scheduler.contacts.tables import Contact
@@ -30,11 +30,12 @@ def upsert_contact(
     ``timezone`` (an IANA name) or ``timezones`` (candidates), ``country`` (ISO 3166-1), ``region`` (ISO 3166-2),
     ``locale``, ``name``, ``first_name``, ``attributes`` (replaced as a whole); None forgets a field. ``source``
     is ``api`` or ``import``. Better or other evidence of the place has the contact's messages decided anew.
-    Raises Invalid with the field; nothing is kept then.
+    Of a merged contact it is kept with, and returned is, who stands for the person. Raises Invalid with the field;
+    nothing is kept then.
     """
     wanted = _checked(changes)
     contact_id = ensure_contacts(session, page_id, [psid], now)[psid]
-    lock_contact(session, contact_id)
+    contact_id = lock_persons(session, [contact_id]).get(contact_id, contact_id)
     contact = _reread(session, contact_id)
     region, country = wanted.get("region", contact.region), wanted.get("country", contact.country)
     if region is not None:
@@ -57,9 +58,9 @@ def patch_contact(
     """
     contact = get_contact(session, page_id, psid)
     assert contact.id is not None  # a stored contact has its id
-    lock_contact(session, contact.id)
+    who = lock_persons(session, [contact.id]).get(contact.id, contact.id)
     if "attributes" in changes:
-        present = _reread(session, contact.id).attributes
+        present = _reread(session, who).attributes
         changes = {**changes, "attributes": patched(present, changes["attributes"])}
     return upsert_contact(session, page_id, psid, changes=changes, source=source, now=now)
 

@@ -23,7 +23,7 @@ ORDER_OPEN = 60 * 86_400
 _CONTACT = text("""
     SELECT c.id, c.psid, c.name, c.first_name, c.locale, c.timezones, c.utc_offset, c.country, c.region,
         c.last_inbound_at, c.ad_inbound_at, c.window_closed_at, c.handover_at, c.handover_by, c.held_at, c.attributes,
-        s.psid AS merged_into
+        c.merged_into AS person_id, s.psid AS merged_into
     FROM contact c LEFT JOIN contact s ON s.id = c.merged_into WHERE c.id = :id
 """)
 #: The newest order, by what was last told of it; delivered ones are over.
@@ -109,23 +109,27 @@ class AgentContext:
 
 
 def agent_context(session: Session, contact_id: int, now: int) -> AgentContext:
-    """What is known of a contact at ``now``, for the agent's tool. Raises NotFound."""
+    """What is known of a contact at ``now``, for the agent's tool. Raises NotFound.
+
+    The window and the thread are the address's own; where it was merged, all else is of who stands for the person.
+    """
     session.flush()
     connection = session.connection()
-    values = {"id": contact_id, "now": now, "since": now - ORDER_OPEN}
-    row = connection.execute(_CONTACT, values).one_or_none()
+    row = connection.execute(_CONTACT, {"id": contact_id}).one_or_none()
     if row is None:
         raise NotFound("there is no such contact", field="psid", way_out="look them up by their psid")
+    person = row if row.person_id is None else connection.execute(_CONTACT, {"id": row.person_id}).one()
+    values = {"id": person.id, "now": now, "since": now - ORDER_OPEN}
     order = connection.execute(_ORDER, values).mappings().one_or_none()
     messages = connection.execute(_MESSAGES, values).one()
     return AgentContext(
         psid=row.psid,
-        name=row.name,
-        first_name=row.first_name,
-        locale=row.locale,
-        local_time=_local_time(row, now),
-        attributes=row.attributes,
-        products=interests(session, [contact_id], now, limit=PRODUCTS).get(contact_id, []),
+        name=person.name,
+        first_name=person.first_name,
+        locale=person.locale,
+        local_time=_local_time(person, now),
+        attributes=person.attributes,
+        products=interests(session, [person.id], now, limit=PRODUCTS).get(person.id, []),
         order=Order(**order) if order is not None else None,
         suppressions=[dict(each) for each in connection.execute(_SUPPRESSIONS, values).mappings()],
         consents=[dict(each) for each in connection.execute(_CONSENTS, values).mappings()],
@@ -133,7 +137,7 @@ def agent_context(session: Session, contact_id: int, now: int) -> AgentContext:
         thread=Thread(
             owner=row.handover_by or ("duly" if row.handover_at is None else "person"), since=row.handover_at
         ),
-        held_at=row.held_at,
+        held_at=person.held_at,
         waiting=messages.waiting,
         last_sent_at=messages.last_sent_at,
         merged_into=row.merged_into,
