@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos chaos-ci lint check format agree coverage mutants bench bench-inbox bench-delivery bench-facts bench-import bench-obvious lock migration clean
+.PHONY: help setup demo up test chaos chaos-ci lint check format agree coverage mutants bench bench-inbox bench-delivery bench-rows bench-facts bench-import bench-obvious lock migration clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,9 @@ bench: $(SET_UP) ## Measure decisions a second
 
 bench-delivery: $(SET_UP) ## Measure delivery against a bare loop of requests: docs/performance.md
 	@$(BIN)/python -m benchmarks.delivery $(BENCH)
+
+bench-rows: $(SET_UP) ## Begin and settle among ten million rows against one million: about 15 GB of disk
+	@$(BIN)/python -m benchmarks.delivery table --sizes 1000000 10000000 $(BENCH)
 
 bench-facts: $(SET_UP) ## Measure reading the facts of 1,000 contacts among a million: docs/tokens.md
 	@$(BIN)/python -m benchmarks.facts $(BENCH)

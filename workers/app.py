@@ -78,6 +78,8 @@ def configuration() -> dict[str, Any]:
         # On SIGTERM finish every post and settle it, then end: longer than a request's limit, shorter than a stop's.
         "worker_soft_shutdown_timeout": 20,
         "worker_enable_soft_shutdown_on_idle": True,
+        # A child of a busy machine takes longer to start than the 4 s after which the pool would kill it and try anew.
+        "worker_proc_alive_timeout": 60.0,
         # A bound to leaks of libraries.
         "worker_max_tasks_per_child": 5000,
         # Nobody listens to events; they are a command to Redis each.

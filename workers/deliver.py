@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import redis
+from sqlmodel import Session
 
 from scheduler import clock, crash_points
 from scheduler.logs import get_logger
-from scheduler.outbox.begin import BATCH, BATCH_OF_A_PAGE, Begun, begin
+from scheduler.outbox.begin import BATCH, BATCH_OF_A_PAGE, Begun, begin, rehearse
 from scheduler.outbox.states import LANES
 from scheduler.settings import get_settings
 from scheduler.store import database
@@ -41,6 +42,8 @@ _SHARE = 5
 #: age of a decision, nothing waits in line: who comes to it in turn would come too late.
 _IN_LINE = 0.08
 _SLOW = OLDEST_DECISION / 3
+#: So many threads are few: no more wait in line than are on the wire.
+_FEW = 16
 #: Real seconds between two looks: when there is no room, when there is nothing to begin, and when all that is due is on
 #: pages that are shut.
 _MOMENT = 0.004
@@ -57,6 +60,8 @@ class Channel:
     pool: Senders
     threads: int
     directory: Directory = field(default_factory=Directory)
+    #: Whether this process has begun anything before.
+    rehearsed: bool = False
 
 
 class Delivery:
@@ -100,7 +105,7 @@ class Delivery:
             if present - started >= self._time_slice:
                 return
             began = self._begin_some()
-            if began or self._settler.in_flight or self._tokens_are_coming(present):
+            if began or self._settler.settling or self._tokens_are_coming(present):
                 busy = present
             elif present - busy >= self._idle:
                 return
@@ -145,6 +150,7 @@ class Delivery:
         directory, throttle, wanting = self._channel.directory, self._channel.throttle, self._wanting[lane]
         with database.session() as session:
             directory.refresh(session)
+            self._rehearse(session)
             wants = wanting.look(session, room, min(BATCH_OF_A_PAGE, room), time.monotonic())
             crash_points.reach("deliver.before_reserve")
             reserved_at = time.monotonic()
@@ -165,6 +171,12 @@ class Delivery:
             # Less was due than it seemed, or somebody else has it.
             wanting.look_again()
         return bool(granted)
+
+    def _rehearse(self, session: Session) -> None:
+        """Once a process, before the first decision: its age counts from then on."""
+        if not self._channel.rehearsed:
+            rehearse(session, self._channel.directory.pages, clock.now())
+            self._channel.rehearsed = True
 
     def _hand(
         self, lane: str, batch: Sequence[Begun], reserved: Reserved, reserved_at: float, decided_at: float
@@ -219,15 +231,19 @@ class Delivery:
     def _room(self) -> int:
         """How many more may be begun now; 0 where so few are not worth a batch."""
         threads, latency = self._channel.threads, self._settler.latency
+        # Of what waits in line nobody can tell that it never left, if this process is killed. Where threads are few,
+        # so is that; where they are many, they must not run dry while the next batch is decided.
+        most = max(threads, 2 * threads - _FEW)
         if not latency:
             ahead = threads
         elif latency < _SLOW:
-            ahead = min(2 * BATCH, round(threads * _IN_LINE / latency))
+            ahead = min(most, round(threads * _IN_LINE / latency))
         else:
             ahead = 0
+        ahead = round(ahead * self._settler.nerve)
         room = threads + ahead - self._settler.in_flight
         # A batch costs much the same whatever its size: not one for every post that ends.
-        worth = min(BATCH, (threads + ahead) // 2) if ahead else threads // 8
+        worth = min(BATCH // 2, (threads + ahead) // 2) if ahead else threads // 8
         return room if room >= max(1, worth) else 0
 
 

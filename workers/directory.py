@@ -58,6 +58,11 @@ class Directory:
         self._rates, self._senders, self._read_at = rates, senders, present
         self._apps = {page.id: page.app_id for page in pages if page.id is not None}
 
+    @property
+    def pages(self) -> list[int]:
+        """All that can be sent for."""
+        return list(self._senders)
+
     def knows(self, page_id: int) -> bool:
         """Whether the page can be sent for."""
         return page_id in self._senders

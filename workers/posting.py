@@ -20,6 +20,7 @@ _log = get_logger(__name__)
 
 #: INVARIANT: real seconds between the decision and the post. Whatever is older goes back unsent and is decided anew.
 OLDEST_DECISION = 0.250
+TOO_OLD = "decision_too_old"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +61,7 @@ def post(errand: Errand, client: GraphClient, throttle: Throttle) -> Finished:
     try:
         started = time.monotonic()
         if started - errand.decided_at > OLDEST_DECISION:
-            answer = Answer(kind="not_sent", reason="decision_too_old", retry=True)
+            answer = Answer(kind="not_sent", reason=TOO_OLD, retry=True)
         else:
             payload = build_payload(begun.psid, begun.content, begun.metadata, begun.token)
             crash_points.reach("deliver.before_post")

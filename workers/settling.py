@@ -18,7 +18,7 @@ from scheduler.outbox.pauses import pause_seconds
 from scheduler.outbox.settle import Outcome, settle
 from scheduler.store import database
 from workers.follow_up import NOBODYS_FAULT, Pages
-from workers.posting import Finished
+from workers.posting import TOO_OLD, Finished
 
 _log = get_logger(__name__)
 
@@ -46,6 +46,8 @@ class Settler:
         #: How many were accepted, and how long a post takes (real seconds, lately; 0: nobody knows).
         self.sent = 0
         self.latency = 0.0
+        #: How much of the line may be used, up to 1: less where messages grew too old in it, as on a busy machine.
+        self.nerve = 1.0
         #: Why it gave up.
         self.failure: BaseException | None = None
         self._begun = 0
@@ -133,6 +135,8 @@ class Settler:
                 return
         _tell(self._unsettled)
         self.sent += sum(each.answer.result == "sent" for each in self._unsettled)
+        late = any(each.answer.reason == TOO_OLD for each in self._unsettled)
+        self.nerve = self.nerve / 2 if late else min(1.0, self.nerve + 0.05)
         self._pages.heed(self._unsettled)
         self._unsettled = []
 

@@ -209,8 +209,14 @@ class Worker:
         if not process.wait_until(lambda: bool(self._pool()), seconds=60):
             raise RuntimeError(f"the worker did not start:\n{process.tail(log)}")
         machine.pin(self.process.pid, self._core)
-        self.child = self._pool()[0]
         return self
+
+    @property
+    def child(self) -> int:
+        """The process that delivers: the pool may have replaced it since."""
+        if not process.wait_until(lambda: bool(self._pool()), seconds=60):
+            raise RuntimeError(self._stage.told())
+        return self._pool()[0]
 
     def _pool(self) -> list[int]:
         return machine.children(self.process.pid)

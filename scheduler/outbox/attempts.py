@@ -54,6 +54,15 @@ def write_attempts(
     if not sending:
         return {}
     document = json.dumps([_row(verdict, token_ids.get(verdict.candidate.id)) for verdict in sending])
+    return _write(session, document, now)
+
+
+def rehearse_attempts(session: Session, now: int) -> None:
+    """Write nothing, as ``write_attempts`` does it."""
+    _write(session, "[]", now)
+
+
+def _write(session: Session, document: str, now: int) -> dict[int, int]:
     made: list[tuple[int, int]] = rows(session, _BEGIN, {"now": now, "rows": document, "holidays": holidays_version()})
     return dict(made)
 

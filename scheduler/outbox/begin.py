@@ -18,14 +18,17 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
+from policies.engine import decide
+from policies.facts import Facts
 from scheduler.consent.tokens import use_tokens
 from scheduler.content.render import Rendered
 from scheduler.facts.correlation import Origin, request_ids
+from scheduler.facts.decisions import contact_facts, switches
 from scheduler.governance.active import active_policies
 from scheduler.logs import get_logger
-from scheduler.outbox.attempts import write_attempts
+from scheduler.outbox.attempts import rehearse_attempts, write_attempts
 from scheduler.outbox.by_token import SendToken, choose_tokens
-from scheduler.outbox.candidates import choose, lock_candidates
+from scheduler.outbox.candidates import choose, lock_candidates, rehearse_locks
 from scheduler.outbox.content_of import content_of
 from scheduler.outbox.metadata import make_metadata, metadata_key
 from scheduler.outbox.pauses import NO_BUDGET, RETRIED, budget_pause_seconds, next_try
@@ -34,8 +37,9 @@ from scheduler.outbox.verdicts import Verdict, deadline_of, judge, put_aside
 _log = get_logger(__name__)
 
 #: The most messages of one batch, and of one page in it: what is decided must be on the wire within 250 ms. (Whoever
-#: has fewer threads asks for fewer. Most of what a batch costs is the same whatever its size.)
-BATCH = 64
+#: has fewer threads asks for fewer. Most of what a batch costs is the same whatever its size: at 32 a message takes
+#: twice the processor time that it takes at 128. See ``docs/performance.md``.)
+BATCH = 128
 BATCH_OF_A_PAGE = 10
 
 #: Of a message that goes on no token.
@@ -99,6 +103,18 @@ def begin(
     put_aside(session, [verdict for verdict in verdicts if verdict.state != "sending"], now)
     _tell(session, verdicts, begun)
     return begun
+
+
+def rehearse(session: Session, page_ids: Sequence[int], now: int) -> None:
+    """Do what ``begin`` does for nobody: in a new process and on a new connection the first time takes several times
+    as long, and the first people's decisions would be too old when their turn comes."""
+    rehearse_locks(session)
+    nobody = Facts(timezones=("UTC",), last_inbound=now, category="promotional")
+    for policy in active_policies(session, page_ids).by_page.values():
+        decide(policy, nobody, now)
+    contact_facts(session, [-1], now)
+    switches(session)
+    rehearse_attempts(session, now)
 
 
 def _tell(session: Session, verdicts: Sequence[Verdict], begun: Sequence[Begun]) -> None:

@@ -156,3 +156,10 @@ def lock_chosen(session: Session, chosen: Sequence[ChosenLike]) -> list[Candidat
     if not ids:
         return []
     return [Candidate(*row) for row in rows(session, _LOCK_MESSAGES, {"ids": ids})]
+
+
+def rehearse_locks(session: Session) -> None:
+    """Lock nobody, as ``choose`` and ``lock_chosen`` do it."""
+    choose(session, "", {-1: 1}, 1)
+    for statement in (_LOCK_CONTACTS, _LOCK_MESSAGES):
+        rows(session, statement, {"ids": [-1]})

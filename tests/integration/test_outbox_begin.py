@@ -81,7 +81,7 @@ def test_the_earliest_deadline_goes_first_within_quota_and_batch(stage: Stage) -
     by_page = {page: [one.message_id for one in begun if one.page_id == page] for page in made}
     assert sorted(by_page[stage.page]) == sorted(made[stage.page][-3:])
     assert sorted(by_page[other]) == sorted(made[other][-10:])
-    assert BATCH == 64
+    assert BATCH == 128
 
 
 def test_a_limit_below_the_quotas_is_kept(stage: Stage) -> None:
