@@ -1,7 +1,8 @@
 """Group commit: webhooks that arrive together are received in one transaction and answered after its commit.
 
-A transaction costs more than an event. While one group is with the database the next one gathers, so nobody waits for
-company that does not come, and the more arrive the larger the groups are. A request that would take its group down is
+A transaction costs more than an event. While one group is with the database the next one gathers; where groups form, it
+gathers a few milliseconds more, for those who were just answered come back all together. Who is alone waits for nobody.
+A request that would take its group down is
 received alone: it fails or succeeds by itself.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +33,8 @@ _COLLECTORS = 2
 #: The most requests, and bytes of them, that share a transaction.
 _MOST = 256
 _MOST_BYTES = 512 * 1024
+#: Real seconds that a group gathers when the one before was one, too.
+_GATHERING = 0.003
 #: A contact that somebody keeps locked must not keep a whole group waiting. Alone a request waits as long as any.
 _PATIENCE = text("SET LOCAL lock_timeout = '1s'")
 #: How often a request is received alone when the database made it the victim of a deadlock.
@@ -58,6 +62,8 @@ class Groups:
         self._threads: list[threading.Thread] = []
         self._alone: ThreadPoolExecutor | None = None
         self._closed = False
+        #: How many were in the group before.
+        self._company = 1
 
     async def take(self, app_id: int, raw: bytes, request_id: str | None) -> Received:
         """What became of a body that the app signed, once it is committed. Raises what kept it from being received."""
@@ -89,18 +95,26 @@ class Groups:
             thread.start()
 
     def _collect(self) -> None:
-        while group := self._next():
+        while (group := self._next()) is not None:
             try:
                 self._serve(group)
             except Exception as error:  # whatever it is: nobody is left without an answer
                 _answer([(one, error) for one in group])
 
-    def _next(self) -> list[_Waiting]:
+    def _next(self) -> list[_Waiting] | None:
+        """The next group; it may be empty. None: there is none any more."""
         with self._turn:
             while not self._waiting:
                 if self._closed:
-                    return []
+                    return None
                 self._turn.wait()
+            gathering = self._company > 1 and len(self._waiting) < self._company and not self._closed
+        if gathering:
+            time.sleep(_GATHERING)
+        with self._turn:
+            if not self._waiting:
+                # Another collector took them.
+                return []
             group = [self._waiting.popleft()]
             size = len(group[0].raw)
             while self._waiting and len(group) < _MOST and size + len(self._waiting[0].raw) <= _MOST_BYTES:
@@ -109,9 +123,12 @@ class Groups:
             if self._waiting:
                 # There is work for another collector too.
                 self._turn.notify()
+            self._company = len(group)
             return group
 
     def _serve(self, group: list[_Waiting]) -> None:
+        if not group:
+            return
         deliveries = [_delivery(one) for one in group]
         try:
             received = _receive(deliveries, alone=False)
