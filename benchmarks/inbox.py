@@ -92,9 +92,7 @@ def _database_cpu(stage: Stage) -> float:
     return total
 
 
-def _round(
-    stage: Stage, web: Web, case: tuple[str, str, str, int, int], count: int, seed: int
-) -> dict[str, float]:
+def _round(stage: Stage, web: Web, case: tuple[str, str, str, int, int], count: int, seed: int) -> dict[str, float]:
     _, path, shape, each, connections = case
     load = subprocess.Popen(
         [

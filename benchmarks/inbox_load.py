@@ -22,10 +22,10 @@ from benchmarks.delivery.stage import NOON
 PAGES = 4
 #: People who write: some for the first time, most again.
 PEOPLE = 20_000
-_WORDS = (
+_TEXT = (
     "hello there can you tell me whether the blue mug is back in stock today please I would love to have one for my "
     "sister she likes it a lot thank you very much when does the shop open"
-).split()
+)
 
 
 def _event(rng: random.Random, shape: str, page: str, number: str) -> dict[str, object]:
@@ -39,7 +39,7 @@ def _event(rng: random.Random, shape: str, page: str, number: str) -> dict[str, 
     mid = "m_" + hashlib.sha256(number.encode()).hexdigest()
     match kind:
         case "message":
-            words = "STOP" if rng.random() < 0.01 else " ".join(rng.choices(_WORDS, k=rng.randrange(2, 14)))
+            words = "STOP" if rng.random() < 0.01 else " ".join(rng.choices(_TEXT.split(), k=rng.randrange(2, 14)))
             event["message"] = {"mid": mid, "text": words}
         case "postback":
             event["postback"] = {"mid": mid, "title": "More", "payload": "MORE"}

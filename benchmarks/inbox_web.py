@@ -44,7 +44,7 @@ class Web:
 
 
 def create() -> Web:
-    """For ``uvicorn --factory``; with ``DULY_BENCH_PROFILE`` its collectors are profiled into that file."""
+    """For ``uvicorn --factory``."""
     return Web()
 
 
