@@ -130,6 +130,7 @@ def wish_of(session: Session, campaign: Campaign) -> Wish:
 
 _EVERYONE = text("""
     SELECT id FROM contact WHERE page_id = :page_id AND id > :after AND id <= :until AND merged_into IS NULL
+        AND erased_at IS NULL
     ORDER BY id LIMIT :limit
 """)
 _LISTED = text("""

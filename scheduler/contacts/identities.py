@@ -1,8 +1,8 @@
 """Names by which the shop knows somebody: its own id for them, their telephone number, their address.
 
 Numbers and addresses are kept as keyed hashes alone: whoever has the table has nobody's number. Each page has its own
-hashes. They are made with the first encryption key and found by all of them, so a key is changed by putting a new one
-in front of the old.
+hashes. They are made with a key of their own (``store/stable_keys.py``), which stays when the encryption key is
+changed, for nobody could make them anew.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sqlmodel import Session
 from scheduler.errors import Invalid
 from scheduler.followups.waiting import person_known
 from scheduler.store.secrets import derived_keys
+from scheduler.store.stable_keys import ensure_stable_key
 
 IdentityKind = Literal["crm_id", "phone", "email"]
 
@@ -97,7 +98,8 @@ def link(session: Session, page_id: int, rows: Sequence[Link], now: int) -> Link
     wanted = {(row.kind, uniform(row.kind, row.value)): row for row in rows}
     if not wanted:
         return Linked()
-    keys = {name: keys_of(page_id, *name) for name in wanted}
+    hashing = hashing_keys(session)
+    keys = {name: keys_of(hashing, page_id, *name) for name in wanted}
     wait_for_links(session, alone=True)
     before = _find(session, page_id, [(name[0], key) for name in wanted for key in keys[name]])
     # A name that was hashed with an older key stays under that: two rows must not tell of one name.
@@ -136,7 +138,8 @@ def find_by_identity(session: Session, page_id: int, kind: IdentityKind, values:
 
     Raises Invalid for a value that is none of its kind.
     """
-    keys = {value: keys_of(page_id, kind, uniform(kind, value)) for value in set(values)}
+    hashing = hashing_keys(session)
+    keys = {value: keys_of(hashing, page_id, kind, uniform(kind, value)) for value in set(values)}
     found = _find(session, page_id, [(kind, key) for variants in keys.values() for key in variants])
     return {
         value: found[kind, key] for value, variants in keys.items() for key in variants[::-1] if (kind, key) in found
@@ -146,7 +149,7 @@ def find_by_identity(session: Session, page_id: int, kind: IdentityKind, values:
 def unlink(session: Session, page_id: int, contact_id: int, kind: IdentityKind, value: str) -> bool:
     """Forget a name of a contact. False when they did not go by it."""
     session.flush()
-    keys = keys_of(page_id, kind, uniform(kind, value))
+    keys = keys_of(hashing_keys(session), page_id, kind, uniform(kind, value))
     gone = session.connection().execute(_UNLINK, {"page_id": page_id, "id": contact_id, "kind": kind, "keys": keys})
     return gone.first() is not None
 
@@ -183,12 +186,20 @@ def uniform(kind: str, value: str, *, field: str | None = None) -> str:
     return text_
 
 
-def keys_of(page_id: int, kind: str, name: str) -> list[str]:
-    """What a uniform name may be stored as: itself, or its hash with each encryption key, the one to store first."""
+def hashing_keys(session: Session) -> list[bytes]:
+    """The keys that names may have been hashed with, the one to hash with first.
+
+    The children of the encryption keys too: names may have been hashed with one before there was a key of their own.
+    """
+    return list(dict.fromkeys((ensure_stable_key(session, _PURPOSE), *derived_keys(_PURPOSE))))
+
+
+def keys_of(hashing: Sequence[bytes], page_id: int, kind: str, name: str) -> list[str]:
+    """What a uniform name may be stored as: itself, or its hash with each key there is, the one to store first."""
     if kind == "crm_id":
         return [name]
     message = f"{page_id}\0{kind}\0{name}".encode()
-    return [hmac.digest(key, message, "sha256").hex() for key in derived_keys(_PURPOSE)]
+    return [hmac.digest(key, message, "sha256").hex() for key in hashing]
 
 
 def wait_for_links(session: Session, *, alone: bool) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable
 
 from sqlalchemy import text
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from scheduler.contacts.tables import Contact
 from scheduler.errors import NotFound
@@ -77,7 +77,7 @@ def get_contact(session: Session, page_id: int, psid: str) -> Contact:
     """The contact of a page by the platform's id. Raises NotFound."""
     found = session.exec(
         select(Contact)
-        .where(Contact.page_id == page_id, Contact.psid == psid)
+        .where(Contact.page_id == page_id, Contact.psid == psid, col(Contact.erased_at).is_(None))
         .execution_options(populate_existing=True)
     ).first()
     if found is None:

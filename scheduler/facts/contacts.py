@@ -28,7 +28,8 @@ def list_contacts(
     """
     older = " AND id < :before" if before is not None else ""
     statement = text(
-        f"SELECT {_COLUMNS} FROM contact WHERE page_id = :page_id AND merged_into IS NULL AND {_WHERE[waiting]}{older} "  # noqa: S608 - constants only
+        f"SELECT {_COLUMNS} FROM contact WHERE page_id = :page_id AND merged_into IS NULL "  # noqa: S608 - constants only
+        f"AND erased_at IS NULL AND {_WHERE[waiting]}{older} "
         "ORDER BY id DESC LIMIT :limit"
     )
     values = {"page_id": page_id, "limit": limit} | ({"before": before} if before is not None else {})

@@ -12,7 +12,7 @@ from sqlmodel import Session, select
 
 from scheduler.audit.record import record
 from scheduler.contacts.identities import KINDS as KINDS_OF_IDENTITY
-from scheduler.contacts.identities import find_by_identity, keys_of, uniform, wait_for_links
+from scheduler.contacts.identities import find_by_identity, hashing_keys, keys_of, uniform, wait_for_links
 from scheduler.contacts.registry import get_contact
 from scheduler.contacts.tables import Contact
 from scheduler.content.render import CannotRender, render
@@ -150,7 +150,7 @@ def _person(session: Session, page_id: int, told: dict[str, str]) -> _Person:
     return _Person(
         contact=session.get_one(Contact, contact_id, populate_existing=True) if contact_id is not None else None,
         kind=kind,
-        key=keys_of(page_id, kind, name)[0],
+        key=keys_of(hashing_keys(session), page_id, kind, name)[0],
     )
 
 

@@ -106,7 +106,7 @@ class Erased:
 def preview_erasure(session: Session, page_id: int, psid: str) -> Erased:
     """What ``erase`` would do now, by rows of everything that is known. Writes nothing that counts. Raises NotFound."""
     contact_id = find_contacts(session, page_id, [psid]).get(psid)
-    if contact_id is None:
+    if contact_id is None or psid.startswith(ERASED_PSID):
         return _before(session, page_id, psid)
     addresses = addresses_of(session, contact_id)
     values = values_of(session, page_id, addresses)
@@ -132,7 +132,7 @@ def erase(session: Session, page_id: int, psid: str, *, actor: str, reason: str,
         raise Invalid("why are they erased?", field="reason", way_out=f"give 1 to {_LONGEST} characters, no name in it")
     session.flush()
     contact_id = find_contacts(session, page_id, [psid]).get(psid)
-    if contact_id is None:
+    if contact_id is None or psid.startswith(ERASED_PSID):
         return _before(session, page_id, psid)
     addresses = _lock(session, contact_id)
     if addresses.get(contact_id) != psid:
@@ -201,7 +201,7 @@ def _lock(session: Session, contact_id: int) -> dict[int, str]:
 
 def _before(session: Session, page_id: int, psid: str) -> Erased:
     found = suppressed(session, page_id, [psid]).get(psid)
-    if found is None:
+    if found is None or psid.startswith(ERASED_PSID):
         raise NotFound("the page knows no such contact", field="psid", way_out="check the psid and the page")
     return Erased(changes=False, erased_at=found.erased_at)
 

@@ -43,7 +43,7 @@ def unseal_text(sealed: bytes) -> str:
 
 def derived_keys(purpose: str) -> list[bytes]:
     """A 32-byte key for ``purpose`` from each encryption key, the sealing one first: it signs, all verify."""
-    return [hmac.digest(key.encode(), purpose.encode(), "sha256") for key in _key_texts()]
+    return [hmac.digest(key.encode(), purpose.encode(), "sha256") for key in key_texts()]
 
 
 def new_key() -> str:
@@ -52,10 +52,11 @@ def new_key() -> str:
 
 
 def _keys() -> MultiFernet:
-    return _fernet(tuple(_key_texts()))
+    return _fernet(tuple(key_texts()))
 
 
-def _key_texts() -> list[str]:
+def key_texts() -> list[str]:
+    """The encryption keys of this process, the sealing one first. Never log or show them."""
     settings = get_settings()
     return split_keys(settings.encryption_key) or [_local_key(settings.data_dir)]
 
