@@ -140,7 +140,7 @@ def _answers(opt_in: Said, opt_out: Said) -> bool:
         return False
     if opt_in.occurred_at != opt_out.occurred_at:
         return opt_in.occurred_at > opt_out.occurred_at
-    return opt_in.source in _IN_ORDER and opt_in.id > opt_out.id
+    return {opt_in.source, opt_out.source} <= _IN_ORDER and opt_in.id > opt_out.id
 
 
 def _covers(opt_in: Said, opt_out: Said) -> bool:

@@ -40,7 +40,8 @@ _SUPPRESSIONS = text(f"""
                 ELSE ARRAY['message', 'postback', 'optin', 'api', 'operator'] END)
             AND (i.scope = 'everything' OR (i.scope = o.scope AND CASE i.scope WHEN 'topic'
                 THEN i.topic = o.topic ELSE i.category = o.category END))
-            AND (i.at > o.at OR (i.at = o.at AND i.source IN ('api', 'operator') AND i.id > o.id)))
+            AND (i.at > o.at OR (i.at = o.at AND i.source IN ('api', 'operator')
+                AND o.source IN ('api', 'operator') AND i.id > o.id)))
         GROUP BY 1, 2, 3, 4, 5
         UNION ALL
         SELECT b.contact_id, coalesce(b.kind, 'blocked'), NULL, NULL, 'platform', max(b.at)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.consent.fold import Said, barred, bars, standing
+from scheduler.consent.fold import LIFTED_BY, Said, barred, bars, standing, whose
 
 TOPICS = st.sampled_from([None, "sale", "news"])
 
@@ -74,11 +74,13 @@ def test_saying_stop_as_well_never_permits_more(said: list[Said]) -> None:
 
 
 def test_of_one_second_the_stop_counts_unless_the_team_said_both() -> None:
-    for source, left in (("message", 1), ("optin", 1), ("api", 0), ("operator", 0)):
-        stop = _said(id=1, action="opt_out", source="message", scope="everything")
-        assert len(bars([stop, _said(id=2, action="opt_in", source=source, scope="everything")])) == left
-    before = _said(id=0, action="opt_in", source="operator", scope="everything")
-    assert len(bars([before, stop])) == 1
+    for said in ("message", "postback", "optin", "import", "api", "operator"):
+        for answer in ("message", "optin", "api", "operator"):
+            stop = _said(id=1, action="opt_out", source=said, scope="everything")
+            back = _said(id=2, action="opt_in", source=answer, scope="everything")
+            ended = said in ("api", "operator") and answer in LIFTED_BY[whose(stop)] & {"api", "operator"}
+            assert len(bars([stop, back])) == (0 if ended else 1), (said, answer)
+            assert len(bars([_said(id=0, action="opt_in", source=answer, scope="everything"), stop])) == 1
 
 
 def test_a_row_from_before_scopes_were_kept_speaks_of_its_topic_or_of_everything() -> None:
