@@ -20,9 +20,17 @@ _SECRET_WORDS = frozenset(
     {
         "token", "secret", "password", "authorization", "signature", "credential", "psid", "recipient", "sender",
         "text", "payload", "body", "first_name", "last_name", "phone", "email",
+        "psids", "user_ref", "full_name", "display_name", "names", "mail", "e_mail", "address", "telephone", "mobile",
+        "words", "said", "phrase", "cells", "attributes", "variables", "facts", "profile", "wording", "crm_id",
     }
 )  # fmt: skip
-_SECRET_ENDINGS = ("_token", "_secret", "_password", "_key", "_psid", "_text", "_payload", "_body", "_signature")
+_SECRET_ENDINGS = (
+    "_token", "_secret", "_password", "_key", "_psid", "_text", "_payload", "_body", "_signature", "_psids", "_tokens",
+    "_email", "_phone",
+)  # fmt: skip
+
+#: Parts of a JSON text, of a dictionary or of arguments, as they stand in the words of an exception.
+_TELLING = r"(?:psids?|text|payload|name|first_name|last_name|phone|e_?mail|\w*token|\w*secret|phrase|locale|value)"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 
@@ -39,6 +47,16 @@ _SECRET_SHAPES = (
     (re.compile(r"\bsha(1|256)=[0-9a-fA-F]{40,64}"), r"sha\1=[signature]"),
     (re.compile(r"(?i)\b([a-z][a-z0-9+]*://[^\s:/@]*):[^\s@/]+@"), r"\1:[password]@"),
     (re.compile(r"(?<![\w.-])\d{15,20}(?![\w-])"), "[id]"),  # page-scoped ids have 15 to 17 digits
+    # A node of the Graph API that is read is mostly a person.
+    (re.compile(r"(/v\d+\.\d+/)(?!me\b|\[)[^/\s?\"']+(?=[?\s\"']|$)"), r"\1[id]"),
+    (re.compile(r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+"), "[email]"),
+    (re.compile(r"(?<![\w.+:-])\+[1-9](?:[\s().\-/]{0,2}\d){6,14}(?![\w-])"), "[phone]"),
+    (re.compile(rf"""(?i)(["']{_TELLING}["']\s*:\s*)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""), r"\1[redacted]"),
+    (re.compile(r"""(?i)\b(psid|recipient|sender|phone|e_?mail|first_name)=(["']?)[^\s&,)"']+\2"""), r"\1=[redacted]"),
+    # Our own messages, and those of what checks input, quote what was given.
+    (re.compile(r"(?i)\b((?:contact|psid|person|number|address|id)s? )`[^`]*`"), r"\1`[redacted]`"),
+    (re.compile(r"(?s)\binput_value=.*?(?=, input_type=|$)"), "input_value=[redacted]"),
+    (re.compile(r"""(?m)(\binvalid input [^\n"]*: )"[^\n]*"$"""), r"\1[redacted]"),
     (re.compile(r"(/contacts/)[^/\s?\"']+"), r"\1[id]"),  # an address names somebody, whatever the id looks like
     (re.compile(r"(?m)^(DETAIL|CONTEXT):.*"), r"\1: [withheld]"),  # PostgreSQL quotes the row that it refuses
 )

@@ -15,6 +15,7 @@ from scheduler.facts import ops
 from scheduler.facts.health import beat_ages
 from scheduler.governance import switches
 from scheduler.pages.deaf import SETTLED
+from scheduler.privacy.retention import retention_marks
 from scheduler.store import database
 from scheduler.throttle_state import BREAKER_STATES, throttle_states
 
@@ -39,6 +40,7 @@ def _of_database(session: Session, now: int) -> list[Metric]:
     pace = ops.pace(session, now - clock.real_seconds(_PACE))
     pages = ops.pages(session)
     deaf = {page.page for page in ops.deaf_pages(session, now, now - clock.real_seconds(SETTLED))}
+    marks = retention_marks(session)
     states = throttle_states([page.id for page in pages])
     found = [
         _many(
@@ -57,6 +59,10 @@ def _of_database(session: Session, now: int) -> list[Metric]:
               {(page.external_id,): page.stopped_at is not None for page in pages}),
         _many("duly_page_deaf", "1: the page sends and has received nothing since.", ("page",),
               {(page.external_id,): page.external_id in deaf for page in pages}),
+        _many("duly_retention_pruned", "Rows that retention let go of, ever.", ("kind",),
+              {(name,): mark.pruned for name, mark in marks.items()}),
+        _many("duly_retention_age_seconds", "Since retention last looked at a kind of rows.", ("kind",),
+              {(name,): now - mark.ran_at for name, mark in marks.items()}),
         _one("duly_kill_switches", "Kill switches that are engaged.", len(switches.engaged(session))),
         _one("duly_out_per_second", "Attempts begun a real second, over ten.", pace.begun / _PACE),
         _one("duly_in_per_second", "Platform events received a real second, over ten.", pace.received / _PACE),

@@ -17,6 +17,7 @@ from scheduler.contacts.registry import get_contact
 from scheduler.errors import Conflict
 from scheduler.pages.registry import get_page
 from scheduler.privacy import erasure
+from scheduler.privacy.retention import KEPT, MANY, prune, standing
 from scheduler.privacy.subject import everything
 from scheduler.store import database
 
@@ -82,6 +83,49 @@ def erase(
         typer.echo(f"they were erased before{when}; nothing changes")
         return
     typer.echo(f"erased: {sum(done.rows.values())} rows; messages taken back: {done.cancelled}")
+
+
+@app.command()
+def retention(
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only tell what may go; change nothing."),
+    as_json: bool = _JSON,
+) -> None:
+    """Show how long things are kept, and let go of what is older now, in chunks; a worker does so all the time."""
+    gone: dict[str, int] = {}
+    while not dry_run:
+        with database.session() as session:
+            done = prune(session, clock.now())
+        for name, count in done.rows.items():
+            gone[name] = gone.get(name, 0) + count
+        if not done.more:
+            break
+    with database.session() as session:
+        found = standing(session, clock.now())
+    if as_json:
+        tables = [
+            {
+                "name": left.rule.name, "table": left.rule.table, "days": left.days,
+                "pruned": gone.get(left.rule.name, 0),
+                "left": left.rows, "pruned_ever": left.pruned,
+                "ran_at": format_instant(left.ran_at) if left.ran_at is not None else None, "why": left.rule.why,
+            }
+            for left in found
+        ]  # fmt: skip
+        kept = [{"table": table, "why": why} for table, why in KEPT.items()]
+        echo_json({"dry_run": dry_run, "tables": tables, "kept": kept})
+        return
+    print_table(
+        ("kept", "days", "went now", "old and left", "went ever", "last looked at"),
+        [
+            (
+                left.rule.name, str(left.days), str(gone.get(left.rule.name, 0)),
+                f"{left.rows}{'+' if left.rows >= MANY else ''}", str(left.pruned),
+                format_instant(left.ran_at) if left.ran_at is not None else "-",
+            )
+            for left in found
+        ],
+        none="nothing",
+    )  # fmt: skip
 
 
 def _page_id(session: Session, page: str) -> int:

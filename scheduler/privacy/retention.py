@@ -208,10 +208,23 @@ def prune(session: Session, now: int, limit: int = LIMIT, *, only: Sequence[str]
     return done
 
 
+@dataclass(slots=True, kw_only=True)
+class Mark:
+    """Rows of a rule pruned ever, and when it last ran, epoch seconds."""
+
+    pruned: int
+    ran_at: int
+
+
+def retention_marks(session: Session) -> dict[str, Mark]:
+    """How far retention has come, by the names of rules that ever ran."""
+    found = session.connection().execute(text("SELECT name, pruned, ran_at FROM retention_mark ORDER BY name"))
+    return {row.name: Mark(pruned=row.pruned, ran_at=row.ran_at) for row in found}
+
+
 def standing(session: Session, now: int) -> list[Left]:
     """What could go now, table by table. Writes nothing; reads whole tables, so it is for people, not for a beat."""
-    found = session.connection().execute(text("SELECT name, pruned, ran_at FROM retention_mark"))
-    marks = {row.name: row for row in found}
+    marks = retention_marks(session)
     return [
         Left(
             rule=rule, days=rule.days(get_settings()), rows=_count(session, rule, now),

@@ -38,6 +38,12 @@ def lines() -> Iterator[io.StringIO]:
         {"error": ValueError("bad token EAAhunter2hunter2")},
         {"path": "PUT /api/v1/pages/24/contacts/hunter2 HTTP/1.1"},
         {"error": ValueError("duplicate key\nDETAIL:  Key (page_id, psid)=(1, hunter2) already exists.")},
+        {"psids": ["hunter2"], "phrase": "hunter2", "work_email": "hunter2"},
+        {"error": ValueError('{\'psid\': \'hunter2\', "text": "it\'s \\"hunter2\\""}')},
+        {"error": ValueError("no contact `hunter2` of psid=hunter2, e-mail hunter2@example.com")},
+        {"error": ValueError("1 error\n  [type=int, input_value={'a': 'hunter2'}, input_type=dict]")},
+        {"error": ValueError('invalid input syntax for type bigint: "hunter2"')},
+        {"url": "https://graph.facebook.com/v26.0/hunter2?fields=name"},
     ],
     ids=str,
 )
@@ -71,6 +77,18 @@ def test_an_exception_is_logged_without_the_secret_it_carries(lines: io.StringIO
     written = json.loads(lines.getvalue())
     assert "ValueError" in written["exception"]
     assert "hunter2" not in lines.getvalue()
+
+
+@pytest.mark.parametrize("number", ["+4930901833", "+49 30 901833", "+1 (202) 555-0175", "+44-20-7946-0958"])
+def test_a_telephone_number_is_masked_wherever_it_stands(number: str, lines: io.StringIO) -> None:
+    logs.get_logger("duly").info("something_happened", error=f"call {number}, please")
+    assert json.loads(lines.getvalue())["error"] == "call [phone], please"
+
+
+def test_instants_and_versions_are_no_telephone_numbers(lines: io.StringIO) -> None:
+    told = "2026-11-21T19:39:46+01:00 took +12 ms of 1,774,764,000 in v26.0 at /v26.0/me and /v26.0/555/messages"
+    logs.get_logger("duly").info("something_happened", error=told)
+    assert json.loads(lines.getvalue())["error"] == told
 
 
 def test_fields_that_tell_nothing_private_stay(lines: io.StringIO) -> None:
