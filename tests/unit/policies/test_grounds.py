@@ -215,8 +215,8 @@ def test_the_ground_is_one_that_lasts_as_long_as_a_message_must() -> None:
     token = Token(kind="recurring", last_used_at=NOON - 60 * HOUR)
     facts = Facts(timezones=("UTC",), country="DE", last_inbound=NOON - 23 * HOUR, tokens=(token,))
 
-    def ground(remaining: int, now: int = NOON) -> str | None:
-        return judge(case_of(policy, facts, now, remaining)).ground
+    def ground(remaining: int) -> str | None:
+        return judge(case_of(policy, facts, NOON, remaining)).ground
 
     assert [ground(remaining) for remaining in (HOUR - 1, HOUR, 2 * HOUR)] == [
         "standard_window",
@@ -229,4 +229,7 @@ def test_the_ground_is_one_that_lasts_as_long_as_a_message_must() -> None:
         Token(kind="recurring", last_used_at=NOON - 47 * HOUR + HOUR // 2),
     )
     assert ground(3 * HOUR) == "standard_window"
-    assert ground(HOUR + HOUR // 2, NOON + HOUR) == "one_time_token"
+    facts.sends = (Send(at=NOON, category="promotional", ground="standard_window"),)
+    gap = parse_policy('[policy]\nname = "t"\n[[minimum_gap]]\nid = "g"\nbetween = "1h"\n', where="t")
+    found = judge(case_of(gap, facts, NOON, HOUR + HOUR // 2))
+    assert (found.verdict, found.at, found.ground) == ("defer", NOON + HOUR, "one_time_token")

@@ -48,6 +48,7 @@ honour_within = 10
 unit = "business_days"
 words = ["STOP"]
 confirmation = true
+confirmation_within = "5m"
 scope = "category"
 kept_for = "10y"
 {ENTRY.replace('channels = ["sms"]', "")}
@@ -71,6 +72,7 @@ def test_a_pack_that_says_everything() -> None:
     assert pack.consent.express_lasts == Span(months=24)
     assert pack.opt_out is not None
     assert (pack.opt_out.honour_within, pack.opt_out.unit, pack.opt_out.kept_for) == (10, "business_days", "10y")
+    assert pack.opt_out.confirmation_within == 300
     assert [each.on for each in pack.upcoming] == [date(2027, 1, 31)]
     assert [each.kind for each in pack.moratoria] == ["state_of_emergency"]
 
@@ -111,6 +113,7 @@ def test_a_pack_that_says_everything() -> None:
         ("honour_within = 10", "honour_within = -1", "opt_out.honour_within", "whole number of at least 0"),
         ('unit = "business_days"', 'unit = "fortnights"', "opt_out.unit", "none of immediate, hours"),
         ("confirmation = true", 'confirmation = "yes"', "opt_out.confirmation", "must be true or false"),
+        ("confirmation = true", "confirmation = false", "opt_out.confirmation_within", "the law does not allow"),
         ('scope = "category"', 'scope = "world"', "opt_out.scope", "none of everything, category, topic"),
         ('kept_for = "10y"', 'kept_for = "long"', "opt_out.kept_for", "is no span"),
         ("on = 2027-01-31", "on = 2027", "upcoming.on", "must be a date"),
