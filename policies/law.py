@@ -11,7 +11,7 @@ from importlib import resources
 from policies.countries import known_countries, known_place
 from policies.law_terms import CONSENT_KINDS, SCOPES, UNITS, ConsentLaw, Moratorium, OptOutLaw, Upcoming
 from policies.local_time import known_zones
-from policies.readers import HOURS_KEYS, read_cap, read_day, read_hours, read_span
+from policies.readers import HOURS_KEYS, read_cap, read_day, read_duration, read_hours, read_span
 from policies.terms import Cap, Hours, Source
 from policies.toml_source import PolicyError, Table, read_toml
 
@@ -228,12 +228,15 @@ def _opt_out(table: Table | None, code: str) -> OptOutLaw | None:
         unit=table.choice("unit", UNITS),
         words=table.texts("words", ()),
         confirmation=table.flag("confirmation"),
+        confirmation_within=(read_duration(table, "confirmation_within") if table.has("confirmation_within") else None),
         scope=table.choice("scope", SCOPES),
         kept_for=table.text("kept_for", ""),
         source=_source(table, code, channels=False),
         later=(read_day(table, "later_on"), table.choice("later_scope", SCOPES)) if table.has("later_on") else None,
     )
     read_span(table, "kept_for")
+    if found.confirmation_within is not None and not found.confirmation:
+        raise table.error("confirmation_within", "says how soon a confirmation goes that the law does not allow")
     if (found.unit == "immediate") != (found.honour_within == 0):
         raise table.error("honour_within", "is 0 where the unit is `immediate`, and only there")
     table.done()

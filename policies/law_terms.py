@@ -69,6 +69,8 @@ class OptOutLaw:
     words: tuple[str, ...]
     #: Whether one message may confirm it.
     confirmation: bool
+    #: How soon after it that has to go, seconds; None: the law does not say.
+    confirmation_within: int | None
     #: What it covers at least, on the day of the review: one of SCOPES.
     scope: str
     #: How long it must be kept at least, such as "10y"; "": nothing is said. Ours never lapses.

@@ -24,8 +24,8 @@ from scheduler.outbox.plan import Wish, decide_wish, store_planned
 
 _log = get_logger(__name__)
 
-#: Seconds after the opt-out in which the confirmation may go. Of the laws that allow one, one says how soon: within
-#: five minutes (47 CFR 64.1200(a)(12)). It holds everywhere.
+#: Seconds after the opt-out in which the confirmation goes, or earlier where a law of the person's asks for that: what
+#: comes later is no answer to it any more, but a message to somebody who wants none.
 WITHIN = 5 * 60
 
 _SETTINGS = text("""
@@ -43,14 +43,14 @@ def confirm(session: Session, opt_outs: Mapping[int, Entry], now: int) -> int:
     """Plan the confirmations of these new opt-outs (id in the ledger → row); returns how many were planned.
 
     None for one by a button, by the platform's control or by somebody else, where the page has no template for it,
-    where a law of the person's place forbids it or none is known to allow it, or later than five minutes.
+    where a law of the person's place forbids it or none is known to allow it, or later than that.
     """
     wanted = {
         entry.contact_id: (id_, entry)
         for id_, entry in opt_outs.items()
-        if entry.source == "message" and entry.topic is None and entry.occurred_at + WITHIN > now
+        if entry.source == "message" and entry.topic is None
     }
-    wishes = list(_wishes(session, wanted)) if wanted else []
+    wishes = list(_wishes(session, wanted, now)) if wanted else []
     if not wishes:
         return 0
     planned = 0
@@ -74,14 +74,18 @@ def call_off(session: Session, contact_ids: Collection[int], now: int, *, actor:
     call_off_messages(session, contact_ids, actor=actor, now=now)
 
 
-def _wishes(session: Session, wanted: Mapping[int, tuple[int, Entry]]) -> Iterator[tuple[Wish, dict[int, int]]]:
+def _wishes(
+    session: Session, wanted: Mapping[int, tuple[int, Entry]], now: int
+) -> Iterator[tuple[Wish, dict[int, int]]]:
     """A wish for each page and instant, and contact → the opt-out of theirs; decided together, kept one by one."""
     groups: dict[tuple[int, int, int], dict[int, int]] = defaultdict(dict)
     for row in session.connection().execute(_SETTINGS, {"ids": sorted(wanted)}):
         laws = opt_out_laws(row.timezones, row.country, row.region)
         if laws and all(law.confirmation for law in laws):
             record_id, entry = wanted[row.id]
-            groups[row.page_id, row.template_id, entry.occurred_at + WITHIN][row.id] = record_id
+            within = min([law.confirmation_within for law in laws if law.confirmation_within is not None] + [WITHIN])
+            if (ends := entry.occurred_at + within) > now:
+                groups[row.page_id, row.template_id, ends][row.id] = record_id
     for (page_id, template_id, expires_at), records in sorted(groups.items()):
         first = next(iter(records.values()))
         wish = Wish(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlmodel import Session
 
+from policies.law_terms import OptOutLaw
+from scheduler.consent import confirmations
 from scheduler.consent.blocks import suppress
 from scheduler.consent.choices import Choice, record_choices, record_opt_in, record_opt_out
 from scheduler.consent.confirmations import WITHIN
+from scheduler.consent.reach import opt_out_laws
 from scheduler.consent.settings import Settings, change_settings
 from scheduler.contacts.holds import OPERATOR, hand_over
 from scheduler.content.templates import save_template
@@ -62,6 +66,17 @@ def _planned(stage: Stage, contact: int) -> list[tuple[Any, ...]]:
 def _begin(stage: Stage, now: int) -> list[Begun]:
     tick(stage.session, now)
     return begin(stage.session, "utility", {stage.page: 10}, now)
+
+
+@pytest.mark.parametrize(("late", "planned"), [(0, 1), (59, 1), (60, 0)])
+def test_a_law_may_ask_for_it_sooner(stage: Stage, monkeypatch: pytest.MonkeyPatch, late: int, planned: int) -> None:
+    def in_a_minute(*place: Any) -> list[OptOutLaw]:
+        return [replace(law, confirmation_within=60) for law in opt_out_laws(*place)]
+
+    monkeypatch.setattr(confirmations, "opt_out_laws", in_a_minute)
+    contact = _in(stage)
+    assert _stop(stage, contact, now=NOON + late)
+    assert [row[-1] for row in _planned(stage, contact)] == [NOON + 60] * planned
 
 
 def test_a_stop_is_confirmed_once_and_nothing_else_goes(stage: Stage) -> None:
