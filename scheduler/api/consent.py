@@ -22,7 +22,8 @@ from scheduler.audit.record import record
 from scheduler.consent.fold import Bar
 from scheduler.consent.grants import Grant, Kind, record_grants, withdraw
 from scheduler.consent.history import Proof, State, consent_at
-from scheduler.contacts.registry import get_contact
+from scheduler.contacts.merging import psid_of
+from scheduler.contacts.registry import follow, get_contact
 from scheduler.doorbell import ring
 from scheduler.errors import Invalid, NotFound
 from scheduler.facts.messages import read_message
@@ -124,6 +125,9 @@ class ProofView(StateView):
     at: Instant
     topic: str | None
     category: str
+    merged_into: str | None = Field(
+        description="The psid that stands for the person since they were merged: what was said since then is there."
+    )
     hindsight: StateView | None = Field(description="Where later knowledge differs: what had stood in truth.")
     records: list[RecordView] = Field(description="In the order in which they were said.")
 
@@ -205,7 +209,7 @@ def proof_of(
         raise Invalid("is in the future", field="at", way_out="ask about an instant that has been")
     contact_id = contact_id_of(session, page, psid)
     found = consent_at(session, contact_id, now if at is None else at, topic=topic, category=category)
-    return ProofView(**_proof(found, topic, category))
+    return ProofView(**_proof(found, topic, category), merged_into=_survivor(session, contact_id))
 
 
 def proof_of_message(session: Session, message_id: int) -> MessageProof:
@@ -214,6 +218,7 @@ def proof_of_message(session: Session, message_id: int) -> MessageProof:
     if found is None:
         raise NotFound(f"there is no message {message_id}", field="id", way_out="`duly message list` shows the newest")
     contact_id = contact_id_of(session, found["page"], found["psid"])
+    survivor = _survivor(session, contact_id)
     begun = {row["attempt_id"]: row for row in found["log"] if row["to_state"] == "sending"}
     explained = dict(zip(begun, explain_log(session, list(begun.values())), strict=True))
     proofs = []
@@ -225,6 +230,7 @@ def proof_of_message(session: Session, message_id: int) -> MessageProof:
                 attempt_id=attempt["id"],
                 outcome=attempt["outcome"],
                 findings=_findings(decided[1] if decided else ()),
+                merged_into=survivor,
                 **_proof(proof, found["topic"], found["category"]),
             )
         )
@@ -238,6 +244,11 @@ def _proof(found: Proof, topic: str | None, category: str) -> dict[str, Any]:
         "records": [RecordView(known=row["recorded_at"] <= found.at, **row) for row in found.rows],
         **{name: getattr(known, name) for name in StateView.model_fields},
     }  # fmt: skip
+
+
+def _survivor(session: Session, contact_id: int) -> str | None:
+    survivor = follow(session, [contact_id]).get(contact_id)
+    return psid_of(session, survivor) if survivor is not None else None
 
 
 def _state(state: State, topic: str | None) -> StateView:

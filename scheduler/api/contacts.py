@@ -21,6 +21,7 @@ from scheduler.contacts.evidence import SOURCES
 from scheduler.contacts.identities import identities_of
 from scheduler.contacts.tables import Contact
 from scheduler.doorbell import ring
+from scheduler.errors import Invalid
 from scheduler.facts.contacts import Waiting, list_contacts
 from scheduler.facts.places import place_evidence, zone_candidates
 from scheduler.inbox.failures import failed_events
@@ -274,6 +275,9 @@ def opt_in(
 ) -> ContactView:
     """Somebody told the team that they want messages (of a topic) again; what waited is decided anew."""
     said, contact = _checked(choice), contact_id_of(session, page, psid)
+    # A STOP that counts as of now stops; a yes whose time is wrong might answer a STOP that came after it.
+    if said.at is not None and said.at > now:
+        raise Invalid("is in the future", field="at", way_out="give the instant at which they said so")
     record_opt_in(session, contact, **_said(said, now), actor=actor, now=now)
     _keep(session, actor, "opt_in", contact, now, topic=said.topic, category=said.category)
     return _changed(session, page, psid, after)

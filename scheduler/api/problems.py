@@ -89,7 +89,9 @@ def answer_for(error: DulyError) -> JSONResponse:
         log.error("request_failed", code=error.code, error=str(error))
     errors = [{"field": error.field, "message": error.message, "way_out": error.way_out}] if error.field else []
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-    return problem(error.status, error.code, error.message, errors=errors, way_out=error.way_out, headers=headers)
+    # Read alone, "is in the future" tells nobody what is: the place belongs to the sentence, as on the command line.
+    detail = f"{error.field}: {error.message}" if error.field else error.message
+    return problem(error.status, error.code, detail, errors=errors, way_out=error.way_out, headers=headers)
 
 
 async def answer_to(request: Request, error: Exception) -> Response:

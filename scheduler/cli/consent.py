@@ -231,6 +231,9 @@ def _tell(psid: str, page: str, moment: int | None, topic: str | None, category:
         return
     console = Console(highlight=False)
     console.print(Text(f"{psid} at {format_instant(found.at)}", style="bold"), soft_wrap=True)
+    if found.merged_into is not None:
+        there = f"was merged into {found.merged_into}: nothing is sent to it, and what was said since then is there"
+        console.print(f"{psid} {there}", style="yellow", soft_wrap=True)
     _state(console, found)
     if found.records:
         console.print()

@@ -137,7 +137,7 @@ def psid_of(session: Session, contact_id: int) -> str:
 def _pair(session: Session, page_id: int, psid: str, into: str) -> tuple[Contact, Contact]:
     if psid == into:
         raise Invalid("a contact is not merged with itself", field="into", way_out="name another contact of the page")
-    gone, survivor = get_contact(session, page_id, psid), get_contact(session, page_id, into)
+    gone, survivor = get_contact(session, page_id, psid), get_contact(session, page_id, into, field="into")
     if survivor.merged_into is not None:
         raise Invalid(
             f"`{into}` was merged into another contact itself",

@@ -73,8 +73,8 @@ def ensure_contacts(session: Session, page_id: int, psids: Iterable[str], now: i
     return known
 
 
-def get_contact(session: Session, page_id: int, psid: str) -> Contact:
-    """The contact of a page by the platform's id. Raises NotFound."""
+def get_contact(session: Session, page_id: int, psid: str, *, field: str = "psid") -> Contact:
+    """The contact of a page by the platform's id. Raises NotFound, naming ``field``."""
     found = session.exec(
         select(Contact)
         .where(Contact.page_id == page_id, Contact.psid == psid, col(Contact.erased_at).is_(None))
@@ -82,7 +82,7 @@ def get_contact(session: Session, page_id: int, psid: str) -> Contact:
     ).first()
     if found is None:
         raise NotFound(
-            f"the page knows no contact `{psid}`", field="psid", way_out="PUT it first, or wait until the person writes"
+            f"the page knows no contact `{psid}`", field=field, way_out="PUT it first, or wait until the person writes"
         )
     return found
 

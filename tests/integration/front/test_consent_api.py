@@ -189,6 +189,29 @@ def test_questions_that_cannot_be_answered(ana: int, api: Any) -> None:
     _cli("consent", "show", "nobody", "--page", PAGE, code=4)
 
 
+def test_a_yes_of_the_future_is_refused_and_a_stop_counts_as_of_now(ana: int, api: Any) -> None:
+    stopped = api("POST", f"{BASE}/opt-out", {"at": "2099-01-01T00:00:00Z", "source": "api"})
+    assert stopped.status_code == 200
+    (bar,) = stopped.json()["suppressions"]
+    assert bar["since"] < "2099"
+    refused = api("POST", f"{BASE}/opt-in", {"at": "2099-01-01T00:00:00Z", "source": "api"})
+    assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
+    told = refused.json()
+    assert (told["detail"], told["errors"][0]["field"]) == ("at: is in the future", "at")
+    assert told["way_out"]
+    assert api("GET", BASE).json()["suppressions"] == [bar]
+
+
+def test_the_ledger_of_a_merged_address_names_who_stands_for_the_person(ana: int, api: Any) -> None:
+    api("PUT", f"/pages/{PAGE}/contacts/ana-new", {"name": "Ana"})
+    api("POST", f"{BASE}/opt-out", {"topic": "sale"})
+    assert api("GET", f"{BASE}/consent").json()["merged_into"] is None
+    assert api("POST", f"{BASE}/merge", {"into": "ana-new"}).json()["stricter"] == ["opted_out:sale"]
+    proof = api("GET", f"{BASE}/consent", params={"topic": "sale"}).json()
+    assert (proof["merged_into"], proof["barred"]["topic"]) == ("ana-new", "sale")
+    assert "was merged into ana-new" in _cli("consent", "show", "ana", "--page", PAGE)
+
+
 def test_a_page_says_how_it_confirms_and_how_far_a_stop_goes(ana: int, api: Any, row: Any) -> None:
     address = f"/pages/{PAGE}/consent-settings"
     assert api("GET", address).json() == {"confirmation_template": None, "opt_out_scope": "everything"}

@@ -129,7 +129,8 @@ def test_a_merge_is_previewed_done_and_done_once(session: Session, people: Any, 
     assert not api("POST", f"{CONTACTS}/p0/merge", {"into": "p1"}).json()["changes"]
     assert api("POST", f"{CONTACTS}/p1/merge", {"into": "p0"}).status_code == 422
     assert api("POST", f"{CONTACTS}/p1/merge", {"into": "p1"}).status_code == 422
-    assert api("POST", f"{CONTACTS}/p1/merge", {"into": "p9"}).status_code == 404
+    unknown = api("POST", f"{CONTACTS}/p1/merge", {"into": "p9"})
+    assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (404, "into")
     assert [row["psid"] for row in api("GET", CONTACTS).json()["items"]] == ["p1"]
 
 
