@@ -21,6 +21,7 @@ from scheduler.doorbell import ring
 from scheduler.errors import NotFound
 from scheduler.facts.context import agent_context
 from scheduler.facts.interests import interests
+from scheduler.privacy.suppressed import refuse_suppressed
 
 router = APIRouter(prefix="/pages/{page}/contacts/{psid}", tags=["contacts"])
 
@@ -192,7 +193,9 @@ def add_identity(
     name.check()
     contact = contact_id_of(session, page, psid)
     row = identities.Link(contact_id=contact, kind=name.kind, value=name.value, source="api")
-    linked = identities.link(session, page_id_of(session, page), [row], now)
+    page_id = page_id_of(session, page)
+    refuse_suppressed(session, page_id, [psid])
+    linked = identities.link(session, page_id, [row], now)
     if linked.new or linked.moved:
         _keep(session, actor, "identity.add", contact, {"kind": name.kind}, now)
     if linked.events:

@@ -15,11 +15,12 @@ _GONE = {
     "profile_reads": text("DELETE FROM profile_read WHERE contact_id = ANY(:ids)"),
 }
 _BLANK = text("""
-    UPDATE contact SET psid = :prefix || id, name = NULL, first_name = NULL, locale = NULL, country = NULL,
+    UPDATE contact SET psid = :prefix || id, erased_at = coalesce(erased_at, :now), name = NULL, first_name = NULL,
+        locale = NULL, country = NULL,
         region = NULL, timezones = NULL, timezones_source = NULL, utc_offset = NULL, utc_offset_read_at = NULL,
         last_inbound_at = NULL, heard_ms = NULL, ad_inbound_at = NULL, window_closed_at = NULL, handover_at = NULL,
-        handover_by = NULL, held_at = NULL, attributes = '{}', erased_at = :now
-    WHERE id = ANY(:ids) AND erased_at IS NULL
+        handover_by = NULL, held_at = NULL, attributes = '{}'
+    WHERE id = ANY(:ids)
 """)
 _ONE_PERSON = text("""
     SELECT id, psid FROM contact

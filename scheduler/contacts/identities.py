@@ -47,7 +47,7 @@ _LINK = text("""
     SELECT :page_id, given.kind, given.key, coalesce(contact.merged_into, contact.id), given.source, :now
     FROM unnest(CAST(:kinds AS text[]), CAST(:keys AS text[]), CAST(:ids AS bigint[]), CAST(:sources AS text[]))
         AS given (kind, key, contact_id, source)
-    JOIN contact ON contact.id = given.contact_id AND contact.page_id = :page_id
+    JOIN contact ON contact.id = given.contact_id AND contact.page_id = :page_id AND contact.erased_at IS NULL
     ORDER BY given.kind, given.key
     ON CONFLICT (page_id, kind, key) DO UPDATE SET contact_id = excluded.contact_id, source = excluded.source,
         linked_at = excluded.linked_at

@@ -188,8 +188,10 @@ def profile_reads_done(session: Session, answers: Sequence[ReadAnswer], now: int
         return
     session.flush()
     connection = session.connection()
+    # Who was erased while their profile was read has none.
+    erased = lock_contacts(session, {answer.contact_id for answer in answers})
+    answers = [answer for answer in answers if answer.contact_id not in erased]
     ids = sorted(answer.contact_id for answer in answers)
-    lock_contacts(session, ids)
     claimed = {
         row.contact_id: _Claimed(row.page_id, row.attempts) for row in connection.execute(_CLAIMED, {"ids": ids})
     }

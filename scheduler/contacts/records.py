@@ -14,6 +14,7 @@ from scheduler.contacts.places import check_country, check_locale, check_region,
 from scheduler.contacts.registry import ensure_contacts, get_contact
 from scheduler.contacts.tables import Contact
 from scheduler.errors import Invalid
+from scheduler.privacy.suppressed import refuse_suppressed
 
 #: What ``changes`` may name.
 FIELDS = ("timezone", "timezones", "country", "region", "locale", "name", "first_name", "attributes")
@@ -37,6 +38,9 @@ def upsert_contact(
     contact_id = ensure_contacts(session, page_id, [psid], now)[psid]
     contact_id = lock_persons(session, [contact_id]).get(contact_id, contact_id)
     contact = _reread(session, contact_id)
+    if contact.erased_at is not None:
+        # While we waited for their row.
+        refuse_suppressed(session, page_id, [psid])
     region, country = wanted.get("region", contact.region), wanted.get("country", contact.country)
     if region is not None:
         check_region(region, country=country)

@@ -119,7 +119,7 @@ def _apply(session: Session, found: ContactImport, rows: Sequence[_Row], counts:
         # Before anybody's row, as a business event does that looks for its person: else each could wait for the other.
         wait_for_links(session, alone=True)
     kept = keep_people(session, found.page_id, [_person(psid, known) for psid, known in people.items()], now)
-    known = {kept.ids[psid]: said for psid, said in people.items()}
+    known = {kept.ids[psid]: said for psid, said in people.items() if psid in kept.ids}
     moved = record_evidence(session, _evidence(known, found.created_at), now)
     linked = link(session, found.page_id, _links(known), now)
     # Before the opt-outs: what the same row withdraws must not look as if it had been agreed to afterwards.
@@ -129,7 +129,7 @@ def _apply(session: Session, found: ContactImport, rows: Sequence[_Row], counts:
     record_choices(session, choices, now)
     want_profile(session, kept.created, now)
     _count(counts, kept, moved, told={*(each.contact_id for each in grants), *(each.contact_id for each in choices)})
-    counts.refused += len(gone)
+    counts.refused += len(rows) - len(kept.ids)
     counts.links += linked.new + len(linked.moved)
     counts.consents += len(grants)
     counts.opt_outs += len(choices)

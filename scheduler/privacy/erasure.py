@@ -181,6 +181,10 @@ def finish_erasures(session: Session, now: int, limit: int = 200) -> int:
     lock_contacts(session, ids)
     over = sorted(set(ids) - in_flight(session, ids))
     if over:
+        # Whoever found them before they were erased, and wrote after it, left something behind, perhaps.
+        forget_contacts(session, over, prefix=ERASED_PSID, now=now)
+        forget_follow_ups(session, over, now)
+        forget_members(session, over)
         forget_messages(session, over, actor="privacy", now=now)
         forget_message_ids(session, over)
         session.connection().execute(_FINISH, {"ids": over, "now": now})

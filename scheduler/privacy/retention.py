@@ -87,9 +87,11 @@ RULES: tuple[Rule, ...] = (
         table="business_event",
         since="received_at",
         # Messages point to it and it is told once: the row stays, without what happened.
-        may_go="t.planned_at IS NOT NULL AND t.body <> '{}'",
+        # What waited for a person in vain has waited long enough.
+        may_go="t.body <> '{}' AND (t.planned_at IS NOT NULL OR (t.contact_id IS NULL AND t.person_key IS NOT NULL))",
         statements=(
-            "UPDATE business_event SET body = '{}', person_kind = NULL, person_key = NULL WHERE id = ANY(:ids)",
+            "UPDATE business_event SET body = '{}', person_kind = NULL, person_key = NULL, "
+            "planned_at = coalesce(planned_at, received_at) WHERE id = ANY(:ids)",
         ),
         days=lambda settings: settings.retention_shop,
         why="orders and products of a person; an order is shown to the team for 60 days",

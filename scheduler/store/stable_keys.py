@@ -9,13 +9,10 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.store.database import make_engine
 from scheduler.store.secrets import derived_keys, seal, unseal
 
-# Whether this transaction made it: then nobody else may go by it before it is committed.
-_FIND = text("""
-    SELECT sealed, coalesce(xmin = pg_current_xact_id_if_assigned()::xid, false) AS fresh FROM stable_key
-    WHERE purpose = :purpose
-""")
+_FIND = text("SELECT sealed FROM stable_key WHERE purpose = :purpose")
 _KEEP = text("INSERT INTO stable_key (purpose, sealed) VALUES (:purpose, :sealed) ON CONFLICT (purpose) DO NOTHING")
 
 #: (address of the database, purpose) → key. It never changes.
@@ -30,19 +27,25 @@ def stable_key(session: Session, purpose: str) -> bytes | None:
     row = session.connection().execute(_FIND, {"purpose": purpose}).first()
     if row is None:
         return None
-    key = unseal(row.sealed)
-    if not row.fresh:
-        _known[place] = key
-    return key
+    _known[place] = unseal(row.sealed)
+    return _known[place]
 
 
 def ensure_stable_key(session: Session, purpose: str) -> bytes:
-    """``stable_key``, made if there is none: of two who make it at once, the second goes by the first's."""
+    """``stable_key``, made if there is none, in a transaction of its own: of two who make it at once, one does.
+
+    In the caller's it would be a row that others wait for, while the caller waits for them.
+    """
     found = stable_key(session, purpose)
     if found is None:
         # From the encryption key as it is, so that hashes that were made with that are found with this.
         made = derived_keys(purpose)[0]
-        session.connection().execute(_KEEP, {"purpose": purpose, "sealed": seal(made)})
+        own = make_engine(session.connection().engine.url.render_as_string(hide_password=False), pool_size=1)
+        try:
+            with own.begin() as connection:
+                connection.execute(_KEEP, {"purpose": purpose, "sealed": seal(made)})
+        finally:
+            own.dispose()
         found = stable_key(session, purpose)
         assert found is not None  # kept here or by whoever was faster
     return found

@@ -16,6 +16,7 @@ from scheduler.consent.tokens import grant_token
 from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.identities import Link, link
 from scheduler.contacts.merging import merge_contacts
+from scheduler.contacts.profiles import ReadAnswer, due_profile_reads, profile_reads_done
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.content.templates import save_template
 from scheduler.errors import Conflict, Invalid, NotFound
@@ -199,6 +200,21 @@ def test_an_erasure_while_a_webhook_is_under_way_leaves_nothing(page: Any, say: 
     for canary in CANARIES:
         assert canary not in _whole_database(), canary
     assert row("SELECT last_inbound_at FROM contact WHERE id = :id", id=one)[0] is None
+
+
+def test_a_profile_that_is_read_while_they_are_erased_is_not_kept(page: Any, deliver: Any, say: Any, row: Any) -> None:
+    now = clock.now()
+    deliver(say(PSID, "hello", at=now - 50))
+    with database.session() as session:
+        (read,) = due_profile_reads(session, now, 10)
+    with database.session() as session:
+        erase(session, page.id, PSID, actor="mia", reason="asked", now=now)
+    with database.session() as session:
+        profile = {"name": "Wilhelmina Quittenbaum", "first_name": "Wilhelmina", "timezone": 1}
+        profile_reads_done(session, [ReadAnswer(contact_id=read.contact_id, profile=profile, outcome="read")], now)
+    for canary in CANARIES:
+        assert canary not in _whole_database(), canary
+    assert row("SELECT count(*) FROM place_evidence")[0] == 0
 
 
 def test_everything_known_is_one_json(page: Any, api: Any, deliver: Any, say: Any) -> None:

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from scheduler.consent.choices import record_opt_out
 from scheduler.consent.tokens import grant_token
+from scheduler.followups.planning import plan_next_event
 from scheduler.outbox.tables import Attempt, DeadLetterAct, MessageLog
 from scheduler.pages.tables import Page
 from scheduler.privacy.retention import prune, standing
@@ -164,6 +165,22 @@ def test_what_happened_in_the_shop_is_blanked_and_stays_told(
     )
     assert prune(session, noon).rows == {"business_events": 1, "product_signals": 1}
     assert [tuple(row) for row in rows("SELECT key, body FROM business_event")] == [("o-1", {})]
+
+
+def test_what_waited_for_a_person_in_vain_is_blanked_and_planned_by_nobody(
+    session: Session, page: Page, rows: Any, noon: int
+) -> None:
+    session.execute(
+        text(
+            "INSERT INTO business_event (page_id, kind, key, body, occurred_at, received_at, plan_cursor, person_kind, "
+            "person_key) VALUES (:page, 'order.shipped', 'o-2', CAST(:body AS jsonb), 0, 7, 0, 'phone', 'hash')"
+        ),
+        {"page": page.id, "body": json.dumps({"order": "2"})},
+    )
+    assert prune(session, noon).rows == {"business_events": 1}
+    left = rows("SELECT body, person_key, planned_at FROM business_event")
+    assert [tuple(row) for row in left] == [({}, None, 7)]
+    assert not plan_next_event(session, noon, 100)
 
 
 def test_the_log_goes_by_retention_alone(session: Session, people: Any, message: Any, noon: int) -> None:
