@@ -16,6 +16,7 @@ from scheduler.api import (
     campaigns,
     consent,
     consent_reviews,
+    contact_actions,
     contacts,
     dead_letters,
     events,
@@ -46,8 +47,8 @@ from scheduler.store import database
 
 #: What is under /api/v1, and needs a key.
 _VERSIONED = (
-    pages, apps, policies, contacts, people, privacy, imports, consent, consent_reviews, tokens, failed_events,
-    templates, campaigns, events, messages, dead_letters, governance, ops,
+    pages, apps, policies, contacts, contact_actions, people, privacy, imports, consent, consent_reviews, tokens,
+    failed_events, templates, campaigns, events, messages, dead_letters, governance, ops,
 )  # fmt: skip
 
 

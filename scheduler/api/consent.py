@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from policies.decision import Finding
 from scheduler.api.auth import Actor
-from scheduler.api.contacts import PsidInPath
+from scheduler.api.contacts import PsidInPath, contact_id_of
 from scheduler.api.instants import GivenInstant, Instant, Now
 from scheduler.api.messages import FindingView
 from scheduler.api.pages import PageInPath
@@ -23,12 +23,11 @@ from scheduler.consent.fold import Bar
 from scheduler.consent.grants import Grant, Kind, record_grants, withdraw
 from scheduler.consent.history import Proof, State, consent_at
 from scheduler.contacts.merging import psid_of
-from scheduler.contacts.registry import follow, get_contact
+from scheduler.contacts.registry import follow
 from scheduler.doorbell import ring
 from scheduler.errors import Invalid, NotFound
 from scheduler.facts.messages import read_message
 from scheduler.governance.explanations import explain_log
-from scheduler.pages.registry import get_page
 
 router = APIRouter(tags=["consent"])
 
@@ -270,12 +269,3 @@ def _findings(found: Sequence[Finding]) -> list[FindingView]:
 def _keep(session: Session, actor: str, what: str, contact_id: int, record_id: int, now: int) -> None:
     detail = {"record": record_id}
     record(session, actor=actor, action=f"consent.{what}", subject=f"contact:{contact_id}", detail=detail, now=now)
-
-
-def contact_id_of(session: Session, page: str, psid: str) -> int:
-    """A contact's id by the platform's ids. Raises NotFound."""
-    page_id = get_page(session, page).id
-    assert page_id is not None  # a stored page has its id
-    contact_id = get_contact(session, page_id, psid).id
-    assert contact_id is not None  # a stored contact has its id
-    return contact_id

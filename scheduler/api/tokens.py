@@ -8,13 +8,11 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from scheduler.api.contacts import PsidInPath
+from scheduler.api.contacts import PsidInPath, contact_id_of
 from scheduler.api.instants import Instant, Now
 from scheduler.api.pages import PageInPath
 from scheduler.api.sessions import Db
 from scheduler.consent.tokens import list_tokens
-from scheduler.contacts.registry import get_contact
-from scheduler.pages.registry import get_page
 
 router = APIRouter(tags=["consent"])
 
@@ -41,8 +39,5 @@ class TokenList(BaseModel):
 @router.get("/pages/{page}/contacts/{psid}/tokens")
 def read_tokens(page: PageInPath, psid: PsidInPath, session: Db, now: Now) -> TokenList:
     """What the person granted, the newest first, and how it stands."""
-    found = get_page(session, page)
-    assert found.id is not None  # a stored page has its id
-    contact = get_contact(session, found.id, psid)
-    assert contact.id is not None  # a stored contact has its id
-    return TokenList(items=[TokenView(**asdict(each)) for each in list_tokens(session, contact.id, now)])
+    contact_id = contact_id_of(session, page, psid)
+    return TokenList(items=[TokenView(**asdict(each)) for each in list_tokens(session, contact_id, now)])

@@ -11,11 +11,12 @@ from policies.facts import CATEGORIES
 from scheduler import clock
 from scheduler.api import consent as doors
 from scheduler.api.consent_reviews import ReviewView
+from scheduler.api.contacts import contact_id_of
 from scheduler.api.instants import GivenInstant, format_instant
 from scheduler.audit.record import record
 from scheduler.cli.output import echo_json, print_findings, print_table, words
 from scheduler.consent import review
-from scheduler.consent.choices import record_opt_in, record_opt_out
+from scheduler.consent.choices import Action, Choice, record_choices
 from scheduler.consent.projection import rebuild as rebuild_next
 from scheduler.consent.settings import Settings, change_settings, settings_of
 from scheduler.doorbell import ring
@@ -94,14 +95,7 @@ def opt_out(
     actor: str = _AS,
 ) -> None:
     """Keep that somebody told the team that they want no messages. Only the team lifts it again."""
-    with database.session() as session:
-        contact, now = doors.contact_id_of(session, page, psid), clock.now()
-        record_opt_out(
-            session, contact, topic=topic, category=category, source="operator", evidence=evidence, actor=actor,
-            at=now, now=now,
-        )  # fmt: skip
-        detail = {"topic": topic, "category": category}
-        record(session, actor=actor, action="contact.opt_out", subject=f"contact:{contact}", detail=detail, now=now)
+    _choose("opt_out", psid, page, topic, category, evidence, actor)
     typer.echo(f"{psid} gets no {category or ''} messages".replace("  ", " ") + (f" about {topic}" if topic else ""))
 
 
@@ -115,14 +109,7 @@ def opt_in(
     actor: str = _AS,
 ) -> None:
     """Keep that somebody told the team that they want messages again; what waited is decided anew."""
-    with database.session() as session:
-        contact, now = doors.contact_id_of(session, page, psid), clock.now()
-        lifted = record_opt_in(
-            session, contact, topic=topic, category=category, source="operator", evidence=evidence, actor=actor,
-            at=now, now=now,
-        )  # fmt: skip
-        detail = {"topic": topic, "category": category}
-        record(session, actor=actor, action="contact.opt_in", subject=f"contact:{contact}", detail=detail, now=now)
+    lifted = _choose("opt_in", psid, page, topic, category, evidence, actor)
     ring("deliver")
     typer.echo("it is kept, and an opt-out ended" if lifted else "it is kept; no opt-out that it lifts was in force")
 
@@ -217,6 +204,21 @@ def rebuild() -> None:
         looked += found[1]
         cursor = found[0]
     typer.echo(f"made anew for {looked} people")
+
+
+def _choose(
+    action: Action, psid: str, page: str, topic: str | None, category: str | None, evidence: str | None, actor: str
+) -> bool:
+    with database.session() as session:
+        contact, now = contact_id_of(session, page, psid), clock.now()
+        said = Choice(
+            contact_id=contact, action=action, topic=topic, category=category, source="operator", evidence=evidence,
+            actor=actor, at=now,
+        )  # fmt: skip
+        (done,) = record_choices(session, [said], now)
+        detail = {"topic": topic, "category": category}
+        record(session, actor=actor, action=f"contact.{action}", subject=f"contact:{contact}", detail=detail, now=now)
+    return done
 
 
 def _tell(psid: str, page: str, moment: int | None, topic: str | None, category: str, as_json: bool) -> None:
