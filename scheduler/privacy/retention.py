@@ -22,6 +22,8 @@ LIMIT = 1_000
 MANY = 100_000
 
 _DAY = 86_400
+#: Seconds for which it need not be noted again that there was nothing to do.
+_NOTED = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +164,7 @@ _MARK = text("""
     INSERT INTO retention_mark (name, cursor, began_at, ran_at, pruned) VALUES (:name, 0, :now, :now, 0)
     ON CONFLICT (name) DO NOTHING
 """)
-_TAKE = text("SELECT cursor, began_at, pruned FROM retention_mark WHERE name = :name FOR UPDATE SKIP LOCKED")
+_TAKE = text("SELECT cursor, began_at, ran_at FROM retention_mark WHERE name = :name FOR UPDATE SKIP LOCKED")
 _KEEP = text("""
     UPDATE retention_mark SET cursor = :cursor, began_at = :began_at, ran_at = :now, pruned = pruned + :pruned
     WHERE name = :name
@@ -257,6 +259,9 @@ def _walk(session: Session, rule: Rule, now: int, limit: int) -> tuple[int, bool
         cursor = old[-1]
     if not more and now - began_at >= _DAY:
         cursor, began_at = 0, now
+    if not pruned and (cursor, began_at) == (mark.cursor, mark.began_at) and 0 <= now - mark.ran_at < _NOTED:
+        # Nothing new, and noted a moment ago.
+        return 0, False
     connection.execute(_KEEP, {"name": rule.name, "cursor": cursor, "began_at": began_at, "pruned": pruned, "now": now})
     return pruned, more
 
