@@ -191,6 +191,8 @@ def add_identity(
 ) -> IdentityList:
     """Keep a name that somebody goes by: business events may name them so. It belongs to whom it was last given to."""
     name.check()
+    # The body's field has another name than the kind by which a file or an event has it.
+    identities.uniform(name.kind, name.value, field="value")
     contact = contact_id_of(session, page, psid)
     row = identities.Link(contact_id=contact, kind=name.kind, value=name.value, source="api")
     page_id = page_id_of(session, page)
@@ -211,6 +213,7 @@ def remove_identity(
 ) -> IdentityList:
     """Forget a name of somebody. Not by its address: numbers do not belong into those, which end in logs."""
     name.check()
+    identities.uniform(name.kind, name.value, field="value")
     contact = contact_id_of(session, page, psid)
     if not identities.unlink(session, page_id_of(session, page), contact, name.kind, name.value):
         raise NotFound(

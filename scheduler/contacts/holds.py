@@ -2,17 +2,20 @@
 
 Who has a thread follows from the newest instant of each thing that can be told of it, so it does not matter in which
 order they become known. Of things told for the same instant, the one that holds counts.
+
+Another app has the thread of an address. A person talks to a person: what somebody of the team has of an address that
+was merged, they have of whoever stands for the person, too, until it is handed back there or at either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import text
 from sqlmodel import Session
 
-from scheduler.contacts.lock import lock_contact, lock_contacts
+from scheduler.contacts.lock import lock_contact
 from scheduler.contacts.persons import lock_persons
 from scheduler.outbox.wake import wake_contacts
 
@@ -108,24 +111,26 @@ def hand_over(session: Session, contact_id: int, *, by: str, at: int, now: int) 
     ``by`` is ``platform`` (another app has the thread) or ``operator`` (a person of the team took it), ``at`` when.
     What a person has stays theirs when the platform says that another app has it.
     """
-    lock_contact(session, contact_id)
     connection = session.connection()
+    who = _addresses(session, contact_id)
     before = connection.execute(_WHO, {"id": contact_id}).scalar_one_or_none()
     if by != OPERATOR:
         record_threads(session, {contact_id: ThreadNews(away_ms=at * 1000)}, now)
     elif before != OPERATOR:
-        connection.execute(_TAKE, {"id": contact_id, "ms": at * 1000})
-        connection.execute(_SETTLE_ALL, {"ids": [contact_id]})
+        for each in who:
+            connection.execute(_TAKE, {"id": each, "ms": at * 1000})
+        connection.execute(_SETTLE_ALL, {"ids": who})
     return bool(connection.execute(_WHO, {"id": contact_id}).scalar_one_or_none() != before)
 
 
 def hand_back(session: Session, contact_id: int, now: int) -> bool:
     """The conversation is ours again; what waited is decided anew. False when nobody else had it."""
-    lock_contact(session, contact_id)
     connection = session.connection()
-    connection.execute(_GIVE_BACK, {"id": contact_id, "ms": now * 1000})
-    ours = [row.id for row in connection.execute(_SETTLE_ALL, {"ids": [contact_id]}) if row.ours]
-    wake_contacts(session, ours, now)
+    who = _addresses(session, contact_id)
+    for each in who:
+        connection.execute(_GIVE_BACK, {"id": each, "ms": now * 1000})
+    ours = [row.id for row in connection.execute(_SETTLE_ALL, {"ids": who}) if row.ours]
+    wake_contacts(session, sorted(ours), now)
     return bool(ours)
 
 
@@ -136,7 +141,11 @@ def record_threads(session: Session, news: Mapping[int, ThreadNews], now: int) -
     """
     if not news:
         return
-    lock_contacts(session, news.keys())
+    news = dict(news)
+    for address, person in lock_persons(session, news.keys()).items():
+        if news[address].person_ms is not None:
+            theirs = news.get(person, ThreadNews())
+            news[person] = replace(theirs, person_ms=max(theirs.person_ms or 0, news[address].person_ms or 0))
     ids = sorted(news)
     values: dict[str, object] = {"ids": ids}
     for name in ("away", "person", "spoke", "returned"):
@@ -147,6 +156,11 @@ def record_threads(session: Session, news: Mapping[int, ThreadNews], now: int) -
     rows = session.connection().execute(_SETTLE_ALL, {"ids": ids}).all()
     ours = {row.id for row in rows if row.ours} | {each for each in ids if news[each].returned_ms is not None}
     wake_contacts(session, sorted(ours), now)
+
+
+def _addresses(session: Session, contact_id: int) -> list[int]:
+    """The contact, and whoever stands for them; locked."""
+    return [contact_id, *lock_persons(session, (contact_id,)).values()]
 
 
 def newest_ms(now: int) -> int:

@@ -19,7 +19,7 @@ from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.holds import ThreadNews, record_threads
 from scheduler.contacts.inbound import record_ad_inbounds, record_inbounds
 from scheduler.content.approvals import TemplateWord, record_template_words
-from scheduler.followups.interests import ask_back_in_stock
+from scheduler.followups.interests import Ask, record_asks
 from scheduler.inbox.event import Event
 from scheduler.inbox.meaning import Meaning, TokenWord
 from scheduler.logs import get_logger
@@ -68,10 +68,7 @@ def on_people(session: Session, events: Sequence[Event], now: int) -> None:
     _windows(session, known, now)
     _threads(session, known, now)
     _consents(session, known, now)
-    for event in known:
-        sku = _meaning(event).sku
-        if sku is not None:
-            ask_back_in_stock(session, _contact(event), _page(event), sku, event.at, now)
+    _asks(session, known, now)
     _activity(session, known, now)
     _messages(session, events, now)
 
@@ -177,6 +174,15 @@ def _token(session: Session, event: Event, word: TokenWord, now: int) -> None:
     else:
         change = stop_tokens if word.action == "stop" else resume_tokens
         change(session, contact_id, topic=word.topic, at=event.at, now=now, event_id=event.id)
+
+
+def _asks(session: Session, events: Sequence[Event], now: int) -> None:
+    asks = [
+        Ask(contact_id=_contact(event), page_id=_page(event), sku=sku, at=event.at)
+        for event in events
+        if (sku := _meaning(event).sku) is not None
+    ]
+    record_asks(session, asks, now)
 
 
 def _activity(session: Session, events: Sequence[Event], now: int) -> None:

@@ -21,7 +21,7 @@ from scheduler.consent.standing import suppressions
 from scheduler.consent.tokens import grant_token, tokens_in_force
 from scheduler.contacts.activity import count_activity, histogram
 from scheduler.contacts.evidence import Evidence, record_evidence, state_zone
-from scheduler.contacts.holds import hand_over, hold_contact
+from scheduler.contacts.holds import ThreadNews, hand_back, hand_over, hold_contact, record_threads
 from scheduler.contacts.identities import Link, find_by_identity, link
 from scheduler.contacts.inbound import record_inbound
 from scheduler.contacts.merging import merge_contacts, preview_merge
@@ -373,6 +373,27 @@ def test_who_answers_at_the_old_address_sees_the_person(
     session.commit()
     assert api("GET", "/pages/555/contacts/p0/interests").json()["items"][0]["sku"] == "SKU-1"
     assert api("GET", "/pages/555/contacts/p0").json()["suppressions"][0]["reason"] == "opted_out"
+
+
+def test_whom_somebody_of_the_team_talks_to_at_the_old_address_is_in_their_hands(
+    session: Session, people: Any, merge: Any, message: Any, rows: Any
+) -> None:
+    old, new = people(2)
+    merge()
+    # Another app's hold on a thread is a hold on that address.
+    record_threads(session, {old: ThreadNews(away_ms=(NOON - 90) * 1000)}, NOON)
+    assert not contact_facts(session, [new], NOON)[new].handover
+    record_threads(session, {old: ThreadNews(person_ms=(NOON - 60) * 1000)}, NOON)
+    facts = contact_facts(session, [new], NOON)[new]
+    assert (facts.handover, facts.handover_at) == (True, NOON - 60)
+    waiting = message(new, wakes_on="handback")
+    assert hand_back(session, old, NOON)
+    assert not contact_facts(session, [new], NOON)[new].handover
+    assert rows("SELECT state FROM message WHERE id = :id", id=waiting)[0].state == "due"
+    assert hand_over(session, old, by="operator", at=NOON + 9, now=NOON + 9)
+    assert contact_facts(session, [new], NOON + 9)[new].handover
+    assert hand_back(session, new, NOON + 20)
+    assert not contact_facts(session, [new], NOON + 20)[new].handover
 
 
 def test_people_of_both_addresses_at_once_do_not_deadlock(session: Session, people: Any, merge: Any) -> None:
