@@ -12,7 +12,7 @@ from typing import Literal
 from sqlmodel import Session
 
 from scheduler.consent.ledger import Entry, append
-from scheduler.consent.projection import project
+from scheduler.consent.projection import project, project_grants
 from scheduler.consent.wordings import keep_wordings
 from scheduler.contacts.persons import lock_persons
 from scheduler.errors import Invalid
@@ -72,7 +72,7 @@ def record_grants(session: Session, grants: Sequence[Grant], now: int) -> list[i
         ],
         now,
     )  # fmt: skip
-    project(session, contacts, now)
+    project_grants(session, contacts)
     wake_contacts(session, contacts, now)
     return ids
 

@@ -43,9 +43,10 @@ class Entry:
 
 
 _COLUMNS = tuple(Entry.__slots__)
-_NEXT = text(
-    "SELECT nextval(pg_get_serial_sequence('consent_record', 'id')) FROM generate_series(1, CAST(:count AS integer))"
-)
+_NEXT = text("""
+    SELECT json_agg(nextval(CAST(pg_get_serial_sequence('consent_record', 'id') AS regclass)))
+    FROM generate_series(1, CAST(:count AS integer))
+""")
 _APPEND = text(f"""
     INSERT INTO consent_record (id, recorded_at, {", ".join(_COLUMNS)})
     SELECT id, :now, {", ".join(_COLUMNS)} FROM json_to_recordset(CAST(:rows AS json)) AS r (
@@ -66,9 +67,10 @@ def append(session: Session, entries: Sequence[Entry], now: int) -> list[int]:
     for entry in entries:
         _check(entry)
     connection = session.connection()
-    ids = sorted(connection.execute(_NEXT, {"count": len(entries)}).scalars())
+    ids = sorted(connection.execute(_NEXT, {"count": len(entries)}).scalar_one())
     rows = [
-        {name: getattr(entry, name) for name in _COLUMNS} | {"id": id_, "occurred_at": min(entry.occurred_at, now)}
+        {name: value for name in _COLUMNS if (value := getattr(entry, name)) is not None}
+        | {"id": id_, "occurred_at": min(entry.occurred_at, now)}
         for id_, entry in zip(ids, entries, strict=True)
     ]
     connection.execute(_APPEND, {"rows": json.dumps(rows), "now": now})

@@ -102,9 +102,13 @@ def project(session: Session, contact_ids: Collection[int], now: int) -> set[int
     if not contact_ids:
         return set()
     ids = sorted(set(contact_ids))
-    connection = session.connection()
-    connection.execute(_CONSENTS, {"ids": ids})
-    return set(connection.execute(_SUPPRESSIONS, {"ids": ids, "now": now}).scalars())
+    project_grants(session, ids)
+    return set(session.connection().execute(_SUPPRESSIONS, {"ids": ids, "now": now}).scalars())
+
+
+def project_grants(session: Session, contact_ids: Collection[int]) -> None:
+    """``project`` where nothing was added to the ledger but grants: those bar and lift nothing."""
+    session.connection().execute(_CONSENTS, {"ids": sorted(set(contact_ids))})
 
 
 def rebuild(session: Session, now: int, *, after: int = 0, limit: int = CHUNK) -> tuple[int, int] | None:

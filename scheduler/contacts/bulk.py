@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.contacts.attributes import MAX_ATTRIBUTES, MAX_BYTES
+from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.lock import lock_contacts
+from scheduler.contacts.newcomers import Person, make_people
+from scheduler.store.copying import as_json
 
-#: By the index, one by one, whatever the planner believed of a table that was empty when it planned: else a thousand are
-#: looked for among all people of the page, which was two thirds of an import. One cell: rows cost the driver.
+#: By the index, one by one, whatever the planner believed of a table that was empty when it planned: else a thousand
+#: are looked for among all people of the page, which was two thirds of an import. One cell: rows cost the driver.
 _FIND = text("""
     SELECT json_object_agg(given.psid, found.id)
     FROM json_array_elements_text(CAST(:psids AS json)) AS given (psid)
@@ -24,91 +27,105 @@ _FIND = text("""
 # As one JSON text: to write a list for the driver element by element costs more than the statement.
 _GIVEN = """
     json_to_recordset(CAST(:rows AS json)) AS given (
-        contact_id bigint, psid text, name text, first_name text, attributes jsonb)
+        contact_id bigint, name text, first_name text, attributes jsonb)
+    CROSS JOIN LATERAL (
+        SELECT id, name AS old_name, first_name AS old_first_name, attributes AS old_attributes,
+            attributes || coalesce(given.attributes, '{}') AS all_attributes
+        FROM contact WHERE id = given.contact_id LIMIT 1
+    ) AS old
 """
-_INSERT = text(f"""
-    INSERT INTO contact (page_id, psid, name, first_name, attributes, created_at)
-    SELECT :page_id, given.psid, given.name, given.first_name, coalesce(given.attributes, '{{}}'), :now
-    FROM {_GIVEN} ORDER BY given.psid
-    ON CONFLICT (page_id, psid) DO NOTHING
-    RETURNING psid, id
-""")  # noqa: S608 - the statement is put together from our own words
 #: Only what changes is written: most people of a second import are as they were.
 _UPDATE = text(f"""
-    UPDATE contact SET name = coalesce(given.name, contact.name),
-        first_name = coalesce(given.first_name, contact.first_name),
-        attributes = contact.attributes || coalesce(given.attributes, '{{}}')
-    FROM {_GIVEN}
-    WHERE contact.id = given.contact_id AND (contact.name, contact.first_name, contact.attributes) IS DISTINCT FROM (
-        coalesce(given.name, contact.name), coalesce(given.first_name, contact.first_name),
-        contact.attributes || coalesce(given.attributes, '{{}}'))
+    UPDATE contact SET name = coalesce(said.name, contact.name),
+        first_name = coalesce(said.first_name, contact.first_name), attributes = said.all_attributes
+    FROM (SELECT * FROM {_GIVEN} WHERE (old_name, old_first_name, old_attributes) IS DISTINCT FROM
+        (coalesce(given.name, old_name), coalesce(given.first_name, old_first_name), all_attributes)) AS said
+    WHERE contact.id = said.contact_id
     RETURNING contact.id
 """)  # noqa: S608 - the statement is put together from our own words
-
-
-@dataclass(slots=True, kw_only=True)
-class Person:
-    """What is known about somebody beside where they are. None says nothing; attributes add to those there are."""
-
-    psid: str
-    name: str | None = None
-    first_name: str | None = None
-    attributes: dict[str, Any] | None = None
+_OVERFULL = text(f"""
+    SELECT given.contact_id FROM {_GIVEN} WHERE all_attributes <> old_attributes AND (
+        (SELECT count(*) FROM jsonb_object_keys(all_attributes)) > :most
+        OR octet_length(CAST(all_attributes AS text)) > :bytes)
+""")  # noqa: S608 - the statement is put together from our own words
 
 
 @dataclass(slots=True, kw_only=True)
 class Kept:
-    """Who the people are now: psid → contact id (whoever stands for a merged one), which are new, which changed."""
+    """Who the people are now: psid → contact id (whoever stands for a merged one), and what became of them."""
 
     ids: dict[str, int]
+    #: Who is new; of whom a name or an attribute changed; who may be elsewhere now.
     created: set[int] = field(default_factory=set)
     changed: set[int] = field(default_factory=set)
+    moved: set[int] = field(default_factory=set)
+    #: Who would have had too many attributes: theirs stay as they were.
+    overfull: set[int] = field(default_factory=set)
 
 
 def find_people(session: Session, page_id: int, psids: Collection[str]) -> dict[str, int]:
     """The contacts among ``psids`` that the page knows: psid → the id of whoever stands for them."""
-    values = {"page_id": page_id, "psids": json.dumps(list(set(psids)))}
+    values = {"page_id": page_id, "psids": as_json(list(set(psids)))}
     found: dict[str, int] | None = session.connection().execute(_FIND, values).scalar()
     return found or {}
 
 
-def keep_people(session: Session, page_id: int, people: Sequence[Person], now: int) -> Kept:
-    """Keep what is known about people of a page, made where they were not there; their rows stay locked.
+def overfull(session: Session, attributes: Mapping[int, Mapping[str, Any]]) -> set[int]:
+    """Who would have more attributes than anybody may, in number or in size, with these (contact id → them) added."""
+    if not attributes:
+        return set()
+    rows = as_json([{"contact_id": id_, "attributes": said} for id_, said in attributes.items()])
+    values = {"rows": rows, "most": MAX_ATTRIBUTES, "bytes": MAX_BYTES}
+    return set(session.connection().execute(_OVERFULL, values).scalars())
 
-    Each psid once. The values have been checked (``records.py`` has the rules). Five statements whatever the number.
-    Who is erased at this moment is in none of the answers.
+
+def keep_people(
+    session: Session, page_id: int, people: Sequence[Person], *, source: str, observed_at: int, now: int
+) -> Kept:
+    """Keep what ``source`` knows about people of a page, as of ``observed_at``; made where they were not there.
+
+    Their rows stay locked. Each psid once. Names and attributes have been checked (``records.py`` has the rules). A few
+    statements whatever the number. Who is erased at this moment is in none of the answers. Raises Invalid for a place
+    that is none.
     """
     session.flush()
-    connection = session.connection()
-    by_psid = {person.psid: person for person in people}
-    ids = find_people(session, page_id, by_psid)
+    ids = find_people(session, page_id, [person.psid for person in people])
+    new = [person for person in people if person.psid not in ids]
     created: dict[str, int] = {}
-    if missing := [person for psid, person in by_psid.items() if psid not in ids]:
-        # In one order everywhere: two transactions that make the same people wait, they do not deadlock.
-        made = connection.execute(_INSERT, {"page_id": page_id, "rows": _rows(missing, {}), "now": now})
-        created = {row.psid: row.id for row in made}
-        if len(created) < len(missing):
+    if new:
+        created = make_people(session, page_id, new, source=source, observed_at=observed_at, now=now)
+        if len(created) < len(new):
             # Somebody else made them in between.
-            ids |= find_people(session, page_id, by_psid)
+            ids |= find_people(session, page_id, [person.psid for person in new])
         ids |= created
-    erased = lock_contacts(session, ids.values())
+    kept = Kept(ids=ids, created=set(created.values()))
     # Who was erased while their rows were waited for is left out.
-    ids = {psid: id_ for psid, id_ in ids.items() if id_ not in erased}
-    there = [person for psid, person in by_psid.items() if psid not in created and psid in ids]
-    changed = connection.execute(_UPDATE, {"rows": _rows(there, ids)}) if there else ()
-    return Kept(ids=ids, created=set(created.values()), changed={row.id for row in changed})
+    erased = lock_contacts(session, set(ids.values()) - kept.created)
+    kept.ids = {psid: id_ for psid, id_ in ids.items() if id_ not in erased}
+    there = [(ids[each.psid], each) for each in people if each.psid in kept.ids and each.psid not in created]
+    if there:
+        _keep_more(session, kept, there, source, observed_at, now)
+    return kept
 
 
-def _rows(people: Sequence[Person], ids: dict[str, int]) -> str:
-    return json.dumps(
-        [
-            {
-                "contact_id": ids.get(person.psid),
-                "psid": person.psid,
-                "name": person.name,
-                "first_name": person.first_name,
-                "attributes": person.attributes,
-            }
-            for person in people
-        ]
-    )
+def _keep_more(
+    session: Session, kept: Kept, there: Sequence[tuple[int, Person]], source: str, observed_at: int, now: int
+) -> None:
+    """What is told of people who were there, and whose rows are held."""
+    kept.overfull = overfull(session, {id_: each.attributes for id_, each in there if each.attributes})
+    rows = [
+        {
+            "contact_id": id_,
+            "name": each.name,
+            "first_name": each.first_name,
+            "attributes": each.attributes if id_ not in kept.overfull else None,
+        }
+        for id_, each in there
+    ]
+    kept.changed = set(session.connection().execute(_UPDATE, {"rows": as_json(rows)}).scalars())
+    said = [
+        Evidence(contact_id=id_, kind=kind, value=value, source=source, observed_at=observed_at)
+        for id_, each in there
+        for kind, value in each.places.items()
+    ]
+    kept.moved = record_evidence(session, said, now)

@@ -23,6 +23,8 @@ from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
 
 Kind = Literal["zone", "offset", "country", "region", "locale"]
+#: A zone (several are candidates), minutes east of UTC, a country, a region, or a locale.
+Value = str | int | Sequence[str]
 
 KINDS: tuple[Kind, ...] = ("zone", "offset", "country", "region", "locale")
 
@@ -37,8 +39,7 @@ class Evidence:
 
     contact_id: int
     kind: Kind
-    #: A zone (several are candidates), minutes east of UTC, a country, a region, or a locale.
-    value: str | int | Sequence[str]
+    value: Value
     #: One of ``SOURCES``.
     source: str
     #: From 0 to 1; None: what the source is worth.
@@ -197,11 +198,16 @@ def _checked(row: Evidence, now: int) -> dict[str, object]:
         "contact_id": row.contact_id,
         "kind": row.kind,
         "source": row.source,
-        "value": _values(row.kind, row.value if isinstance(row.value, (str, int)) else tuple(row.value)),
+        "value": checked_value(row.kind, row.value),
         "confidence": confidence,
         # What a clock ahead of ours says must not outrank what is said later by ours.
         "observed_at": min(row.observed_at, now),
     }
+
+
+def checked_value(kind: Kind, value: Value) -> list[str]:
+    """What is kept of ``value``, in its own spelling. Raises Invalid."""
+    return _values(kind, value if isinstance(value, (str, int)) else tuple(value))
 
 
 # A thousand people of a file are in a dozen places.

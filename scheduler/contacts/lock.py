@@ -12,10 +12,14 @@ from contextlib import contextmanager
 from sqlalchemy import text
 from sqlmodel import Session
 
-# A row that was waited for is returned as it is by then.
-_LOCK = text(
-    "SELECT id, erased_at IS NOT NULL AS erased FROM contact WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"
-)
+# A row that was waited for is returned as it is by then. All are locked; only those who were erased are fetched, for a
+# thousand rows that say nothing cost the driver more than the locks cost the server.
+_LOCK = text("""
+    WITH held AS MATERIALIZED (
+        SELECT id, erased_at FROM contact WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+    )
+    SELECT id FROM held WHERE erased_at IS NOT NULL
+""")
 
 _HELD = "contacts_held"
 
@@ -43,7 +47,7 @@ def lock_contacts(session: Session, contact_ids: Collection[int]) -> set[int]:
     wanted = set(contact_ids) - session.info.get(_HELD, frozenset())
     if not wanted:
         return set()
-    return {row.id for row in session.connection().execute(_LOCK, {"ids": sorted(wanted)}) if row.erased}
+    return set(session.connection().execute(_LOCK, {"ids": sorted(wanted)}).scalars())
 
 
 def lock_contact(session: Session, contact_id: int) -> None:

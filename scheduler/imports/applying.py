@@ -17,10 +17,11 @@ from sqlmodel import Session
 from scheduler.audit.record import record
 from scheduler.consent.choices import Choice, record_choices
 from scheduler.consent.grants import Grant, record_grants
-from scheduler.contacts.bulk import Kept, Person, keep_people
-from scheduler.contacts.evidence import Evidence, record_evidence
+from scheduler.contacts.bulk import Kept, keep_people
 from scheduler.contacts.evidence import Kind as PlaceKind
 from scheduler.contacts.identities import Link, link, wait_for_links
+from scheduler.contacts.lock import holding
+from scheduler.contacts.newcomers import Person
 from scheduler.contacts.profiles import want_profile
 from scheduler.imports.collecting import no_collecting
 from scheduler.imports.refused import refused
@@ -62,6 +63,8 @@ _CHOSEN = text("""
 
 #: n, psid, known.
 _Row = tuple[int, str, dict[str, Any]]
+#: contact id, known.
+_Known = tuple[int, dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -118,25 +121,29 @@ def _apply(session: Session, found: ContactImport, rows: Sequence[_Row], counts:
     if any("links" in said for said in people.values()):
         # Before anybody's row, as a business event does that looks for its person: else each could wait for the other.
         wait_for_links(session, alone=True)
-    kept = keep_people(session, found.page_id, [_person(psid, known) for psid, known in people.items()], now)
-    known = {kept.ids[psid]: said for psid, said in people.items() if psid in kept.ids}
-    moved = record_evidence(session, _evidence(known, found.created_at), now)
-    linked = link(session, found.page_id, _links(known), now)
-    # Before the opt-outs: what the same row withdraws must not look as if it had been agreed to afterwards.
-    grants = _new_grants(session, known, found)
-    record_grants(session, grants, now)
-    choices = _new_opt_outs(session, known, found, now)
-    record_choices(session, choices, now)
-    want_profile(session, kept.created, now)
-    _count(counts, kept, moved, told={*(each.contact_id for each in grants), *(each.contact_id for each in choices)})
+    kept = keep_people(
+        session, found.page_id, [_person(psid, known) for psid, known in people.items()],
+        source=SOURCE, observed_at=found.created_at, now=now,
+    )  # fmt: skip
+    known = [(kept.ids[psid], said) for psid, said in people.items() if psid in kept.ids]
+    with holding(session, kept.ids.values()):
+        linked = link(session, found.page_id, _links(known), now)
+        # Before the opt-outs: what the same row withdraws must not look as if it had been agreed to afterwards.
+        grants = _new_grants(session, known, kept.created, found)
+        record_grants(session, grants, now)
+        choices = _new_opt_outs(session, known, found, now)
+        record_choices(session, choices, now)
+        # Whose zone the file tells, nobody asks the platform for.
+        want_profile(session, [each for each, said in known if each in kept.created and "timezones" not in said], now)
+    _count(counts, kept, told={*(each.contact_id for each in grants), *(each.contact_id for each in choices)})
     counts.refused += len(rows) - len(kept.ids)
     counts.links += linked.new + len(linked.moved)
     counts.consents += len(grants)
     counts.opt_outs += len(choices)
 
 
-def _count(counts: Counts, kept: Kept, moved: set[int], told: set[int]) -> None:
-    updated = (kept.changed | moved | told) - kept.created
+def _count(counts: Counts, kept: Kept, told: set[int]) -> None:
+    updated = (kept.changed | kept.moved | told) - kept.created
     counts.created += len(kept.created)
     counts.updated += len(updated)
     counts.unchanged += len(kept.ids) - len(kept.created) - len(updated)
@@ -144,51 +151,42 @@ def _count(counts: Counts, kept: Kept, moved: set[int], told: set[int]) -> None:
 
 def _person(psid: str, known: Mapping[str, Any]) -> Person:
     return Person(
-        psid=psid, name=known.get("name"), first_name=known.get("first_name"), attributes=known.get("attributes")
-    )
+        psid=psid, name=known.get("name"), first_name=known.get("first_name"), attributes=known.get("attributes"),
+        places={kind: known[name] for name, kind in _PLACES if name in known},
+    )  # fmt: skip
 
 
-def _evidence(people: Mapping[int, Mapping[str, Any]], observed_at: int) -> list[Evidence]:
-    return [
-        Evidence(contact_id=contact_id, kind=kind, value=known[name], source=SOURCE, observed_at=observed_at)
-        for contact_id, known in people.items()
-        for name, kind in _PLACES
-        if name in known
-    ]
-
-
-def _links(people: Mapping[int, Mapping[str, Any]]) -> list[Link]:
+def _links(people: Sequence[_Known]) -> list[Link]:
     return [
         Link(contact_id=contact_id, kind=kind, value=value, source=SOURCE)
-        for contact_id, known in people.items()
+        for contact_id, known in people
         for kind, value in known.get("links", ())
     ]
 
 
-def _new_grants(session: Session, people: Mapping[int, Mapping[str, Any]], found: ContactImport) -> list[Grant]:
-    said = {contact_id: known["consents"] for contact_id, known in people.items() if "consents" in known}
-    if not said:
-        return []
-    rows = session.connection().execute(_GRANTED, {"ids": sorted(said)})
+def _new_grants(session: Session, people: Sequence[_Known], created: set[int], found: ContactImport) -> list[Grant]:
+    said = [(contact_id, known["consents"]) for contact_id, known in people if "consents" in known]
+    # Of who is new nothing is on the record yet.
+    before = sorted({contact_id for contact_id, _ in said} - created)
+    rows = session.connection().execute(_GRANTED, {"ids": before}) if before else ()
     there = {(row.contact_id, row.topic, row.kind, row.occurred_at, row.expires_at) for row in rows}
+    actor = _actor(found)
     return [
         Grant(
             contact_id=contact_id, topic=each["topic"], kind=each["kind"], source=SOURCE, wording=each["wording"],
-            evidence=each["source"], actor=_actor(found), granted_at=each["granted_at"], expires_at=each["expires_at"],
+            evidence=each["source"], actor=actor, granted_at=each["granted_at"], expires_at=each["expires_at"],
         )
-        for contact_id, consents in said.items()
+        for contact_id, consents in said
         for each in consents
         if (contact_id, each["topic"], each["kind"], each["granted_at"], each["expires_at"]) not in there
     ]  # fmt: skip
 
 
-def _new_opt_outs(
-    session: Session, people: Mapping[int, Mapping[str, Any]], found: ContactImport, now: int
-) -> list[Choice]:
-    said = {contact_id: known["opt_outs"] for contact_id, known in people.items() if "opt_outs" in known}
+def _new_opt_outs(session: Session, people: Sequence[_Known], found: ContactImport, now: int) -> list[Choice]:
+    said = [(contact_id, known["opt_outs"]) for contact_id, known in people if "opt_outs" in known]
     if not said:
         return []
-    rows = session.connection().execute(_CHOSEN, {"ids": sorted(said)}).all()
+    rows = session.connection().execute(_CHOSEN, {"ids": sorted({contact_id for contact_id, _ in said})}).all()
     out = {(row.contact_id, row.topic, row.category): row.at for row in rows if row.action == "opt_out"}
     back: dict[int, int] = {}
     for row in rows:
@@ -208,7 +206,7 @@ def _new_opt_outs(
             contact_id=contact_id, action="opt_out", topic=each["topic"], category=each["category"], source=SOURCE,
             actor=_actor(found), at=each["at"] if each["at"] is not None else now,
         )
-        for contact_id, opt_outs in said.items()
+        for contact_id, opt_outs in said
         for each in opt_outs
         if is_news(contact_id, each["topic"], each["category"], each["at"])
     ]  # fmt: skip

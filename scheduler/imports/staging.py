@@ -11,11 +11,12 @@ from sqlmodel import Session
 from scheduler.audit.record import record
 from scheduler.errors import Conflict, Malformed, TooLarge
 from scheduler.imports.cells import read_cell
-from scheduler.imports.copying import as_json, copy_rows
+from scheduler.imports.collecting import no_collecting
 from scheduler.imports.mapping import guess_mapping
 from scheduler.imports.reading import MAX_ROWS, Sheet, Source, open_sheet
 from scheduler.imports.tables import ContactImport
 from scheduler.logs import request_id
+from scheduler.store.copying import as_json, copy_rows
 
 #: Imports of a page that wait to be applied or discarded: they hold people's data twice.
 MAX_OPEN = 10
@@ -71,7 +72,8 @@ def stage_file(session: Session, page_id: int, source: Source, *, name: str, act
     session.flush()
     assert made.id is not None  # it was flushed
     rows = _Rows(sheet)
-    copy_rows(session, "contact_import_row", ("import_id", "n", "line", "cells"), rows.lines(made.id))
+    with no_collecting():
+        copy_rows(session, "contact_import_row", ("import_id", "n", "line", "cells"), rows.lines(made.id))
     if not rows.count:
         raise Malformed("there is nothing below the header", field="file", way_out="one line a person")
     made.row_count = rows.count

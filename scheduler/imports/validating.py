@@ -12,11 +12,11 @@ from sqlmodel import Session, col, select
 from scheduler.contacts.bulk import find_people
 from scheduler.contacts.identities import KINDS, find_by_identity, uniform
 from scheduler.imports.collecting import no_collecting
-from scheduler.imports.copying import as_json, copy_rows, line
 from scheduler.imports.fields import BY_NAME
 from scheduler.imports.refused import refused
 from scheduler.imports.rows import Problem, Reading, RowReader, shown
 from scheduler.imports.tables import ContactImport
+from scheduler.store.copying import as_json, copy_rows, line
 
 #: Rows of one transaction.
 CHUNK = 5_000

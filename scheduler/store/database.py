@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from scheduler.errors import Unavailable
 from scheduler.settings import get_settings
+from scheduler.store.lists import write_lists_at_once
 
 #: A pool belongs to the process that made it: (process id, address) → engine. A forked child makes its own.
 _engines: dict[tuple[int, str], Engine] = {}
@@ -45,7 +46,7 @@ def engine() -> Engine:
 
 def make_engine(url: str, *, pool_size: int) -> Engine:
     """An engine of its own, READ COMMITTED, with ``pool_size`` connections at most."""
-    return create_engine(
+    made = create_engine(
         driver_url(url),
         pool_size=pool_size,
         max_overflow=0,
@@ -61,6 +62,8 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
             "options": "-c timezone=UTC -c lock_timeout=30s -c idle_in_transaction_session_timeout=120s",
         },
     )
+    event.listen(made, "connect", lambda connection, _: write_lists_at_once(connection))
+    return made
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import DataError
 from sqlmodel import Session
 
 from scheduler.store import database, migrate
@@ -36,3 +37,24 @@ def test_a_session_commits_what_its_block_did_and_forgets_what_raised(database_u
         _ = 1 / 0
     with Session(database.engine()) as session:
         assert [row[0] for row in session.execute(text("SELECT task FROM beat"))] == ["kept"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [], [1], [-1, 2**31, 7], [2**62, 0], [None, 3], [True, False], [1.5, 2.0], [[1, 2], [3, 4]],
+        ["a"], ["", "NULL", "null", "a b", "{x}", "a,b"], ['a"b', "c"], ["a\\b"], ['"', '""'], ["ü…\t\n\u2028", "😀"],
+        [None, "a"],
+    ],
+)  # fmt: skip
+def test_lists_arrive_as_they_were(database_url: str, given: list[object]) -> None:
+    first = next((each for each in given if each is not None), "")
+    kind = {int: "bigint", bool: "boolean", float: "float8", list: "bigint"}.get(type(first), "text")
+    with database.engine().connect() as connection:
+        found = connection.execute(text(f"SELECT CAST(:given AS {kind}[])"), {"given": given}).scalar_one()
+    assert found == given
+
+
+def test_a_list_of_texts_that_cannot_be_stored_is_refused(database_url: str) -> None:
+    with database.engine().connect() as connection, pytest.raises(DataError):
+        connection.execute(text("SELECT CAST(:given AS text[])"), {"given": ["a\0b"]})
