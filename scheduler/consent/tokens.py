@@ -8,13 +8,14 @@ topic that no newer grant and no newer resume answers. Of one instant's words th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.consent.ledger import Entry, append
 from scheduler.contacts.lock import lock_contacts
 from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
@@ -36,15 +37,14 @@ GRANTED, STOPPED, RESUMED = "token_grant", "token_stop", "token_resume"
 #: The longest token that the platform would give: whatever is longer is none.
 _LONGEST = 4096
 
-_LEDGER = text("""
-    INSERT INTO consent_record (contact_id, action, topic, source, event_id, occurred_at, recorded_at)
-    VALUES (:id, :action, :topic, :source, :event_id, :at, :now)
-""")
 #: The newest grant's text and term stand.
 _GRANT = text("""
     INSERT INTO permission_token (contact_id, kind, topic, sealed, digest, granted_at, expires_at, event_id)
-    SELECT :id, kind, :topic, :sealed, :digest, :at, :expires_at, :event_id
-    FROM unnest(CAST(:kinds AS text[])) AS given (kind)
+    SELECT contact_id, kind, topic, sealed, digest, granted_at, expires_at, event_id
+    FROM unnest(CAST(:contacts AS bigint[]), CAST(:kinds AS text[]), CAST(:topics AS text[]), CAST(:seals AS bytea[]),
+        CAST(:digests AS bytea[]), CAST(:moments AS bigint[]), CAST(:ends AS bigint[]), CAST(:events AS bigint[]))
+        AS given (contact_id, kind, topic, sealed, digest, granted_at, expires_at, event_id)
+    ORDER BY contact_id, kind, topic
     ON CONFLICT (contact_id, kind, coalesce(topic, ''), digest) DO UPDATE SET sealed = excluded.sealed,
         granted_at = excluded.granted_at, expires_at = excluded.expires_at, event_id = excluded.event_id
     WHERE permission_token.granted_at <= excluded.granted_at
@@ -63,7 +63,7 @@ _STAND = text("""
                 WHERE again.contact_id = said.contact_id AND again.action = 'token_resume'
                 AND (again.topic IS NULL OR again.topic = said.topic) AND again.occurred_at > said.occurred_at)
         ) AS stopped_at
-        FROM permission_token each WHERE each.contact_id = :id
+        FROM permission_token each WHERE each.contact_id = ANY(:ids)
     ) found
     WHERE t.id = found.id AND t.stopped_at IS DISTINCT FROM found.stopped_at
 """)
@@ -98,6 +98,26 @@ _USED_BY = text("""
     SELECT a.begun_at, t.contact_id, t.topic FROM attempt a JOIN permission_token t ON t.id = a.token_id
     WHERE a.id = ANY(:ids) ORDER BY t.contact_id, a.id
 """)
+
+
+@dataclass(slots=True, kw_only=True)
+class TokenWord:
+    """What somebody said of their tokens."""
+
+    contact_id: int
+    #: ``GRANTED``, ``STOPPED`` or ``RESUMED``.
+    action: str
+    #: Of a grant: ``notification_messages`` for such an opt-in event, ``one_time`` for ``one_time_notif_req``.
+    kind: Grant | None = None
+    token: str = field(default="", repr=False)
+    #: None: any topic, or the tokens on all of them.
+    topic: str | None
+    expires_at: int | None = None
+    #: How we know: ``optin``, or ``send_error``.
+    source: str = "optin"
+    event_id: int | None = None
+    #: When they said it, epoch seconds, by the event.
+    at: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,6 +156,35 @@ class TokenState:
     event_id: int | None
 
 
+def record_token_words(session: Session, words: Sequence[TokenWord], now: int) -> None:
+    """Keep what people said of tokens, in any order, and put it in force. The same statements whatever their number.
+
+    What waits for whoever granted or resumed is decided anew. Raises Invalid for another kind, or a text that can be no
+    token, before anything is kept.
+    """
+    if not words:
+        return
+    for word in words:
+        if word.action == GRANTED:
+            _check(word)
+    contacts = sorted({word.contact_id for word in words})
+    lock_contacts(session, contacts)
+    append(
+        session,
+        [
+            Entry(
+                contact_id=word.contact_id, action=word.action, topic=word.topic, source=word.source,
+                event_id=word.event_id, occurred_at=word.at,
+            )
+            for word in words
+        ],
+        now,
+    )  # fmt: skip
+    _keep(session, [word for word in words if word.action == GRANTED], now)
+    session.connection().execute(_STAND, {"ids": contacts})
+    wake_contacts(session, sorted({word.contact_id for word in words if word.action != STOPPED}), now)
+
+
 def grant_token(
     session: Session,
     contact_id: int,
@@ -154,21 +203,11 @@ def grant_token(
     the same kind and topic renews the one there is; a one-time token stands by itself. Their waiting messages are
     decided anew. Raises Invalid for another kind or a text that can be no token.
     """
-    if kind not in GRANTS:
-        raise Invalid(f"`{kind[:32]}` is no kind of token", field="kind", way_out=f"use one of {', '.join(GRANTS)}")
-    if not 1 <= len(token) <= _LONGEST or "\x00" in token:
-        raise Invalid("that is no token", field="token", way_out="copy it whole from the opt-in event")
-    lock_contacts(session, (contact_id,))
-    # What a clock ahead of ours says must not outrank what is said later by ours.
-    at = min(at, now)
-    digest = hashlib.sha256(token.encode()).digest() if kind == "one_time" else b""
-    connection = session.connection()
-    said = {"id": contact_id, "topic": topic, "event_id": event_id, "at": at}
-    connection.execute(_LEDGER, {**said, "action": GRANTED, "source": "optin", "now": now})
-    given = {"kinds": list(GRANTS[kind]), "sealed": seal(token), "digest": digest, "expires_at": expires_at}
-    connection.execute(_GRANT, {**said, **given})
-    connection.execute(_STAND, {"id": contact_id})
-    wake_contacts(session, [contact_id], now)
+    word = TokenWord(
+        contact_id=contact_id, action=GRANTED, kind=kind, token=token, topic=topic, expires_at=expires_at,
+        event_id=event_id, at=at,
+    )  # fmt: skip
+    record_token_words(session, [word], now)
 
 
 def stop_tokens(
@@ -185,15 +224,16 @@ def stop_tokens(
 
     Also for a token that we only learn of later, if it was granted before. ``source``: ``optin``, or ``send_error``.
     """
-    _say(session, contact_id, STOPPED, topic, source, event_id, min(at, now), now)
+    word = TokenWord(contact_id=contact_id, action=STOPPED, topic=topic, source=source, event_id=event_id, at=at)
+    record_token_words(session, [word], now)
 
 
 def resume_tokens(
     session: Session, contact_id: int, *, topic: str | None, at: int, now: int, event_id: int | None
 ) -> None:
     """The person lets messages by token on ``topic`` (None: on any) go on; what waits for them is decided anew."""
-    _say(session, contact_id, RESUMED, topic, "optin", event_id, min(at, now), now)
-    wake_contacts(session, [contact_id], now)
+    word = TokenWord(contact_id=contact_id, action=RESUMED, topic=topic, event_id=event_id, at=at)
+    record_token_words(session, [word], now)
 
 
 def stop_refused_tokens(session: Session, attempt_ids: Collection[int], now: int) -> None:
@@ -201,10 +241,12 @@ def stop_refused_tokens(session: Session, attempt_ids: Collection[int], now: int
 
     As of the request: what they granted since then is in force. The caller holds the contacts' rows.
     """
-    for row in session.connection().execute(_USED_BY, {"ids": list(attempt_ids)}).all():
-        stop_tokens(
-            session, row.contact_id, topic=row.topic, at=row.begun_at, now=now, event_id=None, source="send_error"
-        )
+    rows = session.connection().execute(_USED_BY, {"ids": list(attempt_ids)}).all()
+    words = [
+        TokenWord(contact_id=row.contact_id, action=STOPPED, topic=row.topic, source="send_error", at=row.begun_at)
+        for row in rows
+    ]
+    record_token_words(session, words, now)
 
 
 def tokens_in_force(session: Session, contact_ids: Collection[int]) -> dict[int, list[HeldToken]]:
@@ -242,17 +284,34 @@ def recount_tokens(session: Session, token_ids: Collection[int]) -> None:
         session.connection().execute(_COUNT_AGAIN, {"ids": sorted(set(token_ids))})
 
 
-def _say(
-    session: Session, contact_id: int, action: str, topic: str | None, source: str, event_id: int | None, at: int,
-    now: int,
-) -> None:  # fmt: skip
-    lock_contacts(session, (contact_id,))
-    connection = session.connection()
-    connection.execute(
-        _LEDGER,
-        {
-            "id": contact_id, "action": action, "topic": topic, "source": source, "event_id": event_id, "at": at,
-            "now": now,
-        },
-    )  # fmt: skip
-    connection.execute(_STAND, {"id": contact_id})
+def _check(word: TokenWord) -> None:
+    if word.kind not in GRANTS:
+        named = str(word.kind)[:32]
+        raise Invalid(f"`{named}` is no kind of token", field="kind", way_out=f"use one of {', '.join(GRANTS)}")
+    if not 1 <= len(word.token) <= _LONGEST or "\x00" in word.token:
+        raise Invalid("that is no token", field="token", way_out="copy it whole from the opt-in event")
+
+
+def _keep(session: Session, grants: Sequence[TokenWord], now: int) -> None:
+    newest: dict[tuple[int, Kind, str | None, bytes], TokenWord] = {}
+    for word in grants:
+        digest = hashlib.sha256(word.token.encode()).digest() if word.kind == "one_time" else b""
+        assert word.kind is not None  # it was checked
+        for kind in GRANTS[word.kind]:
+            before = newest.get((word.contact_id, kind, word.topic, digest))
+            if before is None or before.at <= word.at:
+                newest[word.contact_id, kind, word.topic, digest] = word
+    if newest:
+        sealed = {word.token: seal(word.token) for word in newest.values()}
+        session.connection().execute(
+            _GRANT,
+            {
+                "contacts": [key[0] for key in newest], "kinds": [key[1] for key in newest],
+                "topics": [key[2] for key in newest], "digests": [key[3] for key in newest],
+                "seals": [sealed[word.token] for word in newest.values()],
+                # What a clock ahead of ours says must not outrank what is said later by ours.
+                "moments": [min(word.at, now) for word in newest.values()],
+                "ends": [word.expires_at for word in newest.values()],
+                "events": [word.event_id for word in newest.values()],
+            },
+        )  # fmt: skip

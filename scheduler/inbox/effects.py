@@ -13,7 +13,7 @@ from sqlmodel import Session
 from scheduler.consent.choices import Choice, record_choices
 from scheduler.consent.grants import Grant, record_grants
 from scheduler.consent.review import Suggestion, suggest
-from scheduler.consent.tokens import grant_token, resume_tokens, stop_tokens
+from scheduler.consent.tokens import GRANTED, RESUMED, STOPPED, TokenWord, record_token_words
 from scheduler.contacts.activity import count_activity
 from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.holds import ThreadNews, record_threads
@@ -21,7 +21,7 @@ from scheduler.contacts.inbound import record_ad_inbounds, record_inbounds
 from scheduler.content.approvals import TemplateWord, record_template_words
 from scheduler.followups.interests import Ask, record_asks
 from scheduler.inbox.event import Event
-from scheduler.inbox.meaning import Meaning, TokenWord
+from scheduler.inbox.meaning import Meaning
 from scheduler.logs import get_logger
 from scheduler.outbox.told import Told, record_echoes, record_told
 from scheduler.outbox.wake import wake_contacts
@@ -33,6 +33,8 @@ _log = get_logger(__name__)
 
 #: How we know of a choice, by the kind of event that brought it.
 _SOURCES = {"message": "message", "postback": "postback", "optin": "optin"}
+
+_TOKEN_ACTIONS = {"grant": GRANTED, "stop": STOPPED, "resume": RESUMED}
 
 #: What a phrase may suggest and a person should judge; asking for help is everyday talk.
 _WORTH_A_LOOK = ("opt_out", "opt_in")
@@ -154,26 +156,27 @@ def _consents(session: Session, events: Sequence[Event], now: int) -> None:
             wanting[event.person_id or _contact(event)] = event.at
     bring_back(session, wanting, now)
     record_grants(session, grants, now)
-    for event in events:
-        word = _meaning(event).token
-        if word is not None:
-            _token(session, event, word, now)
+    record_token_words(session, _token_words(events), now)
     suggest(session, suggestions, now)
     # Whoever says that they want messages is decided anew, also where a later word that came first said so already.
     wake_contacts(session, sorted({one.contact_id for one in choices if one.action == "opt_in"}), now)
 
 
-def _token(session: Session, event: Event, word: TokenWord, now: int) -> None:
-    contact_id = _contact(event)
-    if word.action == "grant":
-        ends = word.expires_at if word.lasts is None else event.at + word.lasts
-        grant_token(
-            session, contact_id, kind=word.kind, token=word.token, topic=word.topic, expires_at=ends,
-            event_id=event.id, at=event.at, now=now,
+def _token_words(events: Sequence[Event]) -> list[TokenWord]:
+    said = []
+    for event in events:
+        word = _meaning(event).token
+        if word is None:
+            continue
+        one = TokenWord(
+            contact_id=_contact(event), action=_TOKEN_ACTIONS[word.action], topic=word.topic, event_id=event.id,
+            at=event.at,
         )  # fmt: skip
-    else:
-        change = stop_tokens if word.action == "stop" else resume_tokens
-        change(session, contact_id, topic=word.topic, at=event.at, now=now, event_id=event.id)
+        if word.action == "grant":
+            one.kind, one.token = word.kind, word.token
+            one.expires_at = word.expires_at if word.lasts is None else event.at + word.lasts
+        said.append(one)
+    return said
 
 
 def _asks(session: Session, events: Sequence[Event], now: int) -> None:

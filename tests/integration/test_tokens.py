@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+from random import Random
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.event import listen, remove
 from sqlmodel import Session
 
 from policies.facts import Consent, Facts, Token
@@ -116,6 +118,46 @@ def test_one_time_tokens_stand_by_themselves_and_the_same_one_comes_once(stage: 
 def test_what_is_no_token_is_refused(stage: Stage, kind: str, token: str) -> None:
     with pytest.raises(Invalid):
         _grant(stage, stage.contact(), token, kind=kind)
+
+
+def _words(contact: int, seed: int) -> list[tokens.TokenWord]:
+    """What somebody might say of their tokens, in no order."""
+    dice = Random(seed)
+    said = []
+    for _ in range(dice.randint(1, 8)):
+        action = dice.choice((tokens.GRANTED, tokens.STOPPED, tokens.RESUMED))
+        word = tokens.TokenWord(
+            contact_id=contact, action=action, topic=dice.choice((None, "sales", "news")), at=dice.randint(1, 6),
+            event_id=7,
+        )  # fmt: skip
+        if action == tokens.GRANTED:
+            word.kind = dice.choice(tuple(tokens.GRANTS))
+            # Of one instant, one text: nothing tells which of two was first.
+            word.token = f"tok{word.at}"
+        said.append(word)
+    return said
+
+
+def test_words_of_many_at_once_leave_what_they_leave_one_by_one(stage: Stage) -> None:
+    several = [(stage.contact(), stage.contact(), seed) for seed in range(40)]
+    # Each person's in another order than one by one, and all of them mixed.
+    together = [word for contact, _, seed in several for word in _words(contact, seed)]
+    Random(1).shuffle(together)
+    sent: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    engine = stage.session.connection().engine
+    listen(engine, "before_cursor_execute", note)
+    tokens.record_token_words(stage.session, together, NOON)
+    remove(engine, "before_cursor_execute", note)
+    assert len(sent) <= 6
+    for contact, twin, seed in several:
+        for word in _words(twin, seed):
+            tokens.record_token_words(stage.session, [word], NOON)
+        assert _state(stage, contact) == _state(stage, twin)
+        assert sorted(_held(stage, contact)) == sorted(_held(stage, twin))
 
 
 def test_any_order_of_words_leaves_the_same(stage: Stage) -> None:
