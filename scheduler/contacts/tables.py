@@ -105,7 +105,9 @@ class PlaceEvidence(SQLModel, table=True):
 
     __tablename__ = "place_evidence"
 
-    contact_id: int = Field(foreign_key="contact.id", sa_type=BigInteger, primary_key=True, ondelete="CASCADE")
+    #: No foreign key: whoever writes holds the contact's row, which is never deleted, and to check it again three times
+    #: a person was a sixth of an import.
+    contact_id: int = Field(sa_type=BigInteger, primary_key=True)
     #: ``zone`` | ``offset`` | ``country`` | ``region`` | ``locale``.
     kind: str = Field(primary_key=True)
     #: ``api`` | ``operator`` | ``optin`` | ``import`` | ``profile``.
@@ -125,7 +127,8 @@ class ContactIdentity(SQLModel, table=True):
     __tablename__ = "contact_identity"
     __table_args__ = (Index("contact_identity_contact", "contact_id"),)
 
-    page_id: int = Field(foreign_key="page.id", primary_key=True)
+    #: The contact's own.
+    page_id: int = Field(primary_key=True)
     #: ``crm_id`` | ``phone`` | ``email``.
     kind: str = Field(primary_key=True)
     #: The shop's id as it is; a hash, in hexadecimal, of the others.
