@@ -26,6 +26,7 @@ from sqlalchemy import text
 
 from scheduler import logs
 from scheduler.imports import registry
+from scheduler.imports.ahead import Ahead
 from scheduler.imports.applying import apply_next
 from scheduler.imports.exporting import export_part, start_export
 from scheduler.imports.staging import stage_file
@@ -127,8 +128,8 @@ def whole_import(path: Path, page_id: int, clock: Clock, name: str) -> dict[str,
         _to_the_end("validating", lambda session: validate_next(session, NOW, import_id=import_id))
     with database.session() as session:
         registry.start_applying(session, import_id, actor="benchmark", now=NOW)
-    with clock.phase(f"{name}: apply"):
-        _to_the_end("applying", lambda session: apply_next(session, NOW, import_id=import_id))
+    with clock.phase(f"{name}: apply"), Ahead() as ahead:
+        _to_the_end("applying", lambda session: apply_next(session, NOW, import_id=import_id, ahead=ahead))
     with database.session() as session:
         found = registry.get_import(session, import_id)
         assert found.status == "applied", (found.status, registry.error_kinds(session, import_id))

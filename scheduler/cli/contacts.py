@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,7 @@ from scheduler.cli.output import echo_json, print_table
 from scheduler.doorbell import ring
 from scheduler.errors import Conflict, Invalid
 from scheduler.imports import registry
+from scheduler.imports.ahead import Ahead
 from scheduler.imports.applying import apply_next
 from scheduler.imports.exporting import Format, export_part, start_export
 from scheduler.imports.mapping import parse_assignment
@@ -76,7 +78,9 @@ def import_file(
         with database.session() as session:
             registry.start_applying(session, import_id, skip_errors=skip_errors, actor=_ACTOR, now=clock.now())
     if not dry_run:
-        _run("applying", import_id, "applying", apply_next, lambda seen: seen.cursor, quiet=as_json)
+        with Ahead() as ahead:
+            step = partial(apply_next, ahead=ahead)
+            _run("applying", import_id, "applying", step, lambda seen: seen.cursor, quiet=as_json)
     seen = _read(import_id)
     if seen.counts:
         ring("deliver")

@@ -16,6 +16,7 @@ from scheduler.consent.projection import project
 from scheduler.contacts.lock import lock_contact, lock_contacts
 from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
+from scheduler.store.direct import fetch
 
 _REASONS = ("blocked", "unreachable", "erased")
 
@@ -56,7 +57,7 @@ def lift_blocks(session: Session, moments: Mapping[int, int], now: int) -> set[i
         return set()
     lock_contacts(session, moments.keys())
     # Nearly nobody is blocked, and everybody who writes comes by here: one look, and nothing written.
-    rows = session.connection().execute(_LIFTABLE, {"ids": list(moments), "moments": list(moments.values())}).all()
+    rows = fetch(session, _LIFTABLE, {"ids": list(moments), "moments": list(moments.values())})
     if not rows:
         return set()
     append(

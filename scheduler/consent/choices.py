@@ -22,6 +22,7 @@ from scheduler.consent.wordings import keep_wordings
 from scheduler.contacts.persons import lock_persons
 from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
+from scheduler.store.direct import fetch
 
 Action = Literal["opt_out", "opt_in"]
 
@@ -174,7 +175,7 @@ _Force = dict[tuple[int, str | None, str | None], dict[str, int]]
 
 def _in_force(session: Session, contacts: Sequence[int]) -> _Force:
     found: _Force = {}
-    for row in session.connection().execute(_IN_FORCE, {"ids": contacts}):
+    for row in fetch(session, _IN_FORCE, {"ids": list(contacts)}):
         found.setdefault((row.contact_id, row.topic, row.category), {})[row.said_by] = row.since
     return found
 

@@ -21,6 +21,7 @@ from scheduler.errors import DulyError
 from scheduler.logs import get_logger
 from scheduler.outbox.confirmations import call_off as call_off_messages
 from scheduler.outbox.plan import Wish, decide_wish, store_planned
+from scheduler.store.direct import fetch
 
 _log = get_logger(__name__)
 
@@ -79,7 +80,7 @@ def _wishes(
 ) -> Iterator[tuple[Wish, dict[int, int]]]:
     """A wish for each page and instant, and contact → the opt-out of theirs; decided together, kept one by one."""
     groups: dict[tuple[int, int, int], dict[int, int]] = defaultdict(dict)
-    for row in session.connection().execute(_SETTINGS, {"ids": sorted(wanted)}):
+    for row in fetch(session, _SETTINGS, {"ids": sorted(wanted)}):
         laws = opt_out_laws(row.timezones, row.country, row.region)
         if laws and all(law.confirmation for law in laws):
             record_id, entry = wanted[row.id]

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.errors import Invalid
+from scheduler.store.direct import fetch, run
 
 #: How something became known: the person's words, their tap on a button, the platform's own control (STOP, RESUME, an
 #: opt-in), a file, another system of the shop's, a person of the team, a send that was refused.
@@ -44,7 +45,7 @@ class Entry:
 
 _COLUMNS = tuple(Entry.__slots__)
 _NEXT = text("""
-    SELECT json_agg(nextval(CAST(pg_get_serial_sequence('consent_record', 'id') AS regclass)))
+    SELECT json_agg(nextval(CAST(pg_get_serial_sequence('consent_record', 'id') AS regclass))) AS ids
     FROM generate_series(1, CAST(:count AS integer))
 """)
 _APPEND = text(f"""
@@ -66,14 +67,13 @@ def append(session: Session, entries: Sequence[Entry], now: int) -> list[int]:
     session.flush()
     for entry in entries:
         _check(entry)
-    connection = session.connection()
-    ids = sorted(connection.execute(_NEXT, {"count": len(entries)}).scalar_one())
+    ids = sorted(fetch(session, _NEXT, {"count": len(entries)})[0].ids)
     rows = [
         {name: value for name in _COLUMNS if (value := getattr(entry, name)) is not None}
         | {"id": id_, "occurred_at": min(entry.occurred_at, now)}
         for id_, entry in zip(ids, entries, strict=True)
     ]
-    connection.execute(_APPEND, {"rows": json.dumps(rows), "now": now})
+    run(session, _APPEND, {"rows": json.dumps(rows), "now": now})
     return ids
 
 

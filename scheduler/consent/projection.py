@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.contacts.lock import lock_contacts
+from scheduler.store.direct import fetch, run
 
 #: Contacts of one transaction of a rebuild.
 CHUNK = 2_000
@@ -103,12 +104,12 @@ def project(session: Session, contact_ids: Collection[int], now: int) -> set[int
         return set()
     ids = sorted(set(contact_ids))
     project_grants(session, ids)
-    return set(session.connection().execute(_SUPPRESSIONS, {"ids": ids, "now": now}).scalars())
+    return {row.contact_id for row in fetch(session, _SUPPRESSIONS, {"ids": ids, "now": now})}
 
 
 def project_grants(session: Session, contact_ids: Collection[int]) -> None:
     """``project`` where nothing was added to the ledger but grants: those bar and lift nothing."""
-    session.connection().execute(_CONSENTS, {"ids": sorted(set(contact_ids))})
+    run(session, _CONSENTS, {"ids": sorted(set(contact_ids))})
 
 
 def rebuild(session: Session, now: int, *, after: int = 0, limit: int = CHUNK) -> tuple[int, int] | None:

@@ -18,6 +18,7 @@ from policies.law import jurisdiction_pack
 from policies.law_terms import SCOPES, OptOutLaw
 from policies.places import place_of
 from scheduler.consent.ledger import Entry
+from scheduler.store.direct import fetch
 
 _PLACES = text("""
     SELECT c.id, c.timezones, c.country, c.region, coalesce(s.opt_out_scope, 'everything') AS rule
@@ -30,7 +31,7 @@ def widen(session: Session, opt_outs: Sequence[Entry]) -> None:
     if not opt_outs:
         return
     ids = sorted({entry.contact_id for entry in opt_outs})
-    places = {row.id: row for row in session.connection().execute(_PLACES, {"ids": ids})}
+    places = {row.id: row for row in fetch(session, _PLACES, {"ids": ids})}
     for entry in opt_outs:
         row = places.get(entry.contact_id)
         if row is None:

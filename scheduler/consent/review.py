@@ -20,6 +20,7 @@ from scheduler.contacts.lock import lock_contact
 from scheduler.contacts.persons import lock_persons
 from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.outbox.wake import wake_contacts
+from scheduler.store.direct import fetch
 
 Decision = Literal["opt_out", "opt_in", "nothing"]
 DECISIONS: tuple[Decision, ...] = ("opt_out", "opt_in", "nothing")
@@ -82,7 +83,8 @@ def suggest(session: Session, rows: Sequence[Suggestion], now: int) -> int:
         return 0
     # Their words are the person's, whatever address of theirs they came from, as their choices are.
     survivors = lock_persons(session, {row.contact_id for row in rows})
-    found = session.connection().execute(
+    found = fetch(
+        session,
         _SUGGEST,
         {
             "contacts": [survivors.get(row.contact_id, row.contact_id) for row in rows],
@@ -93,7 +95,7 @@ def suggest(session: Session, rows: Sequence[Suggestion], now: int) -> int:
             "now": now,
         },
     )
-    return len(found.all())
+    return len(found)
 
 
 def open_reviews(session: Session, contact_id: int) -> list[int]:

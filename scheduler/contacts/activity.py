@@ -24,6 +24,7 @@ from sqlmodel import Session
 from policies.facts import Facts
 from policies.local_time import offset_at
 from policies.places import place_of
+from scheduler.store.direct import fetch, run
 
 #: After this many seconds an instant counts half.
 HALF_LIFE = 60 * 86_400
@@ -81,7 +82,8 @@ def count_activity(session: Session, seen: Mapping[int, Sequence[int]], now: int
     if not weights:
         return
     keys = sorted(weights)
-    session.connection().execute(
+    run(
+        session,
         _COUNT,
         {
             "ids": [key[0] for key in keys],
@@ -103,7 +105,7 @@ def histogram(session: Session, contact_ids: Collection[int], now: int) -> dict[
     session.flush()
     people = _zones_of(session, contact_ids)
     found: dict[int, list[tuple[bool, int, Decimal]]] = defaultdict(list)
-    for row in session.connection().execute(_READ, {"ids": sorted({person_id for _, person_id, _ in people})}):
+    for row in fetch(session, _READ, {"ids": sorted({person_id for _, person_id, _ in people})}):
         found[row.contact_id].append((row.local, row.hour, row.weight))
     present = Decimal(2.0 ** ((now - LANDMARK) / HALF_LIFE))
     return {
@@ -135,7 +137,7 @@ def _shown(
 
 def _zones_of(session: Session, contact_ids: Collection[int]) -> list[tuple[int, int, tuple[str, ...]]]:
     """(contact id, id of who stands for the person, candidate zones; none: anywhere)."""
-    rows = session.connection().execute(_PLACES, {"ids": sorted(set(contact_ids))})
+    rows = fetch(session, _PLACES, {"ids": sorted(set(contact_ids))})
     return [(row.id, row.person_id, _candidates(_key(row))) for row in rows]
 
 

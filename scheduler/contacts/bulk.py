@@ -13,6 +13,7 @@ from scheduler.contacts.attributes import MAX_ATTRIBUTES, MAX_BYTES
 from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.newcomers import Person, make_people
+from scheduler.privacy.suppressed import suppressed
 from scheduler.store.copying import as_json
 
 #: By the index, one by one, whatever the planner believed of a table that was empty when it planned: else a thousand
@@ -91,6 +92,9 @@ def keep_people(
     session.flush()
     ids = find_people(session, page_id, [person.psid for person in people])
     new = [person for person in people if person.psid not in ids]
+    if new and (gone := suppressed(session, page_id, [person.psid for person in new])):
+        # Looked up after it was seen that they are not there: whoever was erased a moment ago is not made anew.
+        new = [person for person in new if person.psid not in gone]
     created: dict[str, int] = {}
     if new:
         created = make_people(session, page_id, new, source=source, observed_at=observed_at, now=now)

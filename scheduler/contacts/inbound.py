@@ -12,6 +12,7 @@ from scheduler.contacts.holds import newest_ms, settle_platform_threads
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.profiles import FRESH, want_profile
 from scheduler.outbox.wake import wake_contacts
+from scheduler.store.direct import fetch, run
 
 #: How far ahead of our clock a platform's timestamp may be, seconds, before it is pulled back: a window must not
 #: be opened from the future.
@@ -82,7 +83,7 @@ def record_inbounds(
         "ids": list(clamped), "moments": list(clamped.values()), "heard": [heard.get(each) for each in clamped],
         "old": now - FRESH,
     }  # fmt: skip
-    advanced = session.connection().execute(_ADVANCE, values).all()
+    advanced = fetch(session, _ADVANCE, values)
     settle_platform_threads(session, [row.id for row in advanced if row.elsewhere])
     lift_blocks(session, clamped, now)
     want_profile(session, [row.id for row in advanced if row.nowhere], now)
@@ -97,4 +98,4 @@ def record_ad_inbounds(session: Session, moments: Mapping[int, int], now: int) -
     if moments:
         lock_contacts(session, moments.keys())
         clamped = [min(at, now + _AHEAD) for at in moments.values()]
-        session.connection().execute(_ADVERTISED, {"ids": list(moments), "moments": clamped})
+        run(session, _ADVERTISED, {"ids": list(moments), "moments": clamped})

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.store.direct import fetch
+
 # A row that was waited for is returned as it is by then. All are locked; only those who were erased are fetched, for a
 # thousand rows that say nothing cost the driver more than the locks cost the server.
 _LOCK = text("""
@@ -39,6 +41,12 @@ def holding(session: Session, contact_ids: Collection[int]) -> Iterator[set[int]
         session.info[_HELD] = before
 
 
+def held(session: Session, contact_ids: Collection[int]) -> bool:
+    """Whether this transaction is inside of ``holding`` all of these."""
+    mine: frozenset[int] = session.info.get(_HELD, frozenset())
+    return mine.issuperset(contact_ids)
+
+
 def lock_contacts(session: Session, contact_ids: Collection[int]) -> set[int]:
     """Lock these contacts until the transaction ends. Facts must be read in a later statement than this one.
 
@@ -47,7 +55,7 @@ def lock_contacts(session: Session, contact_ids: Collection[int]) -> set[int]:
     wanted = set(contact_ids) - session.info.get(_HELD, frozenset())
     if not wanted:
         return set()
-    return set(session.connection().execute(_LOCK, {"ids": sorted(wanted)}).scalars())
+    return {row.id for row in fetch(session, _LOCK, {"ids": sorted(wanted)})}
 
 
 def lock_contact(session: Session, contact_id: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sqlmodel import Session
 
-from scheduler.contacts.lock import lock_contacts
+from scheduler.contacts.lock import held, lock_contacts
 from scheduler.contacts.registry import follow
 
 
@@ -17,7 +17,11 @@ def lock_persons(session: Session, contact_ids: Collection[int]) -> dict[int, in
     be read in a later statement than this.
     """
     wanted = set(contact_ids)
-    before = set(follow(session, wanted).values())
+    survivors = follow(session, wanted)
+    before = set(survivors.values())
+    if held(session, wanted | before):
+        # Nobody has merged them since they were locked.
+        return survivors
     # All at once, so that they are locked in the one order of everybody.
     lock_contacts(session, wanted | before)
     # A merge that came in between held the address; none can come from here on.

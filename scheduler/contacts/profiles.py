@@ -22,6 +22,7 @@ from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.places import check_locale
 from scheduler.errors import Invalid
 from scheduler.logs import get_logger
+from scheduler.store.direct import run
 
 _log = get_logger(__name__)
 
@@ -150,7 +151,7 @@ def want_profile(session: Session, contact_ids: Collection[int], now: int) -> No
     """
     if contact_ids:
         values = {"ids": sorted(set(contact_ids)), "now": now, "old": now - FRESH}
-        session.connection().execute(_WANT, values)
+        run(session, _WANT, values)
 
 
 def due_profile_reads(session: Session, now: int, limit: int) -> list[DueRead]:

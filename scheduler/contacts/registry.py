@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from scheduler.contacts.tables import Contact
 from scheduler.errors import NotFound
 from scheduler.privacy.suppressed import refuse_suppressed
+from scheduler.store.direct import fetch
 
 _FIND = text("SELECT psid, id FROM contact WHERE page_id = :page_id AND psid = ANY(:psids)")
 
@@ -63,8 +64,9 @@ def ensure_contacts(session: Session, page_id: int, psids: Iterable[str], now: i
     Raises Conflict, and makes nobody, when one of them was erased: no shop brings them back.
     """
     wanted = sorted(set(psids))
-    refuse_suppressed(session, page_id, wanted)
+    # In this order: who is erased in between was found, or is refused. The other way round they would be made anew.
     known = find_contacts(session, page_id, wanted)
+    refuse_suppressed(session, page_id, wanted)
     missing = [psid for psid in wanted if psid not in known]
     if missing:
         # In one order everywhere: two transactions that make the same people wait, they do not deadlock.
@@ -94,7 +96,7 @@ def find_people(session: Session, people: Collection[tuple[int, str]]) -> dict[t
     """
     if not people:
         return {}
-    rows = session.connection().execute(_FIND_PEOPLE, {"people": _json(people)})
+    rows = fetch(session, _FIND_PEOPLE, {"people": _json(people)})
     return {(page_id, psid): (contact_id, survivor or contact_id) for page_id, psid, contact_id, survivor in rows}
 
 
@@ -105,7 +107,7 @@ def ensure_people(
     if not people:
         return {}
     # In one order everywhere: two transactions that make the same people wait, they do not deadlock.
-    rows = session.connection().execute(_INSERT_PEOPLE, {"people": _json(people), "now": now})
+    rows = fetch(session, _INSERT_PEOPLE, {"people": _json(people), "now": now})
     known = {(page_id, psid): (contact_id, contact_id) for page_id, psid, contact_id in rows}
     known.update(find_people(session, [person for person in people if person not in known]))
     return known
@@ -117,7 +119,7 @@ def follow(session: Session, contact_ids: Iterable[int]) -> dict[int, int]:
     What somebody says of being messaged is the person's and goes to whoever stands for them; a window, a thread and a
     token are an address's and stay with it.
     """
-    rows = session.connection().execute(_FOLLOW, {"ids": sorted(set(contact_ids))})
+    rows = fetch(session, _FOLLOW, {"ids": sorted(set(contact_ids))})
     return {row.id: row.merged_into for row in rows}
 
 

@@ -6,7 +6,6 @@ than an opt-out stays ended by it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from scheduler.contacts.identities import Link, link, wait_for_links
 from scheduler.contacts.lock import holding
 from scheduler.contacts.newcomers import Person
 from scheduler.contacts.profiles import want_profile
+from scheduler.imports.ahead import Ahead, StagedRow, staged_rows
 from scheduler.imports.collecting import no_collecting
 from scheduler.imports.refused import refused
 from scheduler.imports.registry import clear_staging
@@ -45,12 +45,6 @@ _PLACES: tuple[tuple[str, PlaceKind], ...] = (
     ("locale", "locale"),
 )
 
-# As one JSON text: the driver would decode each row by itself.
-_ROWS = text("""
-    SELECT string_agg('[' || n || ',' || to_json(psid) || ',' || known || ']', ',' ORDER BY n) FROM (
-        SELECT n, psid, known::text FROM contact_import_person
-        WHERE import_id = :id AND n > :after ORDER BY n LIMIT :limit) AS next
-""")
 _GRANTED = text("""
     SELECT contact_id, topic, kind, occurred_at, expires_at FROM consent_record
     WHERE contact_id = ANY(:ids) AND action = 'granted'
@@ -61,8 +55,6 @@ _CHOSEN = text("""
 """)
 
 
-#: n, psid, known.
-_Row = tuple[int, str, dict[str, Any]]
 #: contact id, known.
 _Known = tuple[int, dict[str, Any]]
 
@@ -83,24 +75,33 @@ class Counts:
     opt_outs: int = 0
 
 
-def apply_next(session: Session, now: int, *, import_id: int | None = None, limit: int = CHUNK) -> ContactImport | None:
+# The cursor is committed with the rows it tells of, so a chunk that a crash of the server takes back is done again: no
+# chunk waits for the disk but the last, whose commit brings all those before it there.
+_NEED_NOT_WAIT = text("SET LOCAL synchronous_commit = off")
+
+
+def apply_next(
+    session: Session, now: int, *, import_id: int | None = None, limit: int = CHUNK, ahead: Ahead | None = None
+) -> ContactImport | None:
     """Apply the next rows of an import (the oldest that waits, or ``import_id``); None when nothing waits for it.
 
     The rows, what was counted and the cursor are one transaction, the caller's: call it again until the import it
-    returns is ``applied``. Two who do so at once never apply the same rows.
+    returns is ``applied``. Two who do so at once never apply the same rows. With ``ahead`` the next chunk is read
+    meanwhile.
     """
     found = claim(session, "applying", import_id)
     if found is None:
         return None
     assert found.id is not None  # a stored import has its id
-    next_rows = session.connection().execute(_ROWS, {"id": found.id, "after": found.cursor, "limit": limit}).scalar()
-    rows: list[_Row] = json.loads(f"[{next_rows or ''}]")
+    rows = (ahead.rows if ahead is not None else staged_rows)(session, found.id, after=found.cursor, limit=limit)
     counts = Counts(**found.counts)
     if rows:
         _apply(session, found, rows, counts, now)
         found.cursor = rows[-1][0]
         found.counts = asdict(counts)
-    if len(rows) < limit:
+    if len(rows) == limit:
+        session.connection().execute(_NEED_NOT_WAIT)
+    else:
         found.status, found.applied_at, found.cursor = "applied", now, found.row_count
         found.counts = asdict(counts)
         clear_staging(session, found.id)
@@ -115,7 +116,7 @@ def apply_next(session: Session, now: int, *, import_id: int | None = None, limi
 
 
 @no_collecting()
-def _apply(session: Session, found: ContactImport, rows: Sequence[_Row], counts: Counts, now: int) -> None:
+def _apply(session: Session, found: ContactImport, rows: Sequence[StagedRow], counts: Counts, now: int) -> None:
     gone = refused(session, found.page_id, [psid for _, psid, _ in rows])
     people = {psid: known for _, psid, known in rows if psid not in gone}
     if any("links" in said for said in people.values()):

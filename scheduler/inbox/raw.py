@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.inbox.event import Event
+from scheduler.store.direct import fetch, run
 
 #: In one order everywhere: two requests with the same events wait for each other, they do not deadlock.
 #: What is understood is noted as applied at once: it is, or this transaction leaves nothing behind.
@@ -37,7 +38,7 @@ _FAILED = text(
 _KNOWN = text(
     """
     SELECT dedupe_key FROM platform_event
-    WHERE dedupe_key = ANY(ARRAY(SELECT json_array_elements_text(CAST(:keys AS json))))
+    WHERE dedupe_key = ANY(:keys)
     """
 )
 
@@ -74,7 +75,7 @@ def store(session: Session, events: Sequence[Event], now: int) -> list[Event]:
         for key, event in by_key.items()
     ]  # fmt: skip
     # As one JSON: an array of texts would be escaped text by text.
-    rows = session.connection().execute(_STORE, {"rows": json.dumps(given), "now": now})
+    rows = fetch(session, _STORE, {"rows": json.dumps(given), "now": now})
     for id_, key in rows:
         by_key[key].id = id_
     return [event for event in by_key.values() if event.id]
@@ -83,17 +84,17 @@ def store(session: Session, events: Sequence[Event], now: int) -> list[Event]:
 def fail(session: Session, errors: Mapping[int, str]) -> None:
     """Note why stored events (id → words) could not be applied after all."""
     if errors:
-        session.connection().execute(_FAILED, {"ids": list(errors), "errors": list(errors.values())})
+        run(session, _FAILED, {"ids": list(errors), "errors": list(errors.values())})
 
 
 def known_keys(session: Session, keys: Collection[str]) -> set[str]:
     """Those of these keys under which an event is stored."""
     if not keys:
         return set()
-    return set(session.connection().execute(_KNOWN, {"keys": json.dumps(sorted(keys))}).scalars())
+    return {row.dedupe_key for row in fetch(session, _KNOWN, {"keys": sorted(keys)})}
 
 
 def purge(session: Session, keys: Collection[str]) -> None:
     """Take what they said out of the stored copies of these messages and edits."""
     if keys:
-        session.connection().execute(_PURGE, {"keys": sorted(keys)})
+        run(session, _PURGE, {"keys": sorted(keys)})

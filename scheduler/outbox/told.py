@@ -25,6 +25,7 @@ from scheduler.outbox.evidence import (
 )
 from scheduler.outbox.metadata import read_metadata
 from scheduler.outbox.states import ACCEPTED
+from scheduler.store.direct import fetch, run
 
 _ECHOED = text("SELECT id, state, page_id FROM message WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
 _ATTEMPTS = text("SELECT id, message_id FROM attempt WHERE id = ANY(:ids)")
@@ -81,9 +82,8 @@ def record_echoes(session: Session, echoes: Sequence[tuple[int, str, str]], now:
     named = [(page_id, found, mid) for page_id, metadata, mid in echoes if (found := read_metadata(metadata))]
     if not named:
         return 0
-    connection = session.connection()
-    messages = {row.id: row for row in connection.execute(_ECHOED, {"ids": sorted({one[1][0] for one in named})})}
-    rows = connection.execute(_ATTEMPTS, {"ids": sorted({one[1][1] for one in named})})
+    messages = {row.id: row for row in fetch(session, _ECHOED, {"ids": sorted({one[1][0] for one in named})})}
+    rows = fetch(session, _ATTEMPTS, {"ids": sorted({one[1][1] for one in named})})
     attempts = {row.id: row.message_id for row in rows}
     proven: dict[int, str] = {}
     first: dict[int, tuple[int, str]] = {}
@@ -96,11 +96,11 @@ def record_echoes(session: Session, echoes: Sequence[tuple[int, str, str]], now:
         return 0
     # Also where a newer attempt is on the wire: what the platform accepted, it accepted.
     values = {"ids": list(proven), "mids": list(proven.values()), "now": now}
-    tokens = {row.token_id for row in connection.execute(_ACCEPT_ATTEMPTS, values) if row.token_id is not None}
+    tokens = {row.token_id for row in fetch(session, _ACCEPT_ATTEMPTS, values) if row.token_id is not None}
     recount_tokens(session, tokens)
     known = {message_id: mid for message_id, (_, mid) in first.items() if messages[message_id].state in ACCEPTED}
     if known:
-        connection.execute(_NAME, {"ids": list(known), "mids": list(known.values())})
+        run(session, _NAME, {"ids": list(known), "mids": list(known.values())})
     news = [
         Accepted(message_id=message_id, attempt_id=attempt_id, mid=mid, was=messages[message_id].state)
         for message_id, (attempt_id, mid) in sorted(first.items())
@@ -151,7 +151,7 @@ def _delivered(session: Session, named: Mapping[int, Told], now: int) -> int:
 
 def _by_mid(session: Session, wanted: set[tuple[int, str]]) -> dict[tuple[int, str], tuple[int, str]]:
     """(page, message id of the platform) → (message, state), of those there are; locked."""
-    rows = session.connection().execute(_DELIVERED, {"mids": sorted({mid for _, mid in wanted})})
+    rows = fetch(session, _DELIVERED, {"mids": sorted({mid for _, mid in wanted})})
     return {(row.page_id, row.mid): (row.id, row.state) for row in rows if (row.page_id, row.mid) in wanted}
 
 
@@ -166,11 +166,11 @@ def _may_have_arrived(
     values = {
         "contacts": list(marks), "marks": list(marks.values()), "accepted": list(ACCEPTED), "since": now - KEPT_FOR,
     }  # fmt: skip
-    rows = session.connection().execute(_MAY_HAVE_ARRIVED, values)
+    rows = fetch(session, _MAY_HAVE_ARRIVED, values)
     return [(row.contact_id, (row.message_id, row.id, row.state)) for row in rows]
 
 
 def _before(session: Session, marks: Mapping[int, int], states: Sequence[str]) -> list[tuple[int, str]]:
     values = {"contacts": list(marks), "marks": list(marks.values()), "states": list(states)}
     # A message may have been accepted in several attempts.
-    return sorted({(row.id, row.state) for row in session.connection().execute(_BEFORE, values)})
+    return sorted({(row.id, row.state) for row in fetch(session, _BEFORE, values)})

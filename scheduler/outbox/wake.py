@@ -12,6 +12,7 @@ from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 from scheduler.outbox.tables import WakeOrder
+from scheduler.store.direct import run
 
 #: Parked messages that one transaction wakes.
 CHUNK = 5_000
@@ -157,4 +158,4 @@ def _gate(session: Session) -> None:
 
 def _changed(session: Session, statement: TextClause, **values: object) -> int:
     # One row of the log a message that moved.
-    return int(session.connection().execute(statement, values).rowcount)
+    return run(session, statement, values)

@@ -15,6 +15,7 @@ from scheduler.errors import Conflict, Invalid, NotFound, Unavailable
 from scheduler.governance.policies import activate_policy
 from scheduler.logs import complain, get_logger
 from scheduler.pages.tables import App, Page
+from scheduler.store.direct import fetch
 from scheduler.store.secrets import seal, unseal
 
 _log = get_logger(__name__)
@@ -25,6 +26,11 @@ MODES = ("test", "live")
 HIGHEST_RATE = 39
 
 _DEFAULT_POLICY = "default"
+
+_BY_EXTERNAL_ID = text(
+    "SELECT app_id, external_id, id FROM page WHERE channel = 'messenger' AND external_id = ANY(:ids)"
+)
+_APPS = text("SELECT page.id, app.external_id FROM app JOIN page ON page.app_id = app.id WHERE page.id = ANY(:ids)")
 
 #: Digits today, never anything with a slash or a space.
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -132,10 +138,7 @@ def pages_by_app(session: Session, external_ids: Collection[str]) -> dict[tuple[
     """The pages among ``external_ids``: (the app whose secret signs their webhooks, platform id) → page id."""
     if not external_ids:
         return {}
-    rows = session.connection().execute(
-        text("SELECT app_id, external_id, id FROM page WHERE channel = 'messenger' AND external_id = ANY(:ids)"),
-        {"ids": sorted(external_ids)},
-    )
+    rows = fetch(session, _BY_EXTERNAL_ID, {"ids": sorted(external_ids)})
     return {(row.app_id, row.external_id): row.id for row in rows}
 
 
@@ -143,10 +146,7 @@ def apps_of_pages(session: Session, page_ids: Collection[int]) -> dict[int, str]
     """The platform's ids of the apps that serve these pages: page id → app."""
     if not page_ids:
         return {}
-    rows = session.connection().execute(
-        text("SELECT page.id, app.external_id FROM app JOIN page ON page.app_id = app.id WHERE page.id = ANY(:ids)"),
-        {"ids": sorted(page_ids)},
-    )
+    rows = fetch(session, _APPS, {"ids": sorted(page_ids)})
     return {row.id: row.external_id for row in rows}
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.store.database import make_engine
+from scheduler.store.direct import fetch
 from scheduler.store.secrets import derived_keys, seal, unseal
 
 _FIND = text("SELECT sealed FROM stable_key WHERE purpose = :purpose")
@@ -24,9 +25,10 @@ def stable_key(session: Session, purpose: str) -> bytes | None:
     place = (_address(session), purpose)
     if place in _known:
         return _known[place]
-    row = session.connection().execute(_FIND, {"purpose": purpose}).first()
-    if row is None:
+    rows = fetch(session, _FIND, {"purpose": purpose})
+    if not rows:
         return None
+    row = rows[0]
     _known[place] = unseal(row.sealed)
     return _known[place]
 

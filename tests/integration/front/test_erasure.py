@@ -6,16 +6,18 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlmodel import Session
 
 from scheduler import clock
 from scheduler.consent.choices import record_opt_in, record_opt_out
 from scheduler.consent.grants import Grant, record_grants
 from scheduler.consent.tokens import grant_token
+from scheduler.contacts.bulk import keep_people
 from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.identities import Link, link
 from scheduler.contacts.merging import merge_contacts
+from scheduler.contacts.newcomers import Person
 from scheduler.contacts.profiles import ReadAnswer, due_profile_reads, profile_reads_done
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.content.templates import save_template
@@ -79,6 +81,38 @@ def test_all_addresses_of_a_merged_person_go(page: Any, session: Session) -> Non
     assert set(suppressed(session, page.id, ["one", "two", "three", "four"])) == {"one", "two", "three"}
     left = session.execute(text("SELECT psid FROM contact ORDER BY id")).scalars().all()
     assert left == [f"erased:{each}" for each in sorted(ids.values())]
+
+
+def test_no_door_makes_anew_who_was_erased_after_it_looked(page: Any, session: Session) -> None:
+    ensure_contacts(session, page.id, [PSID], 1_000)
+    erase(session, page.id, PSID, actor="mia", reason="asked", now=2_000)
+    session.commit()
+    # A file whose rows were checked before.
+    kept = keep_people(
+        session, page.id, [Person(psid=PSID, name="Wilhelmina"), Person(psid="new")], source="import",
+        observed_at=1_500, now=2_000,
+    )  # fmt: skip
+    assert set(kept.ids) == {"new"}
+    looked: list[bool] = []
+
+    # The erasure is committed between the first statement of PUT and the next.
+    def erase_in_between(connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if "SELECT psid, id FROM contact" in statement and not looked:
+            looked.append(True)
+            with Session(connection.engine) as other:
+                erase(other, page.id, "second", actor="mia", reason="asked", now=2_000)
+                other.commit()
+
+    ensure_contacts(session, page.id, ["second"], 1_000)
+    session.commit()
+    event.listen(session.get_bind(), "before_cursor_execute", erase_in_between)
+    try:
+        with pytest.raises(Conflict):
+            ensure_contacts(session, page.id, ["second"], 2_000)
+    finally:
+        event.remove(session.get_bind(), "before_cursor_execute", erase_in_between)
+    assert looked
+    assert not session.execute(text("SELECT 1 FROM contact WHERE psid = 'second'")).all()
 
 
 def test_what_was_on_the_wire_settles_by_its_echo_and_nobody_is_known_by_it(
