@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from scheduler import clock
 from scheduler.errors import Unavailable
+from scheduler.imports.ahead import Ahead
 from scheduler.imports.applying import apply_next
 from scheduler.imports.registry import discard_forgotten, open_imports, set_failed
 from scheduler.imports.validating import validate_next
@@ -26,22 +27,23 @@ _ROWS = 2_000
 def import_a_while(stopping: Callable[[], bool]) -> tuple[int, bool]:
     """(transactions, whether there may be more to do)."""
     started, chunks = time.monotonic(), 0
-    while not stopping():
-        if not _next():
-            return chunks, False
-        chunks += 1
-        if time.monotonic() - started > _SLICE:
-            return chunks, True
+    with Ahead() as ahead:
+        while not stopping():
+            if not _next(ahead):
+                return chunks, False
+            chunks += 1
+            if time.monotonic() - started > _SLICE:
+                return chunks, True
     return chunks, False
 
 
-def _next() -> bool:
+def _next(ahead: Ahead) -> bool:
     """One transaction of one import; False when nothing is left to do for this process."""
     with database.session() as session:
         waiting = open_imports(session)
     for import_id in waiting:
         try:
-            if _go_on(import_id):
+            if _go_on(import_id, ahead):
                 return True
         except (Unavailable, OperationalError):
             # The database or a key is away: that is not the file's fault, and it goes on when they are back.
@@ -54,10 +56,10 @@ def _next() -> bool:
         return discard_forgotten(session, clock.now()) is not None
 
 
-def _go_on(import_id: int) -> bool:
+def _go_on(import_id: int, ahead: Ahead) -> bool:
     """False when somebody else is at work on it."""
     with database.session() as session:
-        if apply_next(session, clock.now(), import_id=import_id) is not None:
+        if apply_next(session, clock.now(), import_id=import_id, ahead=ahead) is not None:
             return True
     with database.session() as session:
         return validate_next(session, clock.now(), import_id=import_id, limit=_ROWS) is not None
