@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from scheduler.contacts.tables import Contact
 from scheduler.errors import NotFound
 from scheduler.privacy.suppressed import refuse_suppressed
-from scheduler.store.direct import fetch
+from scheduler.store.direct import Ask, fetch
 
 _FIND = text("SELECT psid, id FROM contact WHERE page_id = :page_id AND psid = ANY(:psids)")
 
@@ -27,10 +27,11 @@ _INSERT = text(
 #: By the index, one by one, however many the planner believes there are.
 _FIND_PEOPLE = text(
     """
-    SELECT given.page_id, given.psid, c.id, c.merged_into
+    SELECT given.page_id, given.psid, c.id, c.merged_into, c.created_at
     FROM json_to_recordset(CAST(:people AS json)) AS given (page_id int, psid text)
     CROSS JOIN LATERAL (
-        SELECT id, merged_into FROM contact WHERE page_id = given.page_id AND psid = given.psid LIMIT 1
+        SELECT id, merged_into, created_at FROM contact
+        WHERE page_id = given.page_id AND psid = given.psid LIMIT 1
     ) c
     """
 )
@@ -89,26 +90,29 @@ def get_contact(session: Session, page_id: int, psid: str, *, field: str = "psid
     return found
 
 
-def find_people(session: Session, people: Collection[tuple[int, str]]) -> dict[tuple[int, str], tuple[int, int]]:
+def find_people(session: Session, people: Collection[tuple[int, str]]) -> dict[tuple[int, str], tuple[int, int, int]]:
     """The contacts among these of several pages, in one statement.
 
-    (page, psid) → (contact id, id of who stands for them now: see ``follow``).
+    (page, psid) → (contact id, id of who stands for them now: see ``follow``, when they were made, epoch seconds).
     """
     if not people:
         return {}
     rows = fetch(session, _FIND_PEOPLE, {"people": _json(people)})
-    return {(page_id, psid): (contact_id, survivor or contact_id) for page_id, psid, contact_id, survivor in rows}
+    return {
+        (page_id, psid): (contact_id, survivor or contact_id, created_at)
+        for page_id, psid, contact_id, survivor, created_at in rows
+    }
 
 
 def ensure_people(
     session: Session, people: Collection[tuple[int, str]], now: int
-) -> dict[tuple[int, str], tuple[int, int]]:
+) -> dict[tuple[int, str], tuple[int, int, int]]:
     """Make these people, whom ``find_people`` did not find; returns the same, also of whom others made meanwhile."""
     if not people:
         return {}
     # In one order everywhere: two transactions that make the same people wait, they do not deadlock.
     rows = fetch(session, _INSERT_PEOPLE, {"people": _json(people), "now": now})
-    known = {(page_id, psid): (contact_id, contact_id) for page_id, psid, contact_id in rows}
+    known = {(page_id, psid): (contact_id, contact_id, now) for page_id, psid, contact_id in rows}
     known.update(find_people(session, [person for person in people if person not in known]))
     return known
 

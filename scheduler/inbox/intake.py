@@ -144,22 +144,29 @@ def _meet(session: Session, events: list[Event], now: int) -> tuple[set[int], di
             evidence = event.arrival.kind in _EVIDENCE and (event.arrival.kind != "echo" or event.ours or event.error)
             (looked_up if evidence else wanted).add((event.page_id, event.arrival.psid))
     known = find_people(session, wanted | looked_up)
-    gone = suppressed_people(session, [person for person in wanted | looked_up if person not in known])
+    # What is of before the contact was made may be of before an erasure: they wrote again since, and are another now.
+    late = {
+        person
+        for event in events
+        if (person := (event.page_id or 0, event.arrival.psid or "")) in known and event.at < known[person][2]
+    }
+    gone = suppressed_people(session, [*late, *(person for person in wanted | looked_up if person not in known)])
     came: set[tuple[int, str]] = set()
     for event in events:
         person = (event.page_id or 0, event.arrival.psid or "")
         if person in gone:
             # What is of before the erasure, or is the page's doing, makes nobody known again.
-            event.of_erased = event.arrival.kind in _EVIDENCE or event.at <= gone[person].erased_at
-            if not event.of_erased:
+            again = person in known
+            event.of_erased = (event.arrival.kind in _EVIDENCE and not again) or event.at <= gone[person].erased_at
+            if not event.of_erased and not again:
                 came.add(person)
     missing = {each for each in wanted if each not in known and each not in gone} | came
     if missing:
         known.update(ensure_people(session, missing, now))
     for event in events:
         if event.page_id is not None and event.arrival.psid is not None and not event.of_erased:
-            event.contact_id, event.person_id = known.get((event.page_id, event.arrival.psid), (None, None))
-    return {each for pair in known.values() for each in pair}, {known[each][0]: gone[each] for each in came}
+            event.contact_id, event.person_id, _ = known.get((event.page_id, event.arrival.psid), (None, None, 0))
+    return {each for one in known.values() for each in one[:2]}, {known[each][0]: gone[each] for each in came}
 
 
 def _lose(events: list[Event], erased: set[int]) -> None:

@@ -188,6 +188,21 @@ def test_who_writes_again_is_answered_by_people_alone_until_they_opt_in(
         assert ensure_contacts(session, page.id, [PSID], now) == {PSID: back[0]}
 
 
+def test_what_is_of_before_the_erasure_is_stripped_also_when_they_have_written_again(
+    page: Any, deliver: Any, say: Any, row: Any
+) -> None:
+    now = clock.now()
+    with database.session() as session:
+        ensure_contacts(session, page.id, [PSID], now - 100)
+        erase(session, page.id, PSID, actor="mia", reason="asked", now=now - 60)
+    deliver(say(PSID, "where is my order?", at=now - 50))
+    late = say(PSID, "I am Wilhelmina Quittenbaum", at=now - 70)
+    assert deliver(late, say(PSID, "hello?", at=now)).json() == {"received": 2, "known": 0, "failed": 0}
+    assert "Wilhelmina" not in _whole_database()
+    assert row("SELECT count(*) FROM platform_event WHERE psid = :psid", psid=PSID)[0] == 2
+    assert row("SELECT count(*) FROM contact WHERE psid = :psid", psid=PSID)[0] == 1
+
+
 def test_neither_shop_nor_team_brings_an_erased_person_back(page: Any, api: Any, deliver: Any, say: Any) -> None:
     now = clock.now()
     with database.session() as session:
