@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from scheduler.contacts.tables import Contact
 from scheduler.errors import NotFound
 from scheduler.privacy.suppressed import refuse_suppressed
-from scheduler.store.direct import Ask, fetch
+from scheduler.store.direct import fetch
 
 _FIND = text("SELECT psid, id FROM contact WHERE page_id = :page_id AND psid = ANY(:psids)")
 
