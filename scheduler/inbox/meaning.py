@@ -124,7 +124,9 @@ def meaning_of(arrival: Arrival) -> Meaning:
             if not isinstance(mid, str) or not mid:
                 raise Unappliable("the echo names no message")
             echoed = (metadata if isinstance(metadata, str) else None, mid)
-            return Meaning(echo=echoed, by_person=identifier(said.get("app_id")) in _PAGE_INBOX)
+            # Whatever an app sends names the app: what names none was written by hand, on the page itself.
+            app_id = identifier(said.get("app_id"))
+            return Meaning(echo=echoed, by_person=app_id is None or app_id in _PAGE_INBOX)
         case "deletion":
             mid = said.get("mid")
             if not isinstance(mid, str) or not mid:

@@ -165,8 +165,8 @@ def test_the_time_counts_from_what_the_person_wrote_last(stage: Stage) -> None:
     message = stage.message(contact)
     assert hand_over(stage.session, contact, by=OPERATOR, at=NOON + HOUR - WEEK, now=NOON)
     for who in (contact, other):
-        # What the page says to somebody comes back to us, whoever wrote it.
-        said = {"mid": f"m{who}", "text": "I am here to help", "is_echo": True}
+        # What another app says to somebody for the page comes back to us, too.
+        said = {"mid": f"m{who}", "text": "I am here to help", "is_echo": True, "app_id": 5}
         page_says = {"sender": {"id": "1001"}, "recipient": {"id": stage.psid(who)}}
         assert _told(stage, who, NOON + 3 * HOUR - WEEK, message=said, **page_says) == 0
     assert _begin(stage, NOON) == []

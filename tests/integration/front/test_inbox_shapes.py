@@ -87,6 +87,15 @@ def test_a_person_who_answers_from_the_pages_inbox_has_the_conversation(
     assert contact("7", "handover_by, handover_at") == (None, None)
 
 
+@pytest.mark.parametrize(("app", "by"), [({}, "person"), ({"app_id": None}, "person"), ({"app_id": 5}, None)])
+def test_what_no_app_wrote_was_written_by_a_person(
+    page: Any, deliver: Any, say: Any, contact: Any, app: dict[str, Any], by: str | None
+) -> None:
+    now = clock.now()
+    deliver(say("7", at=now - 60), _echo(page, "7", now - 50, **app))
+    assert contact("7", "handover_by")[0] == by
+
+
 def test_whom_a_person_of_the_team_writes_to_first_is_a_contact(page: Any, deliver: Any, contact: Any) -> None:
     deliver(_echo(page, "7", clock.now(), app_id=PAGE_INBOX))
     assert contact("7", "handover_by, last_inbound_at") == ("person", None)
