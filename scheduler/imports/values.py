@@ -16,6 +16,8 @@ from scheduler.errors import Invalid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PSID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+#: 7.00000000E+15, 7.0E15, 7000000000000001.0: no platform gives such ids.
+_AS_NUMBER = re.compile(r"\d+(?:[.,]\d+)?E\+?\d+|\d+[.,]0*", re.IGNORECASE)
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-]?)(\d{1,2})(?::(\d\d)|\.(\d{1,2}))?", re.IGNORECASE)
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
 _YES = frozenset({"yes", "true", "y", "1", "x"})
@@ -35,10 +37,9 @@ _CATEGORIES = ("promotional", "utility", "service")
 
 def psid(cell: str) -> str:
     """The platform's id of the person."""
+    if _AS_NUMBER.fullmatch(cell):
+        raise Invalid("a spreadsheet took this id for a number and rounded it, perhaps; export the column as text")
     if _PSID.fullmatch(cell) is None:
-        scientific = re.fullmatch(r"\d([.,]\d+)?E\+?\d+", cell, re.IGNORECASE)
-        if scientific:
-            raise Invalid("a spreadsheet rounded this id: it is lost; export the column as text")
         raise Invalid("is not a page-scoped id")
     return cell
 

@@ -71,7 +71,9 @@ def test_offsets_are_read_as_people_write_them(cell: str, minutes: int) -> None:
     ("field", "cell", "words"),
     [
         ("psid", "a b", "is not a page-scoped id"),
-        ("psid", "7,00000000E+15", "a spreadsheet rounded this id"),
+        ("psid", "7,00000000E+15", "a spreadsheet took this id for a number"),
+        ("psid", "7.0E15", "a spreadsheet took this id for a number"),
+        ("psid", "7000000000000001.0", "a spreadsheet took this id for a number"),
         ("name", "x" * 501, "has 501 characters"),
         ("locale", "english", "is not a locale"),
         ("country", "Germany", "is not an ISO 3166-1 country code"),
