@@ -203,6 +203,27 @@ def test_what_is_of_before_the_erasure_is_stripped_also_when_they_have_written_a
     assert row("SELECT count(*) FROM contact WHERE psid = :psid", psid=PSID)[0] == 1
 
 
+def test_events_without_a_page_or_a_person_go_with_whom_they_name(page: Any, deliver: Any, row: Any) -> None:
+    now = clock.now()
+    with database.session() as session:
+        ensure_contacts(session, page.id, [PSID], now)
+    said = {"sender": {"id": PSID}, "timestamp": now * 1000, "message": {"mid": "m1", "text": "Wilhelmina"}}
+    others = {"sender": {"id": "31415926535897932"}, "message": {"mid": "m2", "text": "of somebody else"}}
+    for body in (
+        {"object": "page", "entry": [{"id": "not-registered-yet", "messaging": [said]}]},
+        {"object": "page", "entry": [{"id": page.external_id, "messaging": said}]},
+        {"object": "page", "entry": [{"id": page.external_id, "messaging": [[said]]}]},
+        {"object": "page", "entry": [{"id": page.external_id, "messaging": others}]},
+    ):
+        assert deliver(raw=json.dumps(body).encode()).json()["failed"] == 1
+    assert deliver(raw=f'{{"sender": {{"id": {PSID}}}, "text": "Wilhelmina'.encode()).json()["failed"] == 1
+    with database.session() as session:
+        erase(session, page.id, PSID, actor="mia", reason="asked", now=now)
+    for canary in CANARIES:
+        assert canary not in _whole_database(), canary
+    assert row("SELECT count(*) FROM platform_event")[0] == 1
+
+
 def test_neither_shop_nor_team_brings_an_erased_person_back(page: Any, api: Any, deliver: Any, say: Any) -> None:
     now = clock.now()
     with database.session() as session:
