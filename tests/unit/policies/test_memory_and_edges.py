@@ -12,9 +12,11 @@ from policies import binding, plain
 from policies.binding import binding_of
 from policies.engine import decide
 from policies.explain import explain
-from policies.facts import Facts
+from policies.facts import Facts, Send
+from policies.forecast import forecast
 from policies.local_time import CHUNK
 from policies.policy import PolicyError, load_policy, parse_policy
+from policies.rules import minimum_gap
 
 NOON = int(datetime.fromisoformat("2026-05-05T12:00:00+02:00").timestamp())
 DAY = 86_400
@@ -108,3 +110,21 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PolicyError, match="cannot be read"):
         load_policy(tmp_path / "binary")
+
+
+def test_a_rule_that_raises_in_the_hours_to_come_shuts_them_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    gap = parse_policy('[policy]\nname = "t"\n[[minimum_gap]]\nid = "g"\nbetween = "2h"\n', where="t")
+    facts = Facts(
+        timezones=("Europe/Berlin",), last_inbound=NOON, sends=(Send(at=NOON - 3600, category="promotional"),)
+    )
+    # The decision takes the short way and knows nothing of it; the sets of times do.
+    monkeypatch.setattr(minimum_gap, "union", fail)
+    found = forecast(gap, facts, NOON)
+    assert (found.decision.verdict, found.decision.reason) == ("defer", "minimum_gap")
+    (whole,) = found.stretches
+    assert (whole.start, whole.permitted, whole.because, whole.reason) == (
+        NOON, False, ("minimum_gap",), "rule_error"
+    )  # fmt: skip
