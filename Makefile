@@ -55,7 +55,7 @@ agree: $(SET_UP) ## The engine against a second, slow reading of the rules, on 2
 	@$(BIN)/python -m tests.properties.agreement --facts $(or $(FACTS),20000) --seed $(or $(SEED),20261121)
 
 coverage: $(SET_UP) ## Every line and branch of policies/, or exit 1
-	@$(BIN)/coverage run --branch --source policies -m pytest --quiet \
+	@$(BIN)/coverage run --branch --source policies -m pytest --quiet --override-ini timeout=600 \
 		tests/unit/policies tests/unit/scenarios tests/unit/front tests/properties
 	@$(BIN)/coverage report --include 'policies/*' --show-missing --skip-covered --fail-under 100
 
