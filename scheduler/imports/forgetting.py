@@ -9,6 +9,12 @@ from sqlmodel import Session
 
 # Staging is emptied when an import ends, so it is looked through as a whole.
 _GONE = (
+    # By what was found when it was checked: a row may name them by their address or the shop's own id alone.
+    text("""
+        DELETE FROM contact_import_row r USING contact_import_person p, contact_import i
+        WHERE i.page_id = :page_id AND p.import_id = i.id AND p.psid = ANY(CAST(:psids AS text[]))
+            AND r.import_id = p.import_id AND r.n = p.n
+    """),
     text("""
         DELETE FROM contact_import_person p USING contact_import i
         WHERE i.id = p.import_id AND i.page_id = :page_id AND p.psid = ANY(CAST(:psids AS text[]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -22,6 +23,9 @@ from scheduler.contacts.profiles import ReadAnswer, due_profile_reads, profile_r
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.content.templates import save_template
 from scheduler.errors import Conflict, Invalid, NotFound
+from scheduler.imports import registry
+from scheduler.imports.staging import stage_file
+from scheduler.imports.validating import validate_next
 from scheduler.outbox.metadata import make_metadata
 from scheduler.outbox.tables import Attempt, DeadLetterAct, Message, MessageLog
 from scheduler.pages.changes import allow
@@ -222,6 +226,23 @@ def test_events_without_a_page_or_a_person_go_with_whom_they_name(page: Any, del
     for canary in CANARIES:
         assert canary not in _whole_database(), canary
     assert row("SELECT count(*) FROM platform_event")[0] == 1
+
+
+def test_rows_of_a_file_go_that_name_them_by_their_address_alone(page: Any, session: Session) -> None:
+    one = ensure_contacts(session, page.id, [PSID], 1_000)[PSID]
+    link(session, page.id, [Link(contact_id=one, kind="email", value="w@example.com")], 1_000)
+    rows = b"email,first_name\nw@example.com,Wilhelmina\nnobody@example.com,Otto\n"
+    made = stage_file(session, page.id, BytesIO(rows), name="people.csv", actor="mia", now=1_000)
+    assert made.id is not None
+    registry.start_validation(session, made.id)
+    while (step := validate_next(session, 1_000, import_id=made.id)) is not None and step.status == "validating":
+        pass
+    assert erase(session, page.id, PSID, actor="mia", reason="asked", now=2_000).rows["import_rows"] == 2
+    session.commit()
+    left = _whole_database()
+    assert "Otto" in left
+    for canary in (*CANARIES, "w@example.com"):
+        assert canary not in left, canary
 
 
 def test_neither_shop_nor_team_brings_an_erased_person_back(page: Any, api: Any, deliver: Any, say: Any) -> None:
