@@ -33,6 +33,11 @@ KINDS: tuple[Kind, ...] = ("zone", "offset", "country", "region", "locale")
 SOURCES = {"api": 1.0, "operator": 1.0, "optin": 1.0, "import": 0.9, "profile": 0.5}
 
 
+#: What they say may come in any order: of two words of one instant the value decides, not the arrival. Whoever else
+#: says something anew corrects what they said.
+UNORDERED = ("optin",)
+
+
 @dataclass(slots=True, kw_only=True)
 class Evidence:
     """One source's word about where somebody is."""
@@ -56,7 +61,9 @@ _KEEP = text("""
     JOIN contact ON contact.id = given.contact_id
     ON CONFLICT (contact_id, kind, source) DO UPDATE SET value = excluded.value, confidence = excluded.confidence,
         observed_at = excluded.observed_at, recorded_at = excluded.recorded_at
-    WHERE place_evidence.observed_at <= excluded.observed_at
+    WHERE (place_evidence.observed_at < excluded.observed_at OR place_evidence.observed_at = excluded.observed_at
+            AND (excluded.source <> ALL(CAST(:unordered AS text[]))
+                OR place_evidence.value COLLATE "C" < excluded.value COLLATE "C"))
         AND (place_evidence.value, place_evidence.confidence, place_evidence.observed_at)
             IS DISTINCT FROM (excluded.value, excluded.confidence, excluded.observed_at)
 """)
@@ -136,11 +143,12 @@ def record_evidence(session: Session, rows: Sequence[Evidence], now: int) -> set
     for row, known in checked:
         who = survivors.get(row.contact_id, row.contact_id)
         before = kept.get((who, row.kind, row.source))
-        if before is None or int(str(before["observed_at"])) <= min(row.observed_at, now):
+        if before is None or _stands_after(known, before):
             kept[who, row.kind, row.source] = known | {"contact_id": who}
     ids = sorted({contact_id for contact_id, _, _ in kept})
     session.flush()
-    session.connection().execute(_KEEP, {"rows": json.dumps([kept[key] for key in sorted(kept)]), "now": now})
+    values = {"rows": json.dumps([kept[key] for key in sorted(kept)]), "unordered": list(UNORDERED), "now": now}
+    session.connection().execute(_KEEP, values)
     moved = project(session, ids)
     wake_contacts(session, sorted(moved), now)
     return moved
@@ -184,6 +192,15 @@ def set_offset(session: Session, contact_id: int, minutes: int, now: int) -> boo
     """Keep the numeric offset of the platform's profile, minutes east of UTC, read at ``now``. True when it is news."""
     read = Evidence(contact_id=contact_id, kind="offset", value=minutes, source="profile", observed_at=now)
     return bool(record_evidence(session, (read,), now))
+
+
+def _stands_after(one: dict[str, object], other: dict[str, object]) -> bool:
+    """Whether ``one`` takes the place of ``other``, which came before it, of the same kind and source."""
+    this, that = int(str(one["observed_at"])), int(str(other["observed_at"]))
+    if this != that or one["source"] not in UNORDERED:
+        return this >= that
+    # As in ``_KEEP``: lists of texts, by their code points.
+    return str(one["value"]) > str(other["value"])
 
 
 def _checked(row: Evidence, now: int) -> dict[str, object]:

@@ -54,6 +54,23 @@ def test_an_older_word_of_the_same_source_changes_nothing_whatever_the_order(
     assert [row.timezones for row in rows("SELECT timezones FROM contact")] == [["Asia/Seoul"]] * 2
 
 
+def test_of_two_words_of_one_instant_from_the_platform_the_order_of_arrival_decides_nothing(
+    session: Session, people: Any, rows: Any
+) -> None:
+    first, second, third, fourth = people(4)
+    zones = ("Asia/Seoul", "Asia/Tokyo", "America/New_York", "Asia/Seoul")
+    for who, said in ((first, zones), (second, zones[::-1])):
+        for zone in said:
+            record_evidence(session, [_said(who, "zone", zone, "optin")], NOON)
+    for who, said in ((third, zones), (fourth, zones[::-1])):
+        record_evidence(session, [_said(who, "zone", zone, "optin") for zone in said], NOON)
+    assert {tuple(row.timezones) for row in rows("SELECT timezones FROM contact")} == {("Asia/Tokyo",)}
+    # Whoever else says something anew corrects what they said.
+    for zone in ("Asia/Tokyo", "Asia/Seoul"):
+        record_evidence(session, [_said(first, "zone", zone, "api")], NOON)
+    assert rows("SELECT timezones FROM contact ORDER BY id")[0].timezones == ["Asia/Seoul"]
+
+
 def test_words_from_the_future_count_as_now(session: Session, people: Any, one: Any) -> None:
     (who,) = people(1)
     record_evidence(session, [_said(who, "zone", "Asia/Tokyo", "optin", NOON + 10 * DAY)], NOON)
