@@ -59,6 +59,12 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
         connect_args={
             "application_name": "duly",
             "connect_timeout": 10,
+            # A server that is gone without a word (its machine, the network) must not keep whoever asks for hours:
+            # real seconds after which what is not acknowledged, or a silence, counts as no answer.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
             "options": "-c timezone=UTC -c lock_timeout=30s -c idle_in_transaction_session_timeout=120s",
         },
     )
