@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -15,16 +15,18 @@ from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.newcomers import Person, make_people
 from scheduler.privacy.suppressed import suppressed
 from scheduler.store.copying import as_json
+from scheduler.store.driver import driver_of
 
-#: By the index, one by one, whatever the planner believed of a table that was empty when it planned: else a thousand
-#: are looked for among all people of the page, which was two thirds of an import. One cell: rows cost the driver.
-_FIND = text("""
+#: By the index of psids, one by one. Planned anew each time: a plan that is kept from when the table was empty goes
+#: through all people of the page for each of a thousand, and was nine tenths of a first import. One cell, for rows
+#: cost the driver.
+_FIND: LiteralString = """
     SELECT json_object_agg(given.psid, found.id)
-    FROM json_array_elements_text(CAST(:psids AS json)) AS given (psid)
+    FROM json_array_elements_text(CAST(%(psids)s AS json)) AS given (psid)
     CROSS JOIN LATERAL (
-        SELECT coalesce(merged_into, id) AS id FROM contact WHERE page_id = :page_id AND psid = given.psid LIMIT 1
+        SELECT coalesce(merged_into, id) AS id FROM contact WHERE page_id = %(page_id)s AND psid = given.psid LIMIT 1
     ) AS found
-""")
+"""
 # As one JSON text: to write a list for the driver element by element costs more than the statement.
 _GIVEN = """
     json_to_recordset(CAST(:rows AS json)) AS given (
@@ -67,8 +69,9 @@ class Kept:
 def find_people(session: Session, page_id: int, psids: Collection[str]) -> dict[str, int]:
     """The contacts among ``psids`` that the page knows: psid → the id of whoever stands for them."""
     values = {"page_id": page_id, "psids": as_json(list(set(psids)))}
-    found: dict[str, int] | None = session.connection().execute(_FIND, values).scalar()
-    return found or {}
+    with driver_of(session) as driver:
+        found = driver.execute(_FIND, values, prepare=False).fetchone()
+    return found[0] or {} if found is not None else {}
 
 
 def overfull(session: Session, attributes: Mapping[int, Mapping[str, Any]]) -> set[int]:

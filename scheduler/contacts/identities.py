@@ -53,9 +53,10 @@ _LINK = text("""
         FROM unnest(CAST(:kinds AS text[]), CAST(:keys AS text[]), CAST(:ids AS bigint[]), CAST(:sources AS text[]))
             AS given (kind, key, contact_id, source)
         CROSS JOIN LATERAL (
-            SELECT coalesce(merged_into, id) AS id FROM contact
-            WHERE id = given.contact_id AND page_id = :page_id AND erased_at IS NULL LIMIT 1
+            SELECT coalesce(merged_into, id) AS id, page_id, erased_at FROM contact
+            WHERE id = given.contact_id LIMIT 1
         ) AS owner
+        WHERE owner.page_id = :page_id AND owner.erased_at IS NULL
         ORDER BY given.kind, given.key
         ON CONFLICT (page_id, kind, key) DO UPDATE SET contact_id = excluded.contact_id, source = excluded.source,
             linked_at = excluded.linked_at

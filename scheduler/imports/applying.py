@@ -24,6 +24,7 @@ from scheduler.contacts.newcomers import Person
 from scheduler.contacts.profiles import want_profile
 from scheduler.imports.ahead import Ahead, StagedRow, staged_rows
 from scheduler.imports.collecting import no_collecting
+from scheduler.imports.overfull import tell_overfull
 from scheduler.imports.refused import refused
 from scheduler.imports.registry import clear_staging
 from scheduler.imports.tables import ContactImport
@@ -125,6 +126,10 @@ def _apply(session: Session, found: ContactImport, rows: Sequence[StagedRow], co
     kept = keep_people(
         session, found.page_id, [_person(psid, known) for psid, known in people.items()],
         source=SOURCE, observed_at=found.created_at, now=now,
+    )  # fmt: skip
+    tell_overfull(
+        session, found, [psid for psid, id_ in kept.ids.items() if id_ in kept.overfull],
+        first=rows[0][0], last=rows[-1][0],
     )  # fmt: skip
     known = [(kept.ids[psid], said) for psid, said in people.items() if psid in kept.ids]
     with holding(session, kept.ids.values()):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from json import dumps
 from typing import Any
 
+from scheduler.contacts.attributes import MAX_ATTRIBUTES, MAX_BYTES, MAX_TEXT
 from scheduler.errors import Invalid
 from scheduler.imports import values
 from scheduler.imports.fields import ATTRIBUTE, CONSENT, IDENTITIES, Field, field_called
-
-_MAX_ATTRIBUTES = 50
 
 #: field → how its cell is read. Identities are read by the contacts room, see ``read_identity``.
 _READERS: dict[str, Callable[[str], Any]] = {
@@ -102,13 +102,15 @@ class RowReader:
             for target in targets
             if target.startswith("attributes.")
         ]
+        #: Only so many could be too large together, each character six bytes.
+        self._large_attributes = len(self._attributes) * MAX_TEXT * 6 > MAX_BYTES
         self._identities = [kind for kind in IDENTITIES if kind in targets]
         self._fixed = {target: value for target, value in self._constants.items() if not target.startswith(CONSENT)}
-        if len(self._attributes) > _MAX_ATTRIBUTES:
+        if len(self._attributes) > MAX_ATTRIBUTES:
             raise Invalid(
                 f"{len(self._attributes)} columns are attributes",
                 field="mapping",
-                way_out=f"map {_MAX_ATTRIBUTES} at most",
+                way_out=f"map {MAX_ATTRIBUTES} at most",
             )
 
     def _reader(self, target: str, read_identity: Callable[[str, str], str]) -> Callable[[str], Any]:
@@ -151,7 +153,13 @@ class RowReader:
         identities = {kind: said[kind] for kind in self._identities if kind in said}
         if "psid" not in said and not identities and not problems:
             problems.append(Problem("nothing tells who the row is about", "a psid, or an identity that is linked"))
-        return Reading(said.get("psid"), identities, self._staged(said, identities) | known_more, problems)
+        staged = self._staged(said, identities)
+        if (
+            self._large_attributes
+            and (size := len(dumps(staged.get("attributes"), ensure_ascii=False).encode())) > MAX_BYTES
+        ):
+            problems.append(Problem(f"the attributes take {size} bytes as JSON", f"{MAX_BYTES}", field="attributes"))
+        return Reading(said.get("psid"), identities, staged | known_more, problems)
 
     def _staged(self, said: Mapping[str, Any], identities: Mapping[str, str]) -> dict[str, Any]:
         known = {name: said[target] for target, name in self._plain if target in said}

@@ -13,6 +13,7 @@ from scheduler.contacts.bulk import find_people
 from scheduler.contacts.identities import KINDS, find_by_identity, uniform
 from scheduler.imports.collecting import no_collecting
 from scheduler.imports.fields import BY_NAME
+from scheduler.imports.overfull import refuse_overfull
 from scheduler.imports.refused import refused
 from scheduler.imports.rows import Problem, Reading, RowReader, shown
 from scheduler.imports.tables import ContactImport
@@ -155,6 +156,7 @@ class _Chunk:
         psids = {row.id: row.psid for row in rows}
         for reading in readings:
             self._find_person(reading, by_name, ids, psids)
+        refuse_overfull(self._session, readings, ids)
         gone = refused(self._session, self._import.page_id, {each.psid for each in readings if each.psid})
         for reading in readings:
             if reading.psid in gone:

@@ -293,6 +293,43 @@ def test_what_is_committed_is_not_done_again(staged: Callable[..., int]) -> None
     assert _to_the_end("applying", import_id, apply_next, limit=3).counts["created"] == 7
 
 
+_FIFTY = ",".join(f"attributes.a{n}:number" for n in range(50))
+
+
+def test_nobody_has_more_attributes_than_fifty_with_those_there_are(
+    imported: Callable[..., ContactImport], staged: Callable[..., int]
+) -> None:
+    imported(f"psid,{_FIFTY}\n1{',7' * 50}\n")
+    # The same names are no more; one more is one too many, where there are fifty.
+    assert imported(f"psid,{_FIFTY}\n1{',8' * 50}\n").counts["updated"] == 1
+    assert _errors(staged("psid,attributes.more\n1,x\n2,x\n")) == [
+        (2, None, None, "the person would have too many attributes")
+    ]
+
+
+def test_attributes_that_came_since_the_check_leave_no_room(staged: Callable[..., int], page: Any) -> None:
+    with database.session() as session:
+        ensure_contacts(session, page.id, ["1"], NOW)
+    import_id = staged("psid,name,attributes.more\n1,Ana,x\n2,Jo,x\n")
+    with database.session() as session:
+        session.connection().execute(
+            text("UPDATE contact SET attributes = CAST(:all AS jsonb)"),
+            {"all": json.dumps({f"a{n}": n for n in range(50)})},
+        )
+        registry.start_applying(session, import_id, actor="tests", now=NOW)
+    found = _to_the_end("applying", import_id, apply_next, limit=5)
+    assert (found.status, found.bad, found.counts["updated"], found.counts["created"]) == ("applied", 1, 1, 1)
+    assert [(each[0], "those there were stay" in each[3]) for each in _errors(import_id)] == [(2, True)]
+    rows = _rows("SELECT name, attributes FROM contact ORDER BY psid")
+    assert [(row.name, len(row.attributes)) for row in rows] == [("Ana", 50), ("Jo", 1)]
+
+
+def test_attributes_that_are_too_large_together_are_an_error(staged: Callable[..., int]) -> None:
+    names = ",".join(f"attributes.a{n}" for n in range(40))
+    (found,) = _errors(staged(f"psid,{names}\n1{(',' + 'x' * 500) * 40}\n2{',x' * 40}\n"))
+    assert (found[0], found[3]) == (2, "the attributes take 20430 bytes as JSON")
+
+
 def test_a_page_has_few_unfinished_imports_and_forgotten_ones_end(page: Any, session: Session) -> None:
     for _ in range(MAX_OPEN):
         stage_file(session, page.id, io.BytesIO(b"psid\n1\n"), name="a.csv", actor="tests", now=NOW)
