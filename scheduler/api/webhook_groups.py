@@ -27,6 +27,7 @@ from scheduler.inbox.event import Delivery, Received
 from scheduler.inbox.intake import receive_all, split
 from scheduler.inbox.lenient import Unreadable, read_json
 from scheduler.store import database
+from scheduler.store.direct import Ask
 
 #: One group is with the database while another is read.
 _COLLECTORS = 2
@@ -181,10 +182,10 @@ def _receive(deliveries: Sequence[Delivery], *, alone: bool) -> list[Received]:
     received = [Received() for _ in deliveries]
     for part in split(deliveries):
         with database.session() as session:
-            if len(deliveries) > 1:
-                session.connection().execute(_PATIENCE)
-            for one, more in zip(received, receive_all(session, part, now, careful=alone), strict=True):
-                one.add(more)
+            patience: Ask | None = (_PATIENCE, {}) if len(deliveries) > 1 else None
+            more = receive_all(session, part, now, careful=alone, patience=patience)
+            for one, each in zip(received, more, strict=True):
+                one.add(each)
             crash_points.reach("webhook.before_commit")
     crash_points.reach("webhook.after_commit")
     return received

@@ -7,6 +7,7 @@ to write: that is the only proof there is.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -16,7 +17,7 @@ from scheduler.consent.projection import project
 from scheduler.contacts.lock import lock_contact, lock_contacts
 from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
-from scheduler.store.direct import fetch
+from scheduler.store.direct import Ask, fetch
 
 _REASONS = ("blocked", "unreachable", "erased")
 
@@ -48,16 +49,24 @@ def suppress(
     project(session, (contact_id,), now)
 
 
-def lift_blocks(session: Session, moments: Mapping[int, int], now: int) -> set[int]:
+def liftable_ask(moments: Mapping[int, int]) -> Ask:
+    """What ``lift_blocks`` asks first, for whoever asks it together with something else."""
+    return _LIFTABLE, {"ids": list(moments), "moments": list(moments.values())}
+
+
+def lift_blocks(
+    session: Session, moments: Mapping[int, int], now: int, *, liftable: Sequence[Any] | None = None
+) -> set[int]:
     """Lift the blocks of contacts who did something at an instant (contact id → epoch seconds) after it.
 
     Returns whose were lifted; their messages are decided anew. An opt-out is not lifted by this, nor an erasure.
+    ``liftable`` is what ``liftable_ask`` brought, where it was asked already.
     """
     if not moments:
         return set()
     lock_contacts(session, moments.keys())
     # Nearly nobody is blocked, and everybody who writes comes by here: one look, and nothing written.
-    rows = fetch(session, _LIFTABLE, {"ids": list(moments), "moments": list(moments.values())})
+    rows = fetch(session, *liftable_ask(moments)) if liftable is None else liftable
     if not rows:
         return set()
     append(

@@ -12,7 +12,7 @@ hours become local when they are read and a zone is known by then.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -24,7 +24,7 @@ from sqlmodel import Session
 from policies.facts import Facts
 from policies.local_time import offset_at
 from policies.places import place_of
-from scheduler.store.direct import fetch, run
+from scheduler.store.direct import Ask, fetch, run
 
 #: After this many seconds an instant counts half.
 HALF_LIFE = 60 * 86_400
@@ -69,29 +69,33 @@ def count_activity(session: Session, seen: Mapping[int, Sequence[int]], now: int
     Instants ahead of ``now`` count as now. Those of a merged address count for who stands for the person. Unknown
     contacts are left out.
     """
-    wanted = {contact_id: instants for contact_id, instants in seen.items() if instants}
-    if not wanted:
-        return
+    if any(seen.values()) and (counting := activity_counted(fetch(session, *places_ask(seen)), seen, now)):
+        run(session, *counting)
+
+
+def places_ask(contact_ids: Collection[int]) -> Ask:
+    """What asks where these contacts are, for ``activity_counted``."""
+    return _PLACES, {"ids": sorted(set(contact_ids))}
+
+
+def activity_counted(places: Iterable[Any], seen: Mapping[int, Sequence[int]], now: int) -> Ask | None:
+    """What ``count_activity`` runs at the end, by the answer to ``places_ask`` of those ``seen``; None: nothing."""
     weights: dict[tuple[int, bool, int], Decimal] = defaultdict(Decimal)
-    for heard_id, contact_id, zones in _zones_of(session, wanted):
-        for instant in wanted[heard_id]:
+    for heard_id, contact_id, zones in _zones(places):
+        for instant in seen[heard_id]:
             at = min(instant, now)
             local, hours = _hours(zones, at)
             for hour, part in hours.items():
                 weights[contact_id, local, hour] += _weight(at, part, hours.total())
     if not weights:
-        return
+        return None
     keys = sorted(weights)
-    run(
-        session,
-        _COUNT,
-        {
-            "ids": [key[0] for key in keys],
-            "locals": [key[1] for key in keys],
-            "hours": [key[2] for key in keys],
-            "weights": [weights[key] for key in keys],
-        },
-    )
+    return _COUNT, {
+        "ids": [key[0] for key in keys],
+        "locals": [key[1] for key in keys],
+        "hours": [key[2] for key in keys],
+        "weights": [weights[key] for key in keys],
+    }
 
 
 def histogram(session: Session, contact_ids: Collection[int], now: int) -> dict[int, Histogram]:
@@ -137,7 +141,10 @@ def _shown(
 
 def _zones_of(session: Session, contact_ids: Collection[int]) -> list[tuple[int, int, tuple[str, ...]]]:
     """(contact id, id of who stands for the person, candidate zones; none: anywhere)."""
-    rows = fetch(session, _PLACES, {"ids": sorted(set(contact_ids))})
+    return _zones(fetch(session, *places_ask(contact_ids)))
+
+
+def _zones(rows: Iterable[Any]) -> list[tuple[int, int, tuple[str, ...]]]:
     return [(row.id, row.person_id, _candidates(_key(row))) for row in rows]
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import text
 from sqlmodel import Session
 
-from scheduler.consent.blocks import lift_blocks
+from scheduler.consent.blocks import lift_blocks, liftable_ask
+from scheduler.contacts.activity import activity_counted, places_ask
 from scheduler.contacts.holds import newest_ms, settle_platform_threads
 from scheduler.contacts.lock import lock_contacts
-from scheduler.contacts.profiles import FRESH, want_profile
-from scheduler.outbox.wake import wake_contacts
-from scheduler.store.direct import fetch, run
+from scheduler.contacts.profiles import FRESH, profile_wish
+from scheduler.outbox.wake import waking
+from scheduler.store.direct import run, together
 
 #: How far ahead of our clock a platform's timestamp may be, seconds, before it is pulled back: a window must not
 #: be opened from the future.
@@ -66,13 +67,19 @@ def record_inbound(session: Session, contact_id: int, at: int, now: int) -> None
 
 
 def record_inbounds(
-    session: Session, newest: Mapping[int, int], now: int, *, heard_ms: Mapping[int, int] | None = None
+    session: Session,
+    newest: Mapping[int, int],
+    now: int,
+    *,
+    heard_ms: Mapping[int, int] | None = None,
+    seen: Mapping[int, Sequence[int]] | None = None,
 ) -> None:
     """``record_inbound`` for many: contact id → instant, epoch seconds.
 
     Opens or prolongs the window, lifts blocks that are older, asks for the profile of people without zone evidence,
     and lets their scheduled messages be decided anew. ``heard_ms`` names, of these people, those who spoke to our own
     app (contact id → milliseconds): the platform routes to whoever has the thread, so older handovers by it are over.
+    What was ``seen`` is counted as by ``count_activity``, on the same way to the database.
     """
     if not newest:
         return
@@ -83,11 +90,15 @@ def record_inbounds(
         "ids": list(clamped), "moments": list(clamped.values()), "heard": [heard.get(each) for each in clamped],
         "old": now - FRESH,
     }  # fmt: skip
-    advanced = fetch(session, _ADVANCE, values)
+    advanced, liftable, places = together(session, (_ADVANCE, values), liftable_ask(clamped), places_ask(seen or {}))
     settle_platform_threads(session, [row.id for row in advanced if row.elsewhere])
-    lift_blocks(session, clamped, now)
-    want_profile(session, [row.id for row in advanced if row.nowhere], now)
-    wake_contacts(session, sorted(row.id for row in advanced), now)
+    lift_blocks(session, clamped, now, liftable=liftable)
+    follows = [activity_counted(places, seen or {}, now)]
+    if nowhere := [row.id for row in advanced if row.nowhere]:
+        follows.append(profile_wish(nowhere, now))
+    if advanced:
+        follows.append(waking(sorted(row.id for row in advanced), now))
+    together(session, *(each for each in follows if each is not None))
 
 
 def record_ad_inbounds(session: Session, moments: Mapping[int, int], now: int) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
 
-from scheduler.store.direct import fetch
+from scheduler.store.direct import Ask, fetch, together
 
 # A row that was waited for is returned as it is by then. All are locked; only those who were erased are fetched, for a
 # thousand rows that say nothing cost the driver more than the locks cost the server.
@@ -27,16 +28,17 @@ _HELD = "contacts_held"
 
 
 @contextmanager
-def holding(session: Session, contact_ids: Collection[int]) -> Iterator[set[int]]:
+def holding(session: Session, contact_ids: Collection[int], *then: Ask) -> Iterator[tuple[set[int], list[list[Any]]]]:
     """Lock these contacts; verbs called inside, however many, need not do it again. Yields who of them was erased.
 
-    Not for use inside a savepoint: whoever goes back to before it would hold them no more.
+    And the answers to what is asked ``then``, once they are locked, on the same way to the database. Not for use inside
+    a savepoint: whoever goes back to before it would hold them no more.
     """
-    erased = lock_contacts(session, contact_ids)
+    rows, *answers = together(session, (_LOCK, {"ids": sorted(set(contact_ids))}), *then)
     before = session.info.get(_HELD, frozenset())
     session.info[_HELD] = before | frozenset(contact_ids)
     try:
-        yield erased
+        yield {row.id for row in rows}, answers
     finally:
         session.info[_HELD] = before
 

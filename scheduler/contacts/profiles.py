@@ -22,7 +22,7 @@ from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.places import check_locale
 from scheduler.errors import Invalid
 from scheduler.logs import get_logger
-from scheduler.store.direct import run
+from scheduler.store.direct import Ask, run
 
 _log = get_logger(__name__)
 
@@ -150,8 +150,12 @@ def want_profile(session: Session, contact_ids: Collection[int], now: int) -> No
     Wished once a contact; what could not be read is wished anew after as long.
     """
     if contact_ids:
-        values = {"ids": sorted(set(contact_ids)), "now": now, "old": now - FRESH}
-        run(session, _WANT, values)
+        run(session, *profile_wish(contact_ids, now))
+
+
+def profile_wish(contact_ids: Collection[int], now: int) -> Ask:
+    """What ``want_profile`` runs, for whoever runs it together with something else."""
+    return _WANT, {"ids": sorted(set(contact_ids)), "now": now, "old": now - FRESH}
 
 
 def due_profile_reads(session: Session, now: int, limit: int) -> list[DueRead]:

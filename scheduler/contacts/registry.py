@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from scheduler.contacts.tables import Contact
 from scheduler.errors import NotFound
 from scheduler.privacy.suppressed import refuse_suppressed
-from scheduler.store.direct import fetch
+from scheduler.store.direct import Ask, fetch
 
 _FIND = text("SELECT psid, id FROM contact WHERE page_id = :page_id AND psid = ANY(:psids)")
 
@@ -97,7 +97,18 @@ def find_people(session: Session, people: Collection[tuple[int, str]]) -> dict[t
     """
     if not people:
         return {}
-    rows = fetch(session, _FIND_PEOPLE, {"people": _json(people)})
+    return found_people(fetch(session, *people_ask(people)))
+
+
+def people_ask(people: Collection[tuple[int, str]]) -> Ask:
+    """What ``find_people`` asks, for whoever asks it together with something else."""
+    return _FIND_PEOPLE, {"people": _json(people)}
+
+
+def found_people(
+    rows: Iterable[tuple[int, str, int, int | None, int]],
+) -> dict[tuple[int, str], tuple[int, int, int]]:
+    """What ``find_people`` makes of the answer."""
     return {
         (page_id, psid): (contact_id, survivor or contact_id, created_at)
         for page_id, psid, contact_id, survivor, created_at in rows

@@ -71,7 +71,6 @@ def on_people(session: Session, events: Sequence[Event], now: int) -> None:
     _threads(session, known, now)
     _consents(session, known, now)
     _asks(session, known, now)
-    _activity(session, known, now)
     _messages(session, events, now)
 
 
@@ -99,7 +98,11 @@ def _windows(session: Session, events: Sequence[Event], now: int) -> None:
         if meaning.from_ad:
             advertised[contact_id] = event.at
     record_ad_inbounds(session, advertised, now)
-    record_inbounds(session, newest, now, heard_ms=heard)
+    seen = _seen(events, now)
+    if newest:
+        record_inbounds(session, newest, now, heard_ms=heard, seen=seen)
+    else:
+        count_activity(session, seen, now)
 
 
 def _threads(session: Session, events: Sequence[Event], now: int) -> None:
@@ -188,7 +191,7 @@ def _asks(session: Session, events: Sequence[Event], now: int) -> None:
     record_asks(session, asks, now)
 
 
-def _activity(session: Session, events: Sequence[Event], now: int) -> None:
+def _seen(events: Sequence[Event], now: int) -> dict[int, list[int]]:
     """When people were there: what they did, and what they read."""
     seen: dict[int, list[int]] = defaultdict(list)
     for event in events:
@@ -197,7 +200,7 @@ def _activity(session: Session, events: Sequence[Event], now: int) -> None:
             seen[_contact(event)].append(event.at)
         elif meaning.read_ms is not None:
             seen[_contact(event)].append(min(meaning.read_ms // 1000, now))
-    count_activity(session, seen, now)
+    return seen
 
 
 def _messages(session: Session, events: Sequence[Event], now: int) -> None:

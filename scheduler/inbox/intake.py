@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from scheduler.contacts.holds import hold_contacts
 from scheduler.contacts.lock import holding
-from scheduler.contacts.registry import ensure_people, find_people
+from scheduler.contacts.registry import ensure_people, found_people, people_ask
 from scheduler.errors import DulyError, Unavailable
 from scheduler.inbox import raw
 from scheduler.inbox.arrivals import OF_PAGES, arrivals, edit_keys, message_key, unreadable
@@ -26,8 +26,9 @@ from scheduler.inbox.forgetting import strip_events
 from scheduler.inbox.meaning import Unappliable, meaning_of
 from scheduler.logs import get_logger
 from scheduler.outbox.metadata import read_metadata
-from scheduler.pages.registry import pages_by_app
+from scheduler.pages.registry import found_pages, pages_ask
 from scheduler.privacy.suppressed import Suppressed, suppress_returned, suppressed_people
+from scheduler.store.direct import Ask, together
 
 log = get_logger(__name__)
 
@@ -66,25 +67,32 @@ def split(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
     ]
 
 
-def receive_all(session: Session, deliveries: Sequence[Delivery], now: int, *, careful: bool = True) -> list[Received]:
+def receive_all(
+    session: Session, deliveries: Sequence[Delivery], now: int, *, careful: bool = True, patience: Ask | None = None
+) -> list[Received]:
     """Store and apply every event of these bodies, each once, as if they had come in the order they happened.
 
     What cannot be applied is kept with its error and its contact is held; the others are applied all the same. Raises
     only when nothing should be kept: the database failed, and the platform will deliver again.
 
     ``careful`` False saves the savepoints, for a caller who goes back to the beginning and is careful when it raises.
+    ``patience`` is a statement to begin with.
     """
-    events = _read(session, deliveries, now)
-    new = raw.store(session, events, now)
+    events = _read(session, deliveries, now, patience)
+    if not events:
+        return _told(deliveries, [], [])
+    people = {(event.page_id, event.arrival.psid) for event in events if event.page_id and event.arrival.psid}
+    new, rows = raw.store(session, events, now, people_ask(people))
     # Of one instant, in an order that does not depend on how they arrived.
     new.sort(key=lambda event: (event.at_ms, event.key))
     understood = [event for event in new if event.error is None]
     _try(session, [event for event in understood if event.arrival.kind in OF_PAGES], now, on_pages, careful=careful)
-    people, returned = _meet(session, new, now)
-    with holding(session, people) as erased:
+    contacts, returned = _meet(session, new, found_people(rows), now)
+    unsent, perhaps = _unsent(new)
+    with holding(session, contacts, raw.keys_ask(perhaps)) as (erased, (taken_back,)):
         suppress_returned(session, returned, now)
         _lose(new, erased)
-        _forget_unsent(session, new)
+        raw.purge(session, unsent.union(*(perhaps[row.dedupe_key] for row in taken_back)))
         _try(
             session,
             [event for event in understood if event.arrival.kind not in OF_PAGES],
@@ -100,10 +108,11 @@ def receive_all(session: Session, deliveries: Sequence[Delivery], now: int, *, c
     return _told(deliveries, events, new)
 
 
-def _read(session: Session, deliveries: Sequence[Delivery], now: int) -> list[Event]:
+def _read(session: Session, deliveries: Sequence[Delivery], now: int, patience: Ask | None) -> list[Event]:
     """All events, with their pages and meanings."""
     named = {arrival.page for delivery in deliveries for arrival in delivery.found if arrival.page is not None}
-    pages = pages_by_app(session, named)
+    *_, rows = together(session, *([patience] if patience else []), pages_ask(named))
+    pages = found_pages(rows)
     latest = now * 1000 + _AHEAD_MS
     events = []
     for place, delivery in enumerate(deliveries):
@@ -134,8 +143,12 @@ def _understand(event: Event) -> None:
         event.ours = read_metadata(event.meaning.echo[0]) is not None
 
 
-def _meet(session: Session, events: list[Event], now: int) -> tuple[set[int], dict[int, Suppressed]]:
-    """Find or make the contacts of all events: whom to lock, and who of them came back after they were erased."""
+def _meet(
+    session: Session, events: list[Event], found: dict[tuple[int, str], tuple[int, int, int]], now: int
+) -> tuple[set[int], dict[int, Suppressed]]:
+    """The contacts of all events, made where they were not ``found``: whom to lock, and who came back after they were
+    erased.
+    """
     wanted: set[tuple[int, str]] = set()
     looked_up: set[tuple[int, str]] = set()
     for event in events:
@@ -143,7 +156,7 @@ def _meet(session: Session, events: list[Event], now: int) -> tuple[set[int], di
             # Whom somebody else writes to for the page is somebody the page talks with.
             evidence = event.arrival.kind in _EVIDENCE and (event.arrival.kind != "echo" or event.ours or event.error)
             (looked_up if evidence else wanted).add((event.page_id, event.arrival.psid))
-    known = find_people(session, wanted | looked_up)
+    known = {person: found[person] for person in wanted | looked_up if person in found}
     # What is of before the contact was made may be of before an erasure: they wrote again since, and are another now.
     late = {
         person
@@ -177,10 +190,12 @@ def _lose(events: list[Event], erased: set[int]) -> None:
             event.of_erased = True
 
 
-def _forget_unsent(session: Session, events: list[Event]) -> None:
+def _unsent(events: list[Event]) -> tuple[set[str], dict[str, list[str]]]:
     """Messages that their authors took back are kept without their words, whichever came first.
 
-    Their contacts are locked: of two requests, one with the message and one that takes it back, the later sees both.
+    The keys of those that these events take back; and the key of what would take back one of these events → its keys.
+    It is looked for once their contacts are locked: of two requests, one with the message and one that takes it back,
+    the later sees both.
     """
     gone: set[str] = set()
     perhaps: dict[str, list[str]] = {}
@@ -194,9 +209,7 @@ def _forget_unsent(session: Session, events: list[Event]) -> None:
             gone.update(f"{app}/{key}" for key in edit_keys(arrival.page, mid))
         elif arrival.kind in ("message", "echo", "message_edit"):
             perhaps.setdefault(f"{app}/{message_key('deletion', arrival.page, mid)}", []).append(event.key)
-    for key in raw.known_keys(session, perhaps.keys()):
-        gone.update(perhaps[key])
-    raw.purge(session, gone)
+    return gone, perhaps
 
 
 def _try(session: Session, events: list[Event], now: int, apply: _Apply, *, careful: bool) -> None:

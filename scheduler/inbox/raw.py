@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.inbox.event import Event
-from scheduler.store.direct import fetch, run
+from scheduler.store.direct import Ask, run, together
 
 #: In one order everywhere: two requests with the same events wait for each other, they do not deadlock.
 #: What is understood is noted as applied at once: it is, or this transaction leaves nothing behind.
@@ -57,16 +58,16 @@ _PURGE = text(
 )
 
 
-def store(session: Session, events: Sequence[Event], now: int) -> list[Event]:
+def store(session: Session, events: Sequence[Event], now: int, also: Ask) -> tuple[list[Event], list[Any]]:
     """Keep every event that was not kept before; returns the new ones, with their ids, in the order given.
+
+    And the answer to ``also``, which is asked after it, on the same way to the database.
 
     A second copy that comes while the first is being applied waits for it: two requests never apply one event twice.
     """
     by_key: dict[str, Event] = {}
     for event in events:
         by_key.setdefault(event.key, event)
-    if not by_key:
-        return []
     given = [
         {
             "page_id": event.page_id, "kind": event.arrival.kind, "psid": event.arrival.psid, "dedupe_key": key,
@@ -75,10 +76,10 @@ def store(session: Session, events: Sequence[Event], now: int) -> list[Event]:
         for key, event in by_key.items()
     ]  # fmt: skip
     # As one JSON: an array of texts would be escaped text by text.
-    rows = fetch(session, _STORE, {"rows": json.dumps(given), "now": now})
+    rows, answer = together(session, (_STORE, {"rows": json.dumps(given), "now": now}), also)
     for id_, key in rows:
         by_key[key].id = id_
-    return [event for event in by_key.values() if event.id]
+    return [event for event in by_key.values() if event.id], answer
 
 
 def fail(session: Session, errors: Mapping[int, str]) -> None:
@@ -87,11 +88,9 @@ def fail(session: Session, errors: Mapping[int, str]) -> None:
         run(session, _FAILED, {"ids": list(errors), "errors": list(errors.values())})
 
 
-def known_keys(session: Session, keys: Collection[str]) -> set[str]:
-    """Those of these keys under which an event is stored."""
-    if not keys:
-        return set()
-    return {row.dedupe_key for row in fetch(session, _KNOWN, {"keys": sorted(keys)})}
+def keys_ask(keys: Collection[str]) -> Ask:
+    """What asks for those of these keys under which an event is stored: rows of one column."""
+    return _KNOWN, {"keys": sorted(keys)}
 
 
 def purge(session: Session, keys: Collection[str]) -> None:

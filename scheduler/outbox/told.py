@@ -25,7 +25,7 @@ from scheduler.outbox.evidence import (
 )
 from scheduler.outbox.metadata import read_metadata
 from scheduler.outbox.states import ACCEPTED
-from scheduler.store.direct import fetch, run
+from scheduler.store.direct import Ask, fetch, run, together
 
 _ECHOED = text("SELECT id, state, page_id FROM message WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
 _ATTEMPTS = text("SELECT id, message_id FROM attempt WHERE id = ANY(:ids)")
@@ -120,12 +120,10 @@ def record_told(session: Session, told: Mapping[int, Told], now: int) -> int:
     moved = _delivered(session, named, now) if named else 0
     marks = {contact_id: one.delivered_ms for contact_id, one in told.items() if one.delivered_ms is not None}
     if marks:
-        _keep_for_later(session, marks, EARLY_DELIVERIES, now)
-        moved += move(session, _before(session, marks, ("sent",)), "delivered", now)
+        moved += move(session, _before(session, marks, ("sent",), EARLY_DELIVERIES, now), "delivered", now)
     marks = {contact_id: one.read_ms for contact_id, one in told.items() if one.read_ms is not None}
     if marks:
-        _keep_for_later(session, marks, EARLY_READ, now)
-        moved += move(session, _before(session, marks, ("sent", "delivered")), "read", now)
+        moved += move(session, _before(session, marks, ("sent", "delivered"), EARLY_READ, now), "read", now)
     return moved
 
 
@@ -155,22 +153,26 @@ def _by_mid(session: Session, wanted: set[tuple[int, str]]) -> dict[tuple[int, s
     return {(row.page_id, row.mid): (row.id, row.state) for row in rows if (row.page_id, row.mid) in wanted}
 
 
-def _keep_for_later(session: Session, marks: Mapping[int, int], reason: str, now: int) -> None:
-    remember(session, [each for _, each in _may_have_arrived(session, marks, now)], [reason], now)
-
-
 def _may_have_arrived(
     session: Session, marks: Mapping[int, int | None], now: int
 ) -> list[tuple[int, tuple[int, int, str]]]:
     """(contact, (message, attempt, state)) of what was posted to people and is not known to be accepted; locked."""
-    values = {
-        "contacts": list(marks), "marks": list(marks.values()), "accepted": list(ACCEPTED), "since": now - KEPT_FOR,
-    }  # fmt: skip
-    rows = fetch(session, _MAY_HAVE_ARRIVED, values)
+    rows = fetch(session, *_arrived_ask(marks, now))
     return [(row.contact_id, (row.message_id, row.id, row.state)) for row in rows]
 
 
-def _before(session: Session, marks: Mapping[int, int], states: Sequence[str]) -> list[tuple[int, str]]:
+def _arrived_ask(marks: Mapping[int, int | None], now: int) -> Ask:
+    return _MAY_HAVE_ARRIVED, {
+        "contacts": list(marks), "marks": list(marks.values()), "accepted": list(ACCEPTED), "since": now - KEPT_FOR,
+    }  # fmt: skip
+
+
+def _before(
+    session: Session, marks: Mapping[int, int], states: Sequence[str], early: str, now: int
+) -> list[tuple[int, str]]:
+    """(message, state) of what was accepted before the marks; for what may be accepted yet, ``early`` is remembered."""
     values = {"contacts": list(marks), "marks": list(marks.values()), "states": list(states)}
+    waiting, rows = together(session, _arrived_ask({**marks}, now), (_BEFORE, values))
+    remember(session, [(row.message_id, row.id, row.state) for row in waiting], [early], now)
     # A message may have been accepted in several attempts.
-    return sorted({(row.id, row.state) for row in fetch(session, _BEFORE, values)})
+    return sorted({(row.id, row.state) for row in rows})

@@ -12,7 +12,7 @@ from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 from scheduler.outbox.tables import WakeOrder
-from scheduler.store.direct import run
+from scheduler.store.direct import Ask, run
 
 #: Parked messages that one transaction wakes.
 CHUNK = 5_000
@@ -92,7 +92,12 @@ def wake_contacts(session: Session, contact_ids: Sequence[int], now: int) -> int
     """Decide the contacts' waiting messages anew; returns how many. The caller holds the contacts' rows."""
     if not contact_ids:
         return 0
-    return _changed(session, _WAKE_CONTACTS, ids=list(contact_ids), now=now)
+    return run(session, *waking(contact_ids, now))
+
+
+def waking(contact_ids: Sequence[int], now: int) -> Ask:
+    """What ``wake_contacts`` runs, for whoever runs it together with something else."""
+    return _WAKE_CONTACTS, {"ids": list(contact_ids), "now": now}
 
 
 def wake_page(session: Session, page_id: int, now: int) -> int:

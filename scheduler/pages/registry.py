@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 from sqlalchemy import text
@@ -15,7 +15,7 @@ from scheduler.errors import Conflict, Invalid, NotFound, Unavailable
 from scheduler.governance.policies import activate_policy
 from scheduler.logs import complain, get_logger
 from scheduler.pages.tables import App, Page
-from scheduler.store.direct import fetch
+from scheduler.store.direct import Ask, fetch
 from scheduler.store.secrets import seal, unseal
 
 _log = get_logger(__name__)
@@ -134,12 +134,14 @@ def verify_tokens(session: Session) -> list[bytes]:
     return [each for each in found if each is not None]
 
 
-def pages_by_app(session: Session, external_ids: Collection[str]) -> dict[tuple[int, str], int]:
-    """The pages among ``external_ids``: (the app whose secret signs their webhooks, platform id) → page id."""
-    if not external_ids:
-        return {}
-    rows = fetch(session, _BY_EXTERNAL_ID, {"ids": sorted(external_ids)})
-    return {(row.app_id, row.external_id): row.id for row in rows}
+def pages_ask(external_ids: Collection[str]) -> Ask:
+    """What asks for the pages among ``external_ids``, together with something else; for ``found_pages``."""
+    return _BY_EXTERNAL_ID, {"ids": sorted(external_ids)}
+
+
+def found_pages(rows: Iterable[tuple[int, str, int]]) -> dict[tuple[int, str], int]:
+    """(the app whose secret signs their webhooks, platform id) → page id."""
+    return {(app_id, external_id): page_id for app_id, external_id, page_id in rows}
 
 
 def apps_of_pages(session: Session, page_ids: Collection[int]) -> dict[int, str]:
