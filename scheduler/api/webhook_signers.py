@@ -6,6 +6,7 @@ at once, for what no known secret signed is looked up anew.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 
@@ -36,6 +37,7 @@ class Signers:
 
     def __init__(self) -> None:
         self._known = _Known((), lost=False, read_at=float("-inf"))
+        self._looking = threading.Lock()
 
     async def app_of(self, header: str | None, body: bytes, header_name: str) -> int:
         """The app that signed ``body``. Raises NotAuthenticated; Unavailable where it may be one whose key is lost."""
@@ -43,7 +45,7 @@ class Signers:
             found = signing_app(header, body, self._known.secrets)
             if found is not None:
                 return found
-        self._known = await run_in_threadpool(_read)
+        await run_in_threadpool(self._look_up, time.monotonic())
         found = signing_app(header, body, self._known.secrets)
         if found is not None:
             return found
@@ -55,6 +57,15 @@ class Signers:
                 way_out="add the key that it was sealed with to DULY_ENCRYPTION_KEY",
             )
         raise not_signed(header_name)
+
+    def _look_up(self, asked_at: float) -> None:
+        """Read the secrets as they are at ``asked_at`` or later: one look serves all who wait for it.
+
+        Anybody may send what nobody signed: a flood of it must not take the connections that the others need.
+        """
+        with self._looking:
+            if self._known.read_at < asked_at:
+                self._known = _read()
 
 
 def not_signed(header_name: str) -> NotAuthenticated:

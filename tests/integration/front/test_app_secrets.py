@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from typer.testing import CliRunner
 
 from scheduler.api import webhook_signers
 from scheduler.cli.main import app as duly
+from scheduler.store import database
 
 NEW = "f" * 32
 APP = "900100"
@@ -73,6 +76,31 @@ def test_a_retired_secret_verifies_nothing_after_a_moment(
     began = time.monotonic()
     eventually(lambda: deliver(say("7")).status_code == 401, seconds=30, what="the refusal")
     assert time.monotonic() - began < 30
+
+
+def test_a_flood_that_nobody_signed_takes_one_connection_at_most(page: Any, deliver: Any, say: Any) -> None:
+    at_once, most = 0, 0
+
+    def begins(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        nonlocal at_once, most
+        at_once += "secret_sealed" in statement
+        most = max(most, at_once)
+
+    def ends(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        nonlocal at_once
+        at_once -= "secret_sealed" in statement
+
+    engine = database.engine()
+    event.listen(engine, "before_cursor_execute", begins)
+    event.listen(engine, "after_cursor_execute", ends)
+    try:
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda _: deliver(say("7"), secret=NEW).status_code, range(64)))
+    finally:
+        event.remove(engine, "before_cursor_execute", begins)
+        event.remove(engine, "after_cursor_execute", ends)
+    assert set(answers) == {401}
+    assert most == 1
 
 
 def test_the_command_line_changes_a_secret(page: Any, deliver: Any, say: Any) -> None:
