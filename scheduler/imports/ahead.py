@@ -13,20 +13,20 @@ from sqlmodel import Session
 from scheduler.settings import get_settings
 from scheduler.store import database
 
-# As one JSON text: the driver would decode each row by itself.
+# As one JSON text: the driver would decode each row by itself. By a range, not by a LIMIT: of rows that were copied a
+# moment ago PostgreSQL has no statistics, and would sort all that are left each time.
 _ROWS = text("""
-    SELECT string_agg('[' || n || ',' || to_json(psid) || ',' || known || ']', ',' ORDER BY n) FROM (
-        SELECT n, psid, known::text FROM contact_import_person
-        WHERE import_id = :id AND n > :after ORDER BY n LIMIT :limit) AS next
+    SELECT string_agg('[' || n || ',' || to_json(psid) || ',' || known || ']', ',' ORDER BY n)
+    FROM contact_import_person WHERE import_id = :id AND n > :after AND n <= :last
 """)
 
 #: n, psid, known.
 StagedRow = tuple[int, str, dict[str, Any]]
 
 
-def staged_rows(session: Session, import_id: int, *, after: int, limit: int) -> list[StagedRow]:
-    """The next rows that are to be applied, after the ``after``th."""
-    found = session.connection().execute(_ROWS, {"id": import_id, "after": after, "limit": limit}).scalar()
+def staged_rows(session: Session, import_id: int, *, after: int, last: int) -> list[StagedRow]:
+    """Those that are to be applied of a file's rows after the ``after``th, to the ``last``."""
+    found = session.connection().execute(_ROWS, {"id": import_id, "after": after, "last": last}).scalar()
     rows: list[StagedRow] = json.loads(f"[{found or ''}]")
     return rows
 
@@ -42,16 +42,16 @@ class Ahead:
         self._threads = ThreadPoolExecutor(1, "import-ahead") if get_settings().database_pool > 1 else None
         self._next: tuple[tuple[int, int, int], Future[list[StagedRow]]] | None = None
 
-    def rows(self, session: Session, import_id: int, *, after: int, limit: int) -> list[StagedRow]:
-        """``staged_rows``, perhaps read already; those after them are read from now on."""
+    def rows(self, session: Session, import_id: int, *, after: int, last: int, end: int) -> list[StagedRow]:
+        """``staged_rows``, perhaps read already; as many after them, but none after ``end``, are read from now on."""
         expected, self._next = self._next, None
-        if expected is not None and expected[0] == (import_id, after, limit):
+        if expected is not None and expected[0] == (import_id, after, last):
             rows = expected[1].result()
         else:
-            rows = staged_rows(session, import_id, after=after, limit=limit)
-        if self._threads is not None and len(rows) == limit:
-            last = rows[-1][0]
-            self._next = (import_id, last, limit), self._threads.submit(_read, import_id, last, limit)
+            rows = staged_rows(session, import_id, after=after, last=last)
+        if self._threads is not None and last < end:
+            wanted = (import_id, last, min(end, 2 * last - after))
+            self._next = wanted, self._threads.submit(_read, *wanted)
         return rows
 
     def __enter__(self) -> Ahead:
@@ -64,6 +64,6 @@ class Ahead:
             self._threads.shutdown(cancel_futures=True)
 
 
-def _read(import_id: int, after: int, limit: int) -> list[StagedRow]:
+def _read(import_id: int, after: int, last: int) -> list[StagedRow]:
     with database.session() as session:
-        return staged_rows(session, import_id, after=after, limit=limit)
+        return staged_rows(session, import_id, after=after, last=last)

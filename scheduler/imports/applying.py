@@ -94,17 +94,20 @@ def apply_next(
     if found is None:
         return None
     assert found.id is not None  # a stored import has its id
-    rows = (ahead.rows if ahead is not None else staged_rows)(session, found.id, after=found.cursor, limit=limit)
+    after, end = found.cursor, found.row_count
+    last = min(after + limit, end)
+    if ahead is not None:
+        rows = ahead.rows(session, found.id, after=after, last=last, end=end)
+    else:
+        rows = staged_rows(session, found.id, after=after, last=last)
     counts = Counts(**found.counts)
     if rows:
         _apply(session, found, rows, counts, now)
-        found.cursor = rows[-1][0]
-        found.counts = asdict(counts)
-    if len(rows) == limit:
+    found.cursor, found.counts = last, asdict(counts)
+    if last < end:
         session.connection().execute(_NEED_NOT_WAIT)
     else:
-        found.status, found.applied_at, found.cursor = "applied", now, found.row_count
-        found.counts = asdict(counts)
+        found.status, found.applied_at = "applied", now
         clear_staging(session, found.id)
         record(
             session, actor=found.actor, action="contacts.import_applied", subject=f"import:{found.id}",
