@@ -105,7 +105,7 @@ class _Rows:
             if self.count > MAX_ROWS:
                 raise TooLarge(f"has more than {MAX_ROWS} rows", field="file", way_out="split it and import the parts")
             staged = as_json(cells)
-            if "\"'" in staged:
+            if "'" in staged:
                 staged = as_json([read_cell(cell) for cell in cells])
             # JSON escapes every control character: only its own backslashes need another.
             yield f"{import_id}\t{self.count}\t{line}\t" + staged.replace("\\", "\\\\") + "\n"

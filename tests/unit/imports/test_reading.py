@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import csv
 import io
+import re
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,13 @@ def test_a_file_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_cell_is_read_back_as_it_was_and_is_no_formula(text: str) -> None:
     written = write_cell(text)
     assert written[:1] not in FORMULA or not written
+    assert read_cell(written) == text
+
+
+@given(st.text(st.sampled_from("a'=+-@＝;,\t\r\n "), max_size=12))
+def test_nothing_in_a_cell_is_a_formula_where_semicolons_divide(text: str) -> None:
+    written = write_cell(text)
+    assert not any(part[:1] in set("=+-@＝") for part in re.split(r"[;\t\r\n]", written) if part)
     assert read_cell(written) == text
 
 
