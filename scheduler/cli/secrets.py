@@ -51,7 +51,9 @@ def rotate(
                 now=clock.now(),
             )  # fmt: skip
     keys = len(key_texts())
-    may_go = keys > 1 and not unreadable and not (dry_run and resealed)
+    # Looked through once more: a process that was not restarted goes on sealing with the older key.
+    left = 0 if dry_run or keys == 1 else sum(_column(*column, write=False).resealed for column in SEALED)
+    may_go = keys > 1 and not unreadable and not left and not (dry_run and resealed)
     if as_json:
         columns = [
             {
@@ -70,8 +72,8 @@ def rotate(
             ],
             none="",
         )
-        typer.echo(_next_step(keys, resealed, unreadable, dry_run=dry_run))
-    if unreadable:
+        typer.echo(_next_step(keys, resealed, unreadable, left, dry_run=dry_run))
+    if unreadable or left:
         raise typer.Exit(1)
 
 
@@ -84,11 +86,16 @@ def _column(table: str, primary: str, column: str, *, write: bool) -> Resealed:
             return done
 
 
-def _next_step(keys: int, resealed: int, unreadable: int, *, dry_run: bool) -> str:
+def _next_step(keys: int, resealed: int, unreadable: int, left: int, *, dry_run: bool) -> str:
     if unreadable:
         return (
             f"{unreadable} values were sealed with a key that is not here: add it to DULY_ENCRYPTION_KEY and run this "
             "again, or store those secrets again; let no key go before that"
+        )
+    if left:
+        return (
+            f"{left} values were sealed with an older key meanwhile: some process has it in front still; restart "
+            "all of them with the new one in front and run this again; let no key go before that"
         )
     if keys == 1:
         return "there is one key: put a new one in front of it in DULY_ENCRYPTION_KEY to change it (docs/privacy.md)"

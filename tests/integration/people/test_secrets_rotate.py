@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import LargeBinary, text
+from sqlalchemy import LargeBinary, event, text
 from sqlmodel import Session
 from typer.testing import CliRunner
 
@@ -18,7 +18,7 @@ from scheduler.contacts.registry import ensure_contacts
 from scheduler.pages.registry import app_secret, get_page, page_token
 from scheduler.privacy.erasure import erase
 from scheduler.privacy.suppressed import suppressed
-from scheduler.store import stable_keys
+from scheduler.store import database, stable_keys
 from scheduler.store.metadata import metadata
 from scheduler.store.resealing import SEALED, Resealed, reseal_chunk
 
@@ -102,6 +102,32 @@ def test_it_goes_on_where_it_was_and_overwrites_no_change(
         if after is None:
             break
     assert (first.resealed, again.fresh, again.resealed) == (2, 2, 3)
+
+
+def test_a_process_that_has_the_old_key_in_front_still_is_told_of(
+    keys: tuple[str, str], session: Session, page: Any, set_environment: Any
+) -> None:
+    old, new = keys
+    set_environment(DULY_ENCRYPTION_KEY=f"{new},{old}")
+    stale: list[bytes] = [Fernet(old).encrypt(b"EAAlater")]
+
+    # When the page's token was sealed anew already, somebody writes another.
+    def write_in_between(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if "FROM permission_token" in statement and stale:
+            with database.engine().begin() as other:
+                other.execute(text("UPDATE page SET token_sealed = :sealed"), {"sealed": stale.pop()})
+
+    session.commit()
+    engine = database.engine()
+    event.listen(engine, "before_cursor_execute", write_in_between)
+    try:
+        code, told = _rotate()
+    finally:
+        event.remove(engine, "before_cursor_execute", write_in_between)
+    assert (code, told["older_keys_may_go"], stale) == (1, False, [])
+    assert _rotate()[1]["older_keys_may_go"] is True
+    session.expire_all()
+    assert page_token(get_page(session, "555")) == "EAAlater"
 
 
 def test_a_key_that_is_not_here_is_told_and_nothing_is_lost(
