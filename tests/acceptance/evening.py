@@ -4,7 +4,7 @@ A dozen people stand on both sides of every line that matters: hours that close 
 night that UTC knows nothing of, a window that closed twenty minutes ago, a STOP. A campaign to all of them is launched;
 what the witness thought of it is printed as JSON, with what the arrows do not explain in the log.
 
-    python evening.py DATA_DIR LEAD [KIND]
+    python evening.py DATA_DIR LEAD [KIND …]
 
 The evening begins ``LEAD`` real seconds from now, in which everything has to be up and everybody to have written. Where
 that took longer, it is no evening to judge anything by: the exit status is ``TOO_LATE`` and nothing is printed. With a
@@ -51,7 +51,7 @@ class _TooLate(Exception):
     pass
 
 
-def main(data_dir: Path, lead: float, kind: str | None) -> dict[str, Any]:
+def main(data_dir: Path, lead: float, kinds: set[str]) -> dict[str, Any]:
     """Play it; the verdict and where the messages are. Servers are those of the settings."""
     environment = {
         "DULY_CLOCK_START": START.isoformat(),
@@ -64,7 +64,7 @@ def main(data_dir: Path, lead: float, kind: str | None) -> dict[str, Any]:
     with Stack(data_dir=data_dir, port=0, environment=environment, sandbox=sandbox, patience=0.5) as stack:
         key, _path = first_key(data_dir)
         assert stack.sandbox_url is not None
-        told = _Evening(f"{stack.web_url}/api/v1", f"{stack.sandbox_url}/sandbox", key).play(kind)
+        told = _Evening(f"{stack.web_url}/api/v1", f"{stack.sandbox_url}/sandbox", key).play(kinds)
         engine = create_engine(driver_url(stack.database_url))
         with Session(engine) as session:
             told["faults"] = [f"{fault.message_id}: {fault.kind}, {fault.what}" for fault in faults(session)]
@@ -81,7 +81,7 @@ class _Evening:
         self._page: dict[str, Any] = self._call("GET", f"{sandbox}/pages")[0]
         self._base = f"{api}/pages/{self._page['id']}"
 
-    def play(self, kind: str | None) -> dict[str, Any]:
+    def play(self, kinds: set[str]) -> dict[str, Any]:
         """All of it."""
         self._open()
         wrote = [self._somebody(zone, timedelta(hours=2)) for zone in EVENINGS for _ in range(2)]
@@ -100,7 +100,7 @@ class _Evening:
         assert wait_until(lambda: bool(self._call("GET", status)["planned_at"]), seconds=60)
         if datetime.fromisoformat(self._call("GET", status)["planned_at"]) > LAST_PLAN:
             raise _TooLate
-        assert wait_until(lambda: self._named(kind) or self._over(), seconds=60), self._summary()
+        assert wait_until(lambda: self._named(kinds) or self._over(), seconds=60), self._summary()
         return {"verdict": self._verdict(), "summary": self._summary()}
 
     def _open(self) -> None:
@@ -131,8 +131,8 @@ class _Evening:
         self._call("POST", f"{self._api}/campaigns/{made['id']}/launch")
         return int(made["id"])
 
-    def _named(self, kind: str | None) -> bool:
-        return kind is not None and kind in {found["kind"] for found in self._verdict()["violations"]}
+    def _named(self, kinds: set[str]) -> bool:
+        return bool(kinds & {found["kind"] for found in self._verdict()["violations"]})
 
     def _over(self) -> bool:
         """Whatever could go at once has gone; the rest waits for the morning."""
@@ -160,8 +160,8 @@ def _wait_for(instant: datetime) -> None:
 
 
 if __name__ == "__main__":
-    _program, _folder, _lead, *_kind = sys.argv
+    _program, _folder, _lead, *_kinds = sys.argv
     try:
-        sys.stdout.write(json.dumps(main(Path(_folder), float(_lead), _kind[0] if _kind else None)) + "\n")
+        sys.stdout.write(json.dumps(main(Path(_folder), float(_lead), set(_kinds))) + "\n")
     except _TooLate:
         sys.exit(TOO_LATE)

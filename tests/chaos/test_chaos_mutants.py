@@ -56,8 +56,14 @@ MUTANTS = (
     ),
     Mutant(
         "echoes are ignored",
-        "scheduler/outbox/evidence.py",
-        (("named = read_metadata(metadata) if metadata else None", "named = None"),),
+        "scheduler/outbox/told.py",
+        (
+            (
+                "named = [(page_id, found, mid) for page_id, metadata, mid in echoes"
+                " if (found := read_metadata(metadata))]",
+                "named = []",
+            ),
+        ),
         "disagreements",
     ),
 )
