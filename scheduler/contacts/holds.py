@@ -115,7 +115,8 @@ def hand_over(session: Session, contact_id: int, *, by: str, at: int, now: int) 
     who = _addresses(session, contact_id)
     before = connection.execute(_WHO, {"id": contact_id}).scalar_one_or_none()
     if by != OPERATOR:
-        record_threads(session, {contact_id: ThreadNews(away_ms=at * 1000)}, now)
+        # An answer's instant is known to the second: what the person wrote in that second, they wrote before it.
+        record_threads(session, {contact_id: ThreadNews(away_ms=at * 1000 + 999)}, now)
     elif before != OPERATOR:
         for each in who:
             connection.execute(_TAKE, {"id": each, "ms": at * 1000})
