@@ -24,6 +24,7 @@ from scheduler.followups.recipes import get_recipe
 from scheduler.followups.tables import BusinessEvent, Recipe
 from scheduler.logs import request_id
 from scheduler.pages.tables import Page
+from scheduler.privacy.suppressed import refuse_suppressed
 
 _KEEP = text("""
     INSERT INTO business_event (page_id, kind, key, body, occurred_at, received_at, plan_cursor, planned_at,
@@ -138,6 +139,8 @@ def _person(session: Session, page_id: int, told: dict[str, str]) -> _Person:
             contact = get_contact(session, page_id, told["psid"])
         except NotFound as error:
             raise Invalid(error.message, field="data.psid", way_out=error.way_out) from error
+        # Who was erased and wrote again is there, and what a shop knows of them is not kept again all the same.
+        refuse_suppressed(session, page_id, [told["psid"]])
         return _Person(contact=_survivor(session, contact))
     kind = next(each for each in KINDS_OF_IDENTITY if each in told)
     name = uniform(kind, told[kind], field=f"data.{kind}")

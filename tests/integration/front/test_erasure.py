@@ -254,6 +254,8 @@ def test_neither_shop_nor_team_brings_an_erased_person_back(page: Any, api: Any,
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     assert api("PUT", f"/pages/{page.external_id}/contacts/erased:1", {"name": "x"}).status_code == 409
     deliver(say(PSID, "hello", at=now))
+    viewed = {"kind": "product.viewed", "key": "v1", "data": {"psid": PSID, "sku": "hat", "name": "A hat"}}
+    assert api("POST", f"/pages/{page.external_id}/events", viewed).status_code == 409
     with database.session() as session:
         back = ensure_id(session, PSID)
         record_opt_in(session, back, source="operator", actor="mia", at=now, now=now)

@@ -88,6 +88,7 @@ _SAID = st.one_of(
     st.just({"optin": {"type": "one_time_notif_req", "payload": "restock", "one_time_notif_token": "o{m}"}}),
     st.just({"echo": {"mid": "e{n}", "is_echo": True, "app_id": PAGE_INBOX, "text": "I am here"}}),
     st.just({"echo": {"mid": "e{n}", "is_echo": True, "app_id": OTHER_APP, "text": "a robot"}}),
+    st.just({"echo": {"mid": "e{n}", "is_echo": True, "text": "by hand"}}),
     st.just({"echo": {"mid": "ours{psid}", "is_echo": True, "app_id": OURS, "metadata": "{ours}"}}),
     st.just({"delivery": {"mids": ["ours{psid}"], "watermark": (NOW + 1) * 1000}}),
     st.just({"delivery": {"watermark": (NOW + 1) * 1000}}),
