@@ -78,8 +78,10 @@ class ProfileRead(SQLModel, table=True):
         Index("profile_read_claimed", "page_id", "claimed_at"),
     )
 
-    contact_id: int = Field(foreign_key="contact.id", sa_type=BigInteger, primary_key=True, ondelete="CASCADE")
-    page_id: int = Field(foreign_key="page.id")
+    #: No foreign keys: contacts and pages are never deleted, and to check that they are there, once an event, was a
+    #: tenth of what the inbox costs the database.
+    contact_id: int = Field(sa_type=BigInteger, primary_key=True)
+    page_id: int
     due_at: int = Field(sa_type=BigInteger)
     attempts: int = Field(default=0)
     #: When it was last asked for.
@@ -143,7 +145,8 @@ class ContactActivity(SQLModel, table=True):
 
     __tablename__ = "contact_activity"
 
-    contact_id: int = Field(foreign_key="contact.id", sa_type=BigInteger, primary_key=True, ondelete="CASCADE")
+    #: As in ``profile_read``.
+    contact_id: int = Field(sa_type=BigInteger, primary_key=True)
     #: The hour is the person's own; false: UTC, because nothing told where they were.
     local: bool = Field(primary_key=True)
     hour: int = Field(sa_type=SmallInteger, primary_key=True)

@@ -20,8 +20,8 @@ class PlatformEvent(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
-    #: Null when the webhook names a page that is not ours.
-    page_id: int | None = Field(default=None, foreign_key="page.id")
+    #: Null when the webhook names a page that is not ours. No foreign key: pages are never deleted.
+    page_id: int | None = None
     #: ``message`` | ``postback`` | ``optin`` | ``echo`` | ``delivery`` | ``read`` | … | ``unknown``.
     kind: str
     psid: str | None = None
