@@ -34,7 +34,8 @@ def staged_rows(session: Session, import_id: int, *, after: int, last: int) -> l
 class Ahead:
     """Reads the chunk after the one that was asked for, in a thread and a transaction of its own. A context manager.
 
-    What was validated does not change while it is applied, so what is read early is what would be read in time.
+    What was validated does not change while it is applied, so what is read early is what would be read in time. Only an
+    erasure takes rows away, and who was erased is refused when the rows are applied.
     """
 
     def __init__(self) -> None:
@@ -53,6 +54,13 @@ class Ahead:
             wanted = (import_id, last, min(end, 2 * last - after))
             self._next = wanted, self._threads.submit(_read, *wanted)
         return rows
+
+    def waits_for(self) -> tuple[int, int, int] | None:
+        """The import, and after and to which of its rows is read ahead, once that is read; None where nothing is."""
+        if self._next is None:
+            return None
+        self._next[1].result()
+        return self._next[0]
 
     def __enter__(self) -> Ahead:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,12 +21,14 @@ from scheduler.contacts.identities import Link, find_by_identity, link
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.errors import Conflict, Invalid, Malformed
 from scheduler.imports import registry
+from scheduler.imports.ahead import Ahead
 from scheduler.imports.applying import apply_next
 from scheduler.imports.cells import csv_text
 from scheduler.imports.exporting import export_part, start_export
 from scheduler.imports.staging import MAX_OPEN, stage_file
 from scheduler.imports.tables import ContactImport
 from scheduler.imports.validating import validate_next
+from scheduler.privacy.erasure import erase
 from scheduler.store import database
 
 NOW = 1_795_000_000
@@ -251,6 +254,29 @@ def test_who_was_erased_is_not_imported_again(
         "this person's data was erased at their wish; they are not imported again"
     ]
     assert [row.name for row in _rows("SELECT name FROM contact WHERE psid = '1'")] == [None]
+
+
+def test_who_is_erased_after_their_row_was_read_ahead_is_not_imported(staged: Callable[..., int], page: Any) -> None:
+    with database.session() as session:
+        ensure_contacts(session, page.id, ["5"], NOW)
+    import_id = staged("psid,name\n" + "".join(f"{n},P{n}\n" for n in range(1, 9)))
+    with database.session() as session:
+        registry.start_applying(session, import_id, actor="tests", now=NOW)
+    with Ahead() as ahead:
+        with database.session() as session:
+            first = apply_next(session, NOW, import_id=import_id, limit=3, ahead=ahead)
+            assert first is not None
+            assert first.cursor == 3
+            # Rows 4 to 6 are read by now.
+            assert ahead.waits_for() == (import_id, 3, 6)
+        with database.session() as session:
+            erase(session, page.id, "5", actor="tests", reason="their wish", now=NOW)
+        step = partial(apply_next, ahead=ahead)
+        made = _to_the_end("applying", import_id, step, limit=3)
+    assert (made.counts["created"], made.cursor) == (7, 8)
+    assert [row.psid for row in _rows("SELECT psid FROM contact WHERE name IS NOT NULL ORDER BY psid")] == [
+        "1", "2", "3", "4", "6", "7", "8",
+    ]  # fmt: skip
 
 
 def test_better_evidence_wakes_what_waits(imported: Callable[..., ContactImport], page: Any) -> None:
