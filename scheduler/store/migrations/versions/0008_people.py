@@ -35,9 +35,7 @@ _BACKFILL = """
 def upgrade() -> None:
     op.add_column("contact", sa.Column("merged_into", sa.BigInteger(), nullable=True))
     op.create_foreign_key("contact_merged_into_fkey", "contact", "contact", ["merged_into"], ["id"])
-    op.create_index(
-        "contact_merged", "contact", ["merged_into"], postgresql_where=sa.text("merged_into IS NOT NULL")
-    )
+    op.create_index("contact_merged", "contact", ["merged_into"], postgresql_where=sa.text("merged_into IS NOT NULL"))
     op.create_table(
         "place_evidence",
         sa.Column("contact_id", sa.BigInteger(), nullable=False),
