@@ -69,7 +69,10 @@ class PostgresServer:
         }
         if not self._durable:
             # A crash of the server still loses nothing: the operating system has what it wrote.
-            options |= {"fsync": "off", "full_page_writes": "off"}
+            options |= {
+                "fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0",
+                "checkpoint_timeout": "1h", "max_wal_size": "2GB",
+            }  # fmt: skip
         argv = [str(binaries / "postgres"), "-D", str(self.data)]
         for name, value in options.items():
             argv += ["-c", f"{name}={value}"]

@@ -191,6 +191,10 @@ def test_another_app_with_the_thread_is_waited_for(town: Town, channel: Channel)
     _refuse(town, 10, 2018300)
     message = town.message(psid)
     _becomes(town, channel, message, "scheduled", "handover")
+    # A refusal is known to the second, and outranks what is written in that second.
+    refused = town.stage.one("SELECT handover_at FROM contact WHERE psid = :psid", psid=psid)
+    town.stage.commit()
+    assert wait_until(lambda: clock.now() > refused, seconds=5)
     town.post("/sandbox/say", psid=psid, kind="message", text="Back with you")
     _goes(town, channel, message)
 
