@@ -2,8 +2,7 @@
 
 A transaction costs more than an event. While one group is with the database the next one gathers; where groups form, it
 gathers a few milliseconds more, for those who were just answered come back all together. Who is alone waits for nobody.
-A request that would take its group down is
-received alone: it fails or succeeds by itself.
+A request that would take its group down is received alone: it fails or succeeds by itself.
 """
 
 from __future__ import annotations

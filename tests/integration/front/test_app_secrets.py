@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -73,9 +72,7 @@ def test_a_retired_secret_verifies_nothing_after_a_moment(
     api("POST", f"/apps/{APP}/secret", {"secret": NEW})
     assert deliver(say("7")).status_code == 200
     api("DELETE", f"/apps/{APP}/previous-secret")
-    began = time.monotonic()
     eventually(lambda: deliver(say("7")).status_code == 401, seconds=30, what="the refusal")
-    assert time.monotonic() - began < 30
 
 
 def test_a_flood_that_nobody_signed_takes_one_connection_at_most(page: Any, deliver: Any, say: Any) -> None:
