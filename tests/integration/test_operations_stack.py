@@ -21,6 +21,7 @@ from scheduler.governance.policies import activate_policy
 from scheduler.pages.registry import add_page
 from scheduler.store import database
 from scheduler.supervise.stack import SandboxOptions, SandboxSecrets, Stack
+from tests.daytime import zone_at_noon
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -50,9 +51,11 @@ def _shop(stack: Stack) -> str:
         assert made.id is not None
         activate_policy(session, made.id, load_policy("platform-only"), actor="t", why="t", now=clock.now())
 
+    zone = zone_at_noon(clock.now())
+
     def meet(_: int) -> None:
         person = requests.post(
-            f"{stack.sandbox_url}/sandbox/person", json={"page_id": page["id"], "zone": "Africa/Abidjan"}, timeout=20
+            f"{stack.sandbox_url}/sandbox/person", json={"page_id": page["id"], "zone": zone}, timeout=20
         ).json()
         said = {"psid": person["psid"], "kind": "message", "text": "hello"}
         requests.post(f"{stack.sandbox_url}/sandbox/say", json=said, timeout=20).raise_for_status()

@@ -28,7 +28,7 @@ def channel(town: Town) -> Iterator[Channel]:
 
 def _granter(town: Town, country: str, kind: str = "optin", **said: Any) -> str:
     """Somebody who granted a token and never wrote."""
-    psid = str(town.post("/sandbox/person", page_id=town.page["id"], zone="Africa/Abidjan", country=country)["psid"])
+    psid = str(town.post("/sandbox/person", page_id=town.page["id"], zone=town.zone, country=country)["psid"])
     town.post("/sandbox/say", psid=psid, kind=kind, payload="sales", **said)
     town.stage.commit()
     town.session.execute(text("UPDATE contact SET country = :c WHERE psid = :p"), {"c": country, "p": psid})

@@ -19,6 +19,7 @@ from policies.policy import load_policy
 from scheduler import clock
 from scheduler.governance.policies import activate_policy
 from scheduler.pages.registry import add_page
+from tests.daytime import zone_at_noon
 from tests.forked import start_web
 from tests.unit.delivery.stage import Stage
 from workers.channel import make_channel
@@ -41,6 +42,8 @@ class Town:
         self._eventually = eventually
         self.page = self.get("/sandbox/pages")[0]
         self.now = clock.now()
+        #: Where its people live.
+        self.zone = zone_at_noon(self.now)
         page = add_page(
             session, app_external_id=self.page["app_id"], app_secret=SECRET, verify_token=VERIFY,
             external_id=self.page["id"], name=self.page["name"], token=self.page["access_token"], mode="live", rate=39,
@@ -71,7 +74,7 @@ class Town:
 
     def person(self, **values: Any) -> str:
         """Somebody whose first message Duly has got."""
-        psid = str(self.post("/sandbox/person", page_id=self.page["id"], zone="Africa/Abidjan", **values)["psid"])
+        psid = str(self.post("/sandbox/person", page_id=self.page["id"], zone=self.zone, **values)["psid"])
         self.post("/sandbox/say", psid=psid, kind="message", text="hello")
         return psid
 

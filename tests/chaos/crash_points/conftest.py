@@ -31,6 +31,7 @@ from scheduler.store import database
 from scheduler.store.embedded import Servers
 from scheduler.store.process import wait_until
 from scheduler.store.redis_server import free_port
+from tests.daytime import zone_at_noon
 from tests.forked import start_task, start_web
 from tests.unit.delivery.stage import Stage
 from workers.sandbox.log import read_log
@@ -138,9 +139,9 @@ class Scene:
 
     def people(self, count: int) -> dict[str, int]:
         """psid → contact id of people who have just written."""
-        found = {}
+        found, zone = {}, zone_at_noon(clock.now())
         for _ in range(count):
-            psid = str(self.town.post("/sandbox/person", page_id=self.town.page["id"], zone="Africa/Abidjan")["psid"])
+            psid = str(self.town.post("/sandbox/person", page_id=self.town.page["id"], zone=zone)["psid"])
             assert self.town.post("/sandbox/say", psid=psid, kind="message")["delivered"]
             found[psid] = 0
         self.stage.commit()
