@@ -81,8 +81,12 @@ def bars(rows: Iterable[Said]) -> list[Bar]:
     rows = list(rows)
     opt_ins = [row for row in rows if row.action == "opt_in"]
     unblocks = [row for row in rows if row.action == "unblock"]
+    widened = {_word(row) for row in rows if row.action == "opt_out" and row.scope == "everything"}
     found: dict[tuple[str, str | None, str | None, str], Said] = {}
     for row in rows:
+        if row.action == "opt_out" and reach_of(row) != "everything" and _word(row) in widened:
+            # The same word once more, for what a law made of it when it was known where they are.
+            continue
         if row.action == "opt_out" and not any(_answers(each, row) for each in opt_ins):
             reach = reach_of(row)
             topic = row.topic if reach == "topic" else None
@@ -176,6 +180,10 @@ def _takes_back(end: Said, grant: Said) -> bool:
         # The platform's own control stops and resumes one topic: what was agreed to about it rests meanwhile.
         return end.topic == grant.topic and whose(end) != "platform"
     return reach == "everything" or (end.category or "promotional") == "promotional"
+
+
+def _word(row: Said) -> tuple[str, int, str | None, str | None]:
+    return row.source, row.occurred_at, row.topic, row.category
 
 
 def _newest(row: Said) -> tuple[int, int]:

@@ -20,7 +20,7 @@ CHUNK = 2_000
 # Looked up by contact wherever it is named, and never made whole: a thousand people's rows against each other would be
 # a million comparisons.
 _ROWS = """
-    SELECT id, contact_id, action, source, topic, kind, expires_at, occurred_at AS at,
+    SELECT id, contact_id, action, source, topic, kind, expires_at, occurred_at AS at, category AS named,
         coalesce(category, 'promotional') AS category,
         coalesce(scope, CASE WHEN topic IS NULL THEN 'everything' ELSE 'topic' END) AS scope
     FROM consent_record
@@ -30,7 +30,10 @@ _SUPPRESSIONS = text(f"""
     WITH {_SAID}, opt_out AS (
         SELECT *, CASE WHEN source = 'operator' THEN 'operator'
             WHEN source = 'optin' AND scope = 'topic' THEN 'platform' ELSE 'person' END AS said_by
-        FROM said WHERE action = 'opt_out'
+        FROM said s WHERE action = 'opt_out' AND (s.scope = 'everything' OR NOT EXISTS (
+            SELECT 1 FROM consent_record w WHERE w.contact_id = s.contact_id AND w.action = 'opt_out'
+            AND w.scope = 'everything' AND (w.source, w.occurred_at) = (s.source, s.at)
+            AND (w.topic, w.category) IS NOT DISTINCT FROM (s.topic, s.named)))
     ), wanted AS (
         SELECT o.contact_id, 'opted_out' AS reason, CASE WHEN o.scope = 'topic' THEN o.topic END AS topic,
             CASE WHEN o.scope = 'category' THEN o.category END AS category, o.said_by, max(o.at) AS since

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from policies.facts import UTC_OFFSETS
+from scheduler.consent.widening import widen_where_they_are
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.persons import lock_persons
 from scheduler.contacts.places import check_country, check_locale, check_region, check_zones
@@ -149,7 +150,7 @@ def record_evidence(session: Session, rows: Sequence[Evidence], now: int) -> set
     session.flush()
     values = {"rows": json.dumps([kept[key] for key in sorted(kept)]), "unordered": list(UNORDERED), "now": now}
     session.connection().execute(_KEEP, values)
-    moved = project(session, ids)
+    moved = place(session, ids, now)
     wake_contacts(session, sorted(moved), now)
     return moved
 
@@ -164,17 +165,20 @@ def forget_evidence(session: Session, contact_ids: Collection[int], kinds: Itera
     values = {"ids": ids, "kinds": which}
     session.connection().execute(_FORGET, values)
     moved = {row.id for row in session.connection().execute(_BLANK, values) if row.moved}
+    widen_where_they_are(session, moved, now)
     wake_contacts(session, sorted(moved), now)
     return moved
 
 
-def project(session: Session, contact_ids: Sequence[int]) -> set[int]:
+def place(session: Session, contact_ids: Sequence[int], now: int) -> set[int]:
     """Put the best evidence of each kind onto the contacts' rows, which the caller holds; returns whose place changed.
 
-    A kind of which there is no evidence stays as it is.
+    A kind of which there is no evidence stays as it is. What they had stopped covers what the law of there asks.
     """
     rows = session.connection().execute(_PROJECT, {"ids": list(contact_ids), "sources": list(SOURCES)})
-    return {row.id for row in rows if row.moved}
+    moved = {row.id for row in rows if row.moved}
+    widen_where_they_are(session, moved, now)
+    return moved
 
 
 def state_zone(session: Session, contact_id: int, zones: Sequence[str], *, source: str, now: int) -> bool:

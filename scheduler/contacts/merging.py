@@ -15,7 +15,7 @@ from sqlmodel import Session
 from scheduler.audit.record import record
 from scheduler.campaigns.members import replace_member
 from scheduler.consent.inheritance import inherit, look
-from scheduler.contacts.evidence import project
+from scheduler.contacts.evidence import place
 from scheduler.contacts.holds import OPERATOR, hand_over, hold_contact
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.registry import get_contact
@@ -105,7 +105,7 @@ def merge_contacts(session: Session, page_id: int, psid: str, into: str, *, acto
         hand_over(session, into_id, by=OPERATOR, at=gone.handover_at or now, now=now)
     connection.execute(_PROFILE, values)
     connection.execute(_EVIDENCE, values)
-    project(session, [into_id])
+    place(session, [into_id], now)
     identities = connection.execute(_IDENTITIES, values).rowcount
     connection.execute(_ACTIVITY, values)
     move_interests(session, from_id, into_id)

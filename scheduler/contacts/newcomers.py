@@ -1,7 +1,7 @@
 """People who are new: made with their places on their rows, and the evidence of those beside.
 
 Nobody else sees them before the transaction ends, and nothing was said of them before: there is nothing to weigh, to
-lock or to wake. What their rows say is what ``evidence.project`` would make of the same evidence.
+lock or to wake. What their rows say is what ``evidence.place`` would make of the same evidence.
 """
 
 from __future__ import annotations

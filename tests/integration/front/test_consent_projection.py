@@ -16,10 +16,13 @@ from scheduler.consent.fold import Said, bars, standing
 from scheduler.consent.grants import Grant, record_grants, withdraw
 from scheduler.consent.history import forget
 from scheduler.consent.projection import rebuild
+from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.store import database, migrate
 
 NOW = 1_800_000_000
+#: 2027-01-31: from here on one revocation covers everything in the United States.
+REVOKE_ALL = 1_801_353_600
 TOPICS = (None, "sale", "news")
 SOURCES = ("message", "postback", "optin", "import", "api", "operator")
 _SAID = text("""
@@ -76,7 +79,7 @@ def _folded(session: Session, contact_id: int) -> tuple[list[tuple[object, ...]]
 
 def _anything(rng: random.Random, session: Session, people: list[int], now: int) -> None:
     who, at = rng.choice(people), now - rng.randrange(0, 12)
-    match rng.randrange(6):
+    match rng.randrange(7):
         case 0 | 1:
             choices = []
             for _ in range(rng.randrange(1, 6)):
@@ -103,17 +106,24 @@ def _anything(rng: random.Random, session: Session, people: list[int], now: int)
                 for _ in range(rng.randrange(1, 4))
             ]  # fmt: skip
             record_grants(session, grants, now)
+        case 5:
+            # What was said may reach further there.
+            place = Evidence(
+                contact_id=who, kind="country", value=rng.choice(("US", "DE")), source="api", observed_at=at
+            )
+            record_evidence(session, [place], now)
         case _:
             kind: Any = rng.choice((None, "express", "implied", "night"))
             withdraw(session, who, topic=rng.choice(TOPICS), kind=kind, source="api", at=at, now=now)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("start", [NOW, REVOKE_ALL])
+@pytest.mark.parametrize("seed", range(4))
 def test_the_projection_is_what_the_ledger_says_after_every_step(
-    people: list[int], session: Session, seed: int
+    people: list[int], session: Session, seed: int, start: int
 ) -> None:
     rng = random.Random(f"ledger:{seed}")
-    now = NOW
+    now = start
     for _ in range(80):
         now += rng.randrange(0, 4)
         _anything(rng, session, people, now)
