@@ -11,56 +11,17 @@ from sqlmodel import Session
 from starlette.testclient import TestClient
 
 from scheduler.access.keys import create_key
+from scheduler.contacts.merging import merge_contacts
 from scheduler.content.tables import Template
-from scheduler.content.templates import save_template
 from scheduler.outbox.tables import Message
-from scheduler.pages.registry import add_page
 from scheduler.pages.tables import Page
 from scheduler.store import database
-
-#: Tuesday 2026-05-05, 12:00 UTC: 14:00 in Berlin, 08:00 in New York, 21:00 in Tokyo.
-NOON = 1_777_982_400
-
-
-@pytest.fixture(autouse=True)
-def noon(set_environment: Callable[..., None]) -> int:
-    """The instant at which the clock stands, epoch seconds."""
-    set_environment(
-        DULY_CLOCK_START="2026-05-05T12:00:00Z",
-        DULY_CLOCK_RATE="0.000000001",
-        DULY_CLOCK_ORIGIN="1700000000",
-        DULY_DATABASE_POOL="10",
-    )
-    return NOON
-
-
-@pytest.fixture
-def make_page(session: Session, noon: int) -> Callable[..., Page]:
-    """``make_page("555")``: a live page."""
-
-    def make(external_id: str = "555") -> Page:
-        page = add_page(
-            session,
-            app_external_id="900",
-            app_secret="0123456789abcdef",
-            verify_token="letmein",
-            external_id=external_id,
-            name="Corner Shop",
-            token="EAAtoken",
-            mode="live",
-            rate=30,
-            now=noon - 30 * 86_400,
-        )
-        session.commit()
-        return page
-
-    return make
-
-
-@pytest.fixture
-def page(make_page: Callable[..., Page]) -> Page:
-    """A live page."""
-    return make_page()
+from tests.integration.noon import NOON
+from tests.integration.noon import make_page as make_page
+from tests.integration.noon import noon as noon
+from tests.integration.noon import page as page
+from tests.integration.noon import rows as rows
+from tests.integration.noon import template as template
 
 
 @pytest.fixture
@@ -80,20 +41,6 @@ def people(session: Session, page: Page) -> Callable[..., list[int]]:
         return made
 
     return make
-
-
-@pytest.fixture
-def template(session: Session, page: Page, noon: int) -> Callable[..., Template]:
-    """``template("promo")``: a saved template of the page."""
-
-    def save(name: str = "promo", words: str = "Hello!", **more: Any) -> Template:
-        given: dict[str, Any] = {"category": "promotional", "default_locale": "en", "bodies": {"en": {"text": words}}}
-        assert page.id is not None
-        saved = save_template(session, page.id, name=name, **(given | more), actor="tests", now=noon)
-        session.commit()
-        return saved
-
-    return save
 
 
 @pytest.fixture
@@ -122,17 +69,6 @@ def one(session: Session) -> Callable[..., Any]:
     def fetch(query: str, **values: object) -> Any:
         session.flush()
         return session.connection().execute(text(query), values).one()
-
-    return fetch
-
-
-@pytest.fixture
-def rows(session: Session) -> Callable[..., list[Any]]:
-    """``rows("SELECT …", name=value)``: what is stored."""
-
-    def fetch(query: str, **values: object) -> list[Any]:
-        session.flush()
-        return list(session.connection().execute(text(query), values).all())
 
     return fetch
 
@@ -168,3 +104,14 @@ def api(session: Session, noon: int) -> Iterator[Callable[..., Any]]:
         yield call
         # The application closes the pool when it ends: the test's connection must be back in it.
         session.close()
+
+
+@pytest.fixture
+def merge(session: Session, page: Page) -> Callable[..., Any]:
+    """``merge("p0", "p1")``: p1 stands for p0 from then on."""
+
+    def do(psid: str = "p0", into: str = "p1", now: int = NOON) -> Any:
+        assert page.id is not None
+        return merge_contacts(session, page.id, psid, into, actor="tests", now=now)
+
+    return do

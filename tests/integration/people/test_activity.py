@@ -10,9 +10,7 @@ from sqlmodel import Session
 from policies.slots import Wish
 from scheduler.contacts.activity import HALF_LIFE, count_activity, histogram
 from scheduler.contacts.evidence import Evidence, record_evidence, state_zone
-
-NOON = 1_777_982_400
-HOUR = 3600
+from tests.integration.noon import HOUR, NOON
 
 
 def _in(session: Session, who: int, kind: Any, value: Any) -> None:

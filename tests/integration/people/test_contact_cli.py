@@ -17,8 +17,7 @@ from scheduler.contacts.identities import Link, link
 from scheduler.contacts.inbound import record_inbound
 from scheduler.contacts.records import upsert_contact
 from scheduler.contacts.registry import get_contact
-
-NOON = 1_777_982_400
+from tests.integration.noon import NOON
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ from scheduler.followups.planning import plan_next_event
 from scheduler.followups.recipes import set_recipe
 from scheduler.store import database
 from scheduler.store.secrets import new_key
-
-NOON = 1_777_982_400
+from tests.integration.noon import NOON
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from scheduler.contacts.identities import Link, find_by_identity, hashing_keys, 
 from scheduler.errors import Invalid
 from scheduler.store.resealing import Resealed, reseal_chunk
 from scheduler.store.secrets import new_key
-
-NOON = 1_777_982_400
+from tests.integration.noon import NOON
 
 
 def test_people_are_found_by_any_way_of_writing_and_only_hashes_are_kept(

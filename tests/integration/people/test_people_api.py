@@ -11,9 +11,8 @@ from scheduler.contacts.activity import count_activity
 from scheduler.contacts.evidence import set_offset, state_zone
 from scheduler.contacts.inbound import record_inbound
 from scheduler.facts.interests import interests
+from tests.integration.noon import DAY, NOON
 
-NOON = 1_777_982_400
-DAY = 86_400
 CONTACTS = "/pages/555/contacts"
 
 

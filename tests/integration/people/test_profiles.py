@@ -19,8 +19,7 @@ from scheduler.contacts.profiles import (
     profile_reads_done,
     want_profile,
 )
-
-NOON = 1_777_982_400
+from tests.integration.noon import NOON
 
 
 @pytest.fixture(autouse=True)

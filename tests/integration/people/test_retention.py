@@ -18,8 +18,7 @@ from scheduler.outbox.tables import Attempt, DeadLetterAct, MessageLog
 from scheduler.pages.tables import Page
 from scheduler.privacy.retention import prune, standing
 from scheduler.settings import get_settings
-
-DAY = 86_400
+from tests.integration.noon import DAY
 
 
 @pytest.fixture

@@ -20,9 +20,7 @@ from scheduler.governance.active import policies_by_version
 from scheduler.governance.switches import Scope, engage, release
 from scheduler.pages.tables import Page
 from scheduler.store import database
-
-NOON = 1_777_982_400
-HOUR = 3600
+from tests.integration.noon import HOUR, NOON
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from sqlmodel import Session
 from scheduler.content.templates import get_template, list_templates, save_template
 from scheduler.errors import Invalid, NotFound
 from scheduler.pages.tables import Page
-
-NOON = 1_777_982_400
+from tests.integration.noon import NOON
 
 UTILITY = {
     "category": "utility",

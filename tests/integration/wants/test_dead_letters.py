@@ -12,9 +12,7 @@ from typer.testing import CliRunner
 from scheduler.cli.main import app
 from scheduler.content.tables import Template
 from scheduler.pages.tables import Page
-
-NOON = 1_777_982_400
-HOUR = 3600
+from tests.integration.noon import HOUR, NOON
 
 Bury = Callable[..., int]
 

@@ -12,9 +12,7 @@ from scheduler.facts.decisions import contact_facts, for_message, switches
 from scheduler.governance.switches import Scope, engage, release
 from scheduler.outbox.plan import Wish
 from scheduler.pages.tables import Page
-
-NOON = 1_777_982_400
-DAY = 24 * 3600
+from tests.integration.noon import DAY, NOON
 
 
 def test_nobody_and_unknown_ids_are_left_out(session: Session, people: Callable[..., dict[str, int]]) -> None:

@@ -13,9 +13,8 @@ from scheduler.followups.planning import plan_next_event
 from scheduler.followups.recipes import get_recipe, set_recipe
 from scheduler.pages.tables import Page
 from scheduler.store import database
+from tests.integration.noon import HOUR, NOON
 
-NOON = 1_777_982_400
-HOUR = 3600
 STOCK = {"sku": "red-shoe", "name": "Red shoe"}
 
 

@@ -18,9 +18,7 @@ from scheduler.facts.radius import radius
 from scheduler.governance.switches import Scope, engage
 from scheduler.outbox.plan import Wish
 from scheduler.pages.tables import Page
-
-NOON = 1_777_982_400
-HOUR = 3600
+from tests.integration.noon import NOON
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ from sqlmodel import Session
 from scheduler.campaigns.planning import plan_next
 from scheduler.followups.planning import plan_next_event
 from scheduler.store import database
+from tests.integration.noon import HOUR, NOON
 
-NOON = 1_777_982_400
-HOUR = 3600
 BASE = "/pages/555"
 TEMPLATE = {
     "name": "promo",

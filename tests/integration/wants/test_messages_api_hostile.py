@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from scheduler.access.keys import create_key
 from scheduler.store import database
+from tests.integration.noon import NOON
 
-NOON = 1_777_982_400
 BASE = "/pages/555"
 HALF = "\ud800"
 TEMPLATE: dict[str, Any] = {

@@ -12,9 +12,7 @@ from scheduler.campaigns import registry
 from scheduler.campaigns.planning import plan_next
 from scheduler.cli.main import app
 from scheduler.pages.tables import Page
-
-NOON = 1_777_982_400
-HOUR = 3600
+from tests.integration.noon import HOUR, NOON
 
 
 @pytest.fixture

@@ -16,9 +16,7 @@ from scheduler.cli.main import app
 from scheduler.outbox.beat import record_beat
 from scheduler.pages.tables import Page
 from scheduler.throttle_state import throttle_states
-
-NOON = 1_777_982_400
-HOUR = 3600
+from tests.integration.noon import HOUR, NOON
 
 Queue = Callable[..., None]
 

@@ -23,9 +23,7 @@ from scheduler.governance.policies import activate_policy
 from scheduler.outbox.plan import Wish, decide_wish, store_planned
 from scheduler.pages.tables import Page
 from scheduler.store import database
-
-NOON = 1_777_982_400
-HOUR = 3600
+from tests.integration.noon import HOUR, NOON
 
 
 @pytest.fixture

@@ -15,9 +15,7 @@ from scheduler.outbox.begin import begin
 from scheduler.outbox.settle import Outcome, settle
 from scheduler.outbox.tick import tick
 from scheduler.pages.tables import Page
-
-NOON = 1_777_982_400
-HOUR = 3600
+from tests.integration.noon import HOUR, NOON
 
 
 @pytest.fixture
