@@ -6,7 +6,7 @@ to write: that is the only proof there is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import text
@@ -15,23 +15,50 @@ from sqlmodel import Session
 from scheduler.consent.ledger import Entry, append
 from scheduler.consent.projection import project
 from scheduler.contacts.lock import lock_contact, lock_contacts
+from scheduler.contacts.persons import lock_persons
 from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
 from scheduler.store.direct import Ask, fetch
 
 _REASONS = ("blocked", "unreachable", "erased")
 
-#: A late report of something the person did before the block proves nothing about after it.
+#: A late report of something the person did before the block proves nothing about after it. Of an address that was
+#: merged also where a block that came along from there stands against whoever stands for the person.
 _LIFTABLE = text(
     """
-    SELECT given.id, given.at
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:moments AS bigint[])) AS given (id, at)
-    WHERE EXISTS (
-        SELECT 1 FROM suppression s WHERE s.contact_id = given.id AND s.lifted_at IS NULL
-        AND s.reason IN ('blocked', 'unreachable') AND s.since <= given.at)
-    ORDER BY given.id
+    SELECT id, at, own FROM (
+        SELECT given.id, given.at, EXISTS (
+            SELECT 1 FROM suppression s WHERE s.contact_id = given.id AND s.lifted_at IS NULL
+            AND s.reason IN ('blocked', 'unreachable') AND s.since <= given.at) AS own
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:moments AS bigint[])) AS given (id, at)
+    ) AS heard
+    WHERE own OR EXISTS (
+        SELECT 1 FROM contact c JOIN suppression s ON s.contact_id = c.merged_into
+        WHERE c.id = heard.id AND s.lifted_at IS NULL AND s.reason = 'blocked' AND s.since <= heard.at)
+    ORDER BY id
     """
 )
+
+#: Who stands for people at an address of theirs that was heard of, and whose block came along from addresses none of
+#: which is blocked any more: (their id, when the last of those was heard of).
+_CAME_ALONG = text("""
+    SELECT c.merged_into AS id, max(given.at) AS at
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:moments AS bigint[])) AS given (id, at)
+    JOIN contact c ON c.id = given.id AND c.merged_into IS NOT NULL
+    WHERE EXISTS (SELECT 1 FROM suppression s WHERE s.contact_id = c.merged_into AND s.lifted_at IS NULL
+        AND s.reason = 'blocked' AND s.since <= given.at)
+    AND NOT EXISTS (
+        SELECT 1 FROM consent_record b WHERE b.contact_id = c.merged_into AND b.action = 'block' AND b.kind = 'blocked'
+        AND NOT EXISTS (SELECT 1 FROM consent_record u WHERE u.contact_id = b.contact_id AND u.action = 'unblock'
+            AND coalesce(u.kind, 'blocked') = 'blocked' AND u.occurred_at >= b.occurred_at AND u.id > b.id)
+        AND (b.evidence IS NULL OR b.evidence NOT LIKE :from_contact || '%' OR EXISTS (
+            SELECT 1 FROM suppression s WHERE s.lifted_at IS NULL AND s.reason = 'blocked'
+            AND s.contact_id = CAST(substring(b.evidence FROM '([0-9]+)$') AS bigint))))
+    GROUP BY 1 ORDER BY 1
+""")
+
+#: What the ledger notes of a row that came along in a merge, before the number of the contact that it came from.
+CAME_FROM = "merged from contact:"
 
 
 def suppress(
@@ -59,7 +86,8 @@ def lift_blocks(
 ) -> set[int]:
     """Lift the blocks of contacts who did something at an instant (contact id → epoch seconds) after it.
 
-    Returns whose were lifted; their messages are decided anew. An opt-out is not lifted by this, nor an erasure.
+    Returns whose were lifted; their messages are decided anew. An opt-out is not lifted by this, nor an erasure. One
+    that came along in a merge is lifted by what is done at the address that it came from, or at their present one.
     ``liftable`` is what ``liftable_ask`` brought, where it was asked already.
     """
     if not moments:
@@ -69,57 +97,16 @@ def lift_blocks(
     rows = fetch(session, *liftable_ask(moments)) if liftable is None else liftable
     if not rows:
         return set()
-    append(
-        session,
-        [Entry(contact_id=row.id, action="unblock", source="message", occurred_at=row.at) for row in rows],
-        now,
-    )
-    lifted = project(session, [row.id for row in rows], now)
+    lock_persons(session, {row.id for row in rows})
+    own = [Entry(contact_id=row.id, action="unblock", source="message", occurred_at=row.at) for row in rows if row.own]
+    append(session, own, now)
+    lifted = project(session, [entry.contact_id for entry in own], now)
+    heard = {"ids": [row.id for row in rows], "moments": [row.at for row in rows], "from_contact": CAME_FROM}
+    came_along = [
+        Entry(contact_id=row.id, action="unblock", kind="blocked", source="message", occurred_at=row.at)
+        for row in fetch(session, _CAME_ALONG, heard)
+    ]
+    append(session, came_along, now)
+    lifted |= project(session, [entry.contact_id for entry in came_along], now)
     wake_contacts(session, sorted(lifted), now)
     return lifted
-
-
-#: By whose word an opt-out stood: the source that says so in the ledger.
-_SOURCE_OF = {"person": "message", "platform": "optin", "operator": "operator"}
-
-
-def suppress_again(
-    session: Session, bars: Mapping[int, Sequence[tuple[str, str | None, str | None, str, int]]], now: int
-) -> None:
-    """Put in force what stood against somebody before they were erased, now that they are a contact again.
-
-    Contact id → (reason, topic, category, whose word, since). The caller holds the contacts' rows.
-    """
-    entries = [
-        Entry(
-            contact_id=contact_id, action="opt_out" if reason == "opted_out" else "block",
-            kind=None if reason == "opted_out" else reason, source=_SOURCE_OF[said_by] if reason == "opted_out"
-            else "operator", topic=topic, category=category, scope=_scope(topic, category) if reason == "opted_out"
-            else None, evidence="kept when they were erased", occurred_at=since,
-        )
-        for contact_id, each in sorted(bars.items())
-        for reason, topic, category, said_by, since in each
-    ]  # fmt: skip
-    if entries:
-        append(session, entries, now)
-        project(session, bars.keys(), now)
-
-
-def unsuppress_erased(session: Session, contact_ids: Collection[int], now: int) -> None:
-    """Lift the bar of an erasure from people who came back and said that they want messages. Nothing else lifts it.
-
-    Their messages are decided anew. The caller holds their rows.
-    """
-    wanted = sorted(set(contact_ids))
-    entries = [
-        Entry(contact_id=each, action="unblock", kind="erased", source="message", occurred_at=now) for each in wanted
-    ]
-    append(session, entries, now)
-    project(session, wanted, now)
-    wake_contacts(session, wanted, now)
-
-
-def _scope(topic: str | None, category: str | None) -> str:
-    if topic is not None:
-        return "topic"
-    return "category" if category is not None else "everything"

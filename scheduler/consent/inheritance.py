@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.consent.blocks import CAME_FROM
 from scheduler.consent.choices import Choice, record_choices
 from scheduler.consent.fold import Bar, Said, bars, reach_of, standing, whose
 from scheduler.consent.ledger import Entry, append
@@ -20,7 +21,7 @@ from scheduler.consent.projection import project
 from scheduler.consent.review import move_reviews, open_reviews
 
 _ROWS = text("""
-    SELECT contact_id, id, action, source, occurred_at, recorded_at, topic, category, scope, kind, expires_at
+    SELECT contact_id, id, action, source, occurred_at, recorded_at, topic, category, scope, kind, expires_at, evidence
     FROM consent_record WHERE contact_id = ANY(:ids) ORDER BY id
 """)
 
@@ -38,6 +39,8 @@ class Inheritance:
     bars: list[Bar] = field(default_factory=list)
     #: What ended consents that the survivor has and that nothing above ends.
     ends: list[Said] = field(default_factory=list)
+    #: Row of the ledger → its evidence, of the bars.
+    origins: dict[int, str] = field(default_factory=dict)
     #: Words that may have been an opt-out and wait to be judged.
     under_review: bool = False
     #: What stands against the survivor then and did not before: ``opted_out``, ``opted_out:sales``, ``blocked``,
@@ -49,8 +52,10 @@ def look(session: Session, from_id: int, into_id: int, *, wrote_at: int | None) 
     """What ``inherit`` would do now. ``wrote_at``: when the survivor last wrote, which ends older blocks."""
     session.flush()
     said: dict[int, list[Said]] = {from_id: [], into_id: []}
+    evidence: dict[int, str] = {}
     for row in session.connection().execute(_ROWS, {"ids": [from_id, into_id]}).mappings():
         said[row["contact_id"]].append(Said(**{name: row[name] for name in Said.__slots__}))
+        evidence[row["id"]] = row["evidence"] or ""
     there = {_key(bar): bar.since for bar in bars(said[into_id])}
     coming = [
         bar
@@ -61,6 +66,8 @@ def look(session: Session, from_id: int, into_id: int, *, wrote_at: int | None) 
     last = max((row.id for row in said[into_id]), default=0)
     after = said[into_id] + [_said(bar, last + place) for place, bar in enumerate(coming, 1)]
     found = Inheritance(bars=coming, ends=_ends(said[from_id], after))
+    # What came along before is still of the address that it was seen at: what is done there ends it.
+    found.origins = {bar.record_id: evidence[bar.record_id] for bar in coming}
     found.under_review = bool(open_reviews(session, from_id))
     # Of one reach one name, whoever's word it is.
     names = [_name(bar) for bar in bars(after) if _key(bar) not in there]
@@ -78,7 +85,7 @@ def inherit(session: Session, from_id: int, into_id: int, *, wrote_at: int | Non
     The caller holds both rows, and has the survivor's messages decided anew.
     """
     found = look(session, from_id, into_id, wrote_at=wrote_at)
-    evidence = f"merged from contact:{from_id}"
+    evidence = f"{CAME_FROM}{from_id}"
     opt_outs = [
         Choice(
             contact_id=into_id, action="opt_out", topic=bar.topic, category=bar.category,
@@ -90,8 +97,8 @@ def inherit(session: Session, from_id: int, into_id: int, *, wrote_at: int | Non
     record_choices(session, opt_outs, now)
     others = [
         Entry(
-            contact_id=into_id, action="block", kind=bar.reason, source="operator", evidence=evidence, actor=actor,
-            occurred_at=bar.since,
+            contact_id=into_id, action="block", kind=bar.reason, source="operator", actor=actor, occurred_at=bar.since,
+            evidence=before if (before := found.origins[bar.record_id]).startswith(CAME_FROM) else evidence,
         )
         for bar in found.bars
         if bar.reason != "opted_out"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlmodel import Session
 
-from scheduler.consent.blocks import suppress_again, unsuppress_erased
+from scheduler.consent.returning import suppress_again, unsuppress_erased
 from scheduler.errors import Conflict
 from scheduler.store.stable_keys import ensure_stable_key, stable_key
 
