@@ -24,14 +24,16 @@ _INSERT = text(
     """
 )
 
-#: By the index, one by one, however many the planner believes there are.
+#: By the index of psids, one by one, however many the planner believes there are. A plan that was made and kept while
+#: the table was empty would take any index of the page's, and go through all its people for each: so psids are compared
+#: in a way that leaves them an order, which that one index has.
 _FIND_PEOPLE = text(
     """
     SELECT given.page_id, given.psid, c.id, c.merged_into, c.created_at
     FROM json_to_recordset(CAST(:people AS json)) AS given (page_id int, psid text)
     CROSS JOIN LATERAL (
         SELECT id, merged_into, created_at FROM contact
-        WHERE page_id = given.page_id AND psid = given.psid LIMIT 1
+        WHERE page_id = given.page_id AND psid BETWEEN given.psid AND given.psid ORDER BY psid LIMIT 1
     ) c
     """
 )
