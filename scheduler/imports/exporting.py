@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Literal
 
 from sqlalchemy import text
@@ -169,6 +170,9 @@ def _attribute(attributes: dict[str, Any], name: str, kind: str) -> str:
         return json.dumps(value, ensure_ascii=False)
     if kind == "bool":
         return "true" if value else "false"
+    if isinstance(value, float):
+        # Without the exponent that Python writes below 0.0001, and that no import reads.
+        return format(Decimal(repr(value)), "f")
     return str(value)
 
 
