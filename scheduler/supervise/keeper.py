@@ -18,9 +18,10 @@ log = get_logger(__name__)
 
 _LOOK_EVERY = 0.1
 _FIRST_WAIT = 0.25
-_LONGEST_WAIT = 15.0
+#: With a worker's own start it sends again within ten seconds, however often it died before.
+_LONGEST_WAIT = 4.0
 #: A program that ran this long is well again: its next death is its first.
-_WELL_AFTER = 60.0
+_WELL_AFTER = 20.0
 #: A program that dies this often before it is ever ready will not be.
 _HOPELESS = 3
 
