@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlmodel import Session
 
 from policies.policy import parse_policy
 from scheduler.contacts.holds import OPERATOR, hand_back, hand_over, release_contact
@@ -22,11 +21,6 @@ WEEK = 7 * 24 * HOUR
 #: A person may keep the thread for a week.
 PATIENT = parse_policy('[policy]\nname = "patient"\n[handover]\ntimeout = "7d"\n', where="patient.policy.toml")
 OURS, PAGE_INBOX = "77", "263902037430900"
-
-
-@pytest.fixture
-def stage(session: Session) -> Stage:
-    return Stage(session)
 
 
 def _begin(stage: Stage, now: int) -> list[Begun]:

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from sqlmodel import Session
 from typer.testing import CliRunner
 
 from scheduler.cli.main import app
@@ -15,11 +14,6 @@ from scheduler.consent.standing import suppressions
 from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.outbox.begin import begin
 from tests.unit.delivery.stage import NOON, Stage
-
-
-@pytest.fixture
-def stage(session: Session) -> Stage:
-    return Stage(session)
 
 
 def _said(contact: int, event_id: int | None = 7, meaning: str = "opt_out", at: int = NOON - 60) -> Suggestion:

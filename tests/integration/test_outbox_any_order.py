@@ -6,7 +6,6 @@ from collections.abc import Callable
 from itertools import permutations
 
 import pytest
-from sqlmodel import Session
 
 from scheduler.contacts.inbound import record_inbound
 from scheduler.outbox.begin import begin
@@ -58,11 +57,6 @@ class Told:
         message = self.stage.row("SELECT state, mid, reason, wakes_on FROM message WHERE id = :id", id=self.message)
         attempt = self.stage.row("SELECT outcome, mid FROM attempt WHERE id = :id", id=self.begun.attempt_id)
         return (*message, *attempt)
-
-
-@pytest.fixture
-def stage(session: Session) -> Stage:
-    return Stage(session)
 
 
 def _play(told: Told, order: tuple[str, ...], *, twice: bool) -> tuple[object, ...]:

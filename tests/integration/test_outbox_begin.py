@@ -20,11 +20,6 @@ from scheduler.store import database
 from tests.unit.delivery.stage import HOUR, NOON, Stage
 
 
-@pytest.fixture
-def stage(session: Session) -> Stage:
-    return Stage(session)
-
-
 def _begin(stage: Stage, lane: str = "promotional", quota: int = 10, *, now: int = NOON) -> list[Begun]:
     return begin(stage.session, lane, dict.fromkeys(stage.pages, quota), now)
 

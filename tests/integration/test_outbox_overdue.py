@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import text
 from sqlmodel import Session
 
@@ -12,11 +11,6 @@ from scheduler.outbox.overdue import decide_overdue
 from tests.unit.delivery.stage import HOUR, NOON, Stage
 from workers import tasks
 from workers.directory import Directory
-
-
-@pytest.fixture
-def stage(session: Session) -> Stage:
-    return Stage(session)
 
 
 def test_what_ran_out_of_time_expires_with_the_decision_behind_it(stage: Stage) -> None:

@@ -15,11 +15,6 @@ from tests.unit.delivery.stage import NOON, Stage
 from tests.unit.delivery.told import record_delivery, record_echo, record_read
 
 
-@pytest.fixture
-def stage(session: Session) -> Stage:
-    return Stage(session)
-
-
 class Flight:
     """A message whose attempt is on the wire."""
 

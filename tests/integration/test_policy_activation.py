@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlmodel import Session
 
 from policies.policy import load_policy, parse_policy
 from scheduler.errors import Conflict, Invalid, NotFound
@@ -25,11 +24,6 @@ DEFAULT, BARE = load_policy("default"), load_policy("platform-only")
 CLOSED = parse_policy(
     '[policy]\nname = "closed"\nextends = "platform-only"\n[[permitted_hours]]\nid = "none"\ntue = []\n', where="closed"
 )
-
-
-@pytest.fixture
-def stage(session: Session) -> Stage:
-    return Stage(session)
 
 
 def _activate(stage: Stage, policy: Any = CLOSED, **more: Any) -> Activated:

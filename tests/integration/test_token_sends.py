@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,17 +12,7 @@ from scheduler.consent import tokens
 from scheduler.pages import changes
 from scheduler.pages.tables import Page
 from tests.integration.town import Town
-from workers.channel import make_channel
 from workers.deliver import Channel, Delivery
-
-
-@pytest.fixture
-def channel(town: Town) -> Iterator[Channel]:
-    made = make_channel()
-    yield made
-    made.pool.shutdown(wait=True, cancel_futures=True)
-    made.client.close()
-    made.throttle.disconnect()
 
 
 def _granter(town: Town, country: str, kind: str = "optin", **said: Any) -> str:
