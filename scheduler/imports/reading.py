@@ -22,6 +22,11 @@ MAX_ROWS = 1_000_000
 MAX_COLUMNS = 200
 #: A line beyond this is no line: a file without line ends, or something that is not CSV at all.
 _MAX_LINE = 1024 * 1024
+#: Bytes of a row, whose cells may hold line ends: nothing is read on to find where one of 64 million cells ends.
+_MAX_ROW = 1024 * 1024
+#: Cells of a row. Some beyond the header's are a row's own mistake, told with it; so many are no table.
+_MAX_CELLS = 5 * MAX_COLUMNS
+_MAX_EMPTY = 1000
 _MAX_HEADER = 200
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -58,18 +63,20 @@ class Sheet:
 
 def open_sheet(source: Source) -> Sheet:
     """Read the header of a file. Raises Malformed or TooLarge with the line, here and while ``rows`` is consumed."""
-    lines = _lines(source)
+    lines = _Lines(source)
     # Empty lines before the header still count, or every line that an error names would be the wrong one.
     before: list[str] = []
     for first in lines:
         if first.strip():
             break
         before.append("\n")
+        if len(before) > _MAX_EMPTY:
+            raise Malformed(f"begins with more than {_MAX_EMPTY} empty lines", field="file", way_out="take them out")
     else:
         raise Malformed("the file is empty", field="file", way_out="the first line names the columns")
     delimiter = _delimiter(first)
     reader = csv.reader(chain(before, (first,), lines), delimiter=delimiter, strict=True)
-    rows = _records(reader)
+    rows = _records(reader, lines)
     try:
         line, cells = next(rows)
     except StopIteration:
@@ -77,34 +84,53 @@ def open_sheet(source: Source) -> Sheet:
     return Sheet(headers=_headers(cells, line), delimiter=delimiter, rows=rows)
 
 
-def _lines(source: Source) -> Iterator[str]:
-    number, taken = 0, 0
-    while raw := source.readline(_MAX_LINE + 1):
-        number += 1
-        taken += len(raw)
-        if taken > MAX_BYTES:
+class _Lines:
+    """The lines of a source, and how much of a row has been read: the reader asks for as many as make one."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._taken = self._of_row = self._number = 0
+        self._begins = 1
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        raw = self._source.readline(_MAX_LINE + 1)
+        if not raw:
+            raise StopIteration
+        self._number += 1
+        self._taken += len(raw)
+        self._of_row += len(raw)
+        place = f"line {self._number}"
+        if self._taken > MAX_BYTES:
             raise TooLarge(
                 f"is over {MAX_BYTES // 1024 // 1024} MiB", field="file", way_out="split it and import the parts"
             )
-        if number == 1:
+        if self._number == 1:
             raw = _without_mark(raw)
         if len(raw) > _MAX_LINE:
             raise Malformed(
-                f"is longer than {_MAX_LINE} bytes",
-                field=f"line {number}",
-                way_out="one line a row; is this a CSV file?",
+                f"is longer than {_MAX_LINE} bytes", field=place, way_out="one line a row; is this a CSV file?"
             )
+        if self._of_row > _MAX_ROW:
+            raise Malformed(
+                f"the row that begins here is longer than {_MAX_ROW} bytes", field=f"line {self._begins}",
+                way_out="one row a person; a quote may not be closed",
+            )  # fmt: skip
         try:
             line = raw.decode()
         except UnicodeDecodeError as error:
             raise Malformed(
-                f"byte {error.start + 1} is 0x{raw[error.start]:02X}, which is not UTF-8",
-                field=f"line {number}",
-                way_out=_UTF8,
+                f"byte {error.start + 1} is 0x{raw[error.start]:02X}, which is not UTF-8", field=place, way_out=_UTF8
             ) from None
         if "\x00" in line:
-            raise Malformed("has a NUL character", field=f"line {number}", way_out=_UTF8)
-        yield line
+            raise Malformed("has a NUL character", field=place, way_out=_UTF8)
+        return line
+
+    def end_row(self) -> None:
+        """What is read from here on is of another row."""
+        self._of_row, self._begins = 0, self._number + 1
 
 
 def _without_mark(raw: bytes) -> bytes:
@@ -125,10 +151,16 @@ class _Reader(Protocol):
     def __iter__(self) -> Iterator[list[str]]: ...
 
 
-def _records(reader: _Reader) -> Iterator[tuple[int, list[str]]]:
+def _records(reader: _Reader, lines: _Lines) -> Iterator[tuple[int, list[str]]]:
     line = 1
     try:
         for cells in reader:
+            lines.end_row()
+            if len(cells) > _MAX_CELLS:
+                raise Malformed(
+                    f"has {len(cells)} cells", field=f"line {line}",
+                    way_out=f"one row a person, {MAX_COLUMNS} columns at most; is this a CSV file?",
+                )  # fmt: skip
             # A line of nothing but delimiters is what spreadsheets put below a table.
             if any(cells) and (len(cells) > 1 or cells[0].strip()):
                 yield line, cells

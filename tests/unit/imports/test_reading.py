@@ -5,6 +5,7 @@ import contextlib
 import csv
 import io
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -73,6 +74,9 @@ def test_a_row_is_told_by_the_line_that_it_begins_on() -> None:
         (b",".join(b"c%d" % n for n in range(201)) + b"\n", "line 1: has 201 columns"),
         (b'psid,name\n1,"' + b"x\n" * 70_000, "line 2: a cell has more than 131072 characters"),
         (b"psid,name\n" + b"x" * (1024 * 1024 + 1), "line 2: is longer than"),
+        (b"psid,name\n1,Ana\n2" + b"," * 1_000_000 + b"\n", "line 3: has 1000001 cells"),
+        (b"psid,name\n1,Ana\n2" + b',"x\n"' * 300_000, "line 3: the row that begins here is longer than 1048576 bytes"),
+        (b"\n" * 2_000 + b"psid,name\n1,Ana\n", "file: begins with more than 1000 empty lines"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_line_and_the_way_out(data: bytes, words: str) -> None:
@@ -86,6 +90,19 @@ def test_a_file_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(reading, "MAX_BYTES", 64)
     with pytest.raises(TooLarge, match="file: is over"):
         _read(b"psid,name\n" + b"1,Ana\n" * 20)
+
+
+@pytest.mark.parametrize("part", [b',"x\n"', b","])
+def test_a_row_of_millions_of_cells_is_refused_before_it_is_held(part: bytes) -> None:
+    data = b"psid,name\n1,Ana\n2" + part * (8 * 1024 * 1024 // len(part))
+    held = io.BytesIO(data)
+    tracemalloc.start()
+    with contextlib.suppress(Malformed):
+        for _ in open_sheet(held).rows:
+            pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 * 1024 * 1024
 
 
 @given(_TEXT)
