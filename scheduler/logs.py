@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import sys
 import time
-import uuid
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
@@ -33,11 +33,6 @@ _SECRET_ENDINGS = (
 _TELLING = r"(?:psids?|text|payload|name|first_name|last_name|phone|e_?mail|\w*token|\w*secret|phrase|locale|value)"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
-
-#: Real seconds between two complaints of one process about the same thing.
-_SILENCE = 60.0
-#: (event, what it is about) → when this process last complained, ``time.monotonic()``.
-_complained: dict[tuple[str, object], float] = {}
 
 #: What a credential looks like inside a longer string.
 _SECRET_SHAPES = (
@@ -118,7 +113,7 @@ def bind_request(given: str | None = None) -> str:
     What is not a short plain word, or looks like something that is masked, is not used.
     """
     plain = given is not None and _REQUEST_ID.fullmatch(given) is not None and clean(given) == given
-    chosen = given if plain and given is not None else uuid.uuid4().hex
+    chosen = given if plain and given is not None else secrets.token_hex(16)
     structlog.contextvars.bind_contextvars(request_id=chosen)
     return chosen
 
@@ -129,12 +124,33 @@ def request_id() -> str | None:
     return found if isinstance(found, str) else None
 
 
+class Complaints:
+    """Errors that are met again and again: the same about the same thing is told once in ``silence`` real seconds."""
+
+    def __init__(self, silence: float) -> None:
+        self._silence = silence
+        #: (event, what it is about) → when it was last told, ``time.monotonic()``.
+        self._told: dict[tuple[str, object], float] = {}
+
+    def tell(self, log: structlog.stdlib.BoundLogger, event: str, about: object, **fields: object) -> None:
+        """Log the error, unless it was told lately."""
+        present = time.monotonic()
+        if present - self._told.get((event, about), float("-inf")) >= self._silence:
+            self._told[event, about] = present
+            log.error(event, **fields)
+
+    def forget(self) -> None:
+        """Whatever is met next is told."""
+        self._told.clear()
+
+
+#: Those of this process.
+complaints = Complaints(silence=60.0)
+
+
 def complain(log: structlog.stdlib.BoundLogger, event: str, about: object, **fields: object) -> None:
     """Log an error that is met again and again: at most once a minute for the same event ``about`` the same thing."""
-    present = time.monotonic()
-    if present - _complained.get((event, about), float("-inf")) >= _SILENCE:
-        _complained[event, about] = present
-        log.error(event, **fields)
+    complaints.tell(log, event, about, **fields)
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

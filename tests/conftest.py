@@ -16,6 +16,7 @@ from psycopg import sql
 from sqlmodel import Session
 
 from scheduler import settings as settings_module
+from scheduler.logs import complaints
 from scheduler.settings import get_settings
 from scheduler.store import database, migrate
 from scheduler.store.embedded import Servers
@@ -66,8 +67,9 @@ def _nobody_elses_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(autouse=True)
 def _fresh_settings() -> Iterator[None]:
-    """What a test sets is read by it and forgotten after it."""
+    """What a test sets is read by it and forgotten after it; what another complained of is told again."""
     get_settings.cache_clear()
+    complaints.forget()
     yield
     get_settings.cache_clear()
 

@@ -8,7 +8,6 @@ from sqlmodel import Session
 from structlog.testing import capture_logs
 
 from policies.policy import load_policy
-from scheduler import logs
 from scheduler.campaigns import lifecycle, preview, registry
 from scheduler.campaigns.planning import plan_next
 from scheduler.campaigns.tables import Campaign
@@ -31,9 +30,8 @@ VERSION = "e" * 64
 
 
 @pytest.fixture
-def stage(session: Session, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(session: Session) -> Stage:
     """Two pages; the first one's policy was written by a Duly that knows more."""
-    monkeypatch.setattr(logs, "_complained", {})
     made = Stage(session)
     made.add_page()
     session.execute(

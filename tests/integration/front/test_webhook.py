@@ -13,7 +13,7 @@ from sqlmodel import Session
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from scheduler import clock, logs
+from scheduler import clock
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.store import database
@@ -118,9 +118,8 @@ def test_one_app_cannot_take_anothers_event_away_by_sending_it_first(
 
 
 def test_a_secret_that_cannot_be_unsealed_silences_its_own_app_alone(
-    page: Any, deliver: Any, say: Any, client: TestClient, session: Session, monkeypatch: pytest.MonkeyPatch
+    page: Any, deliver: Any, say: Any, client: TestClient, session: Session
 ) -> None:
-    monkeypatch.setattr(logs, "_complained", {})
     session.execute(
         text(
             "INSERT INTO app (id, external_id, secret_sealed, verify_token_sealed, created_at) "
