@@ -13,9 +13,14 @@ from datetime import UTC, datetime
 from scheduler.settings import get_settings
 
 
+def machine() -> float:
+    """The machine's own clock, Unix time with its fraction, whatever the virtual one shows."""
+    return time.time()  # noqa: TID251 - this is the one place that reads the clock
+
+
 def now_exact() -> float:
     """The present instant, epoch seconds UTC with their fraction."""
-    unix = time.time()  # noqa: TID251 - this is the one place that reads the clock
+    unix = machine()
     virtual = get_settings().virtual_clock
     if virtual is None:
         return unix

@@ -119,6 +119,13 @@ class Settings(BaseSettings):
     send_guard: float = Field(
         2.0, ge=0, le=600, description="Real seconds that must be left of the permitted time when a send begins."
     )
+    clock_skew: float = Field(
+        2.0,
+        gt=0.1,
+        le=600,
+        description="Real seconds by which a worker's clock and the database's may differ before the worker stops. "
+        "Not looked at on a virtual clock.",
+    )
     doubt_wait: float = Field(
         900.0, gt=0, description="Real seconds that an attempt in doubt waits for evidence before it is unconfirmed."
     )

@@ -31,9 +31,14 @@ _log = logs.get_logger(__name__)
 
 app = Celery("duly", include=["workers.tasks"])
 
-#: Real seconds between two runs of each periodic task. A run that a worker did not get to before the next is dropped:
-#: all of them look at the whole table, so one late run does the work of ten.
-_PERIODS = {"tick": 1.0, "plan": 1.0, "sweep": 5.0, "read_profiles": 1.0, "probe": 5.0, "import": 1.0, "retain": 5.0}
+#: Real seconds between two runs of each periodic task.
+PERIODS = {
+    "tick": 1.0, "plan": 1.0, "wake": 1.0, "sweep": 5.0, "read_profiles": 1.0, "probe": 5.0, "import": 1.0,
+    "retain": 5.0,
+}  # fmt: skip
+#: Real seconds after which what beat asked for is dropped. By the clocks of two machines, so far more than these may
+#: differ by; what piles up until then costs nothing, for a worker runs a task once in its period (``tasks.periodic``).
+_STALE = 60.0
 
 
 def configuration() -> dict[str, Any]:
@@ -73,6 +78,8 @@ def configuration() -> dict[str, Any]:
         # A broker that is away is waited for; a worker never gives up and exits.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A broker that answers with an error (out of memory, a replica) is waited for like one that is away.
+        "broker_channel_error_retry": True,
         # A publisher waits this long and no longer. What it could not publish, beat rings for again.
         "broker_pool_acquire_timeout": 5,
         # On SIGTERM finish every post and settle it, then end: longer than a request's limit, shorter than a stop's.
@@ -95,8 +102,8 @@ def configuration() -> dict[str, Any]:
         "enable_utc": True,
         "timezone": "UTC",
         "beat_schedule": {
-            name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
-            for name, seconds in _PERIODS.items()
+            name: {"task": "periodic", "args": [name], "schedule": seconds, "options": {"expires": _STALE}}
+            for name, seconds in PERIODS.items()
         },
     }
 

@@ -9,6 +9,7 @@ from scheduler.campaigns.planning import plan_next
 from scheduler.doorbell import ring
 from scheduler.followups.planning import plan_next_event
 from scheduler.logs import get_logger
+from scheduler.outbox.anew import work_off
 from scheduler.outbox.beat import record_beat
 from scheduler.outbox.overdue import decide_overdue
 from scheduler.outbox.states import LANES
@@ -21,8 +22,9 @@ from scheduler.privacy.erasure import finish_erasures
 from scheduler.privacy.retention import prune
 from scheduler.settings import get_settings
 from scheduler.store import database
-from workers.app import app
+from workers.app import PERIODS, app
 from workers.channel import open_channel
+from workers.clocks import clock_is_right
 from workers.deliver import Delivery
 from workers.imports import import_a_while
 from workers.profiles import read_profiles as read_wanted_profiles
@@ -39,8 +41,23 @@ _PLANNING = 1_000
 #: Where the turn to import stands, and the turn to let go of what is old.
 _IMPORTING = _PLANNING + 1
 _RETAINING = _PLANNING + 2
+#: Where the turn to wake stands.
+_WAKING = _PLANNING + 3
+#: Real seconds that one task wakes what waits.
+_WAKE_SLICE = 1.0
 #: Real seconds that one task lets go of what is old: deliveries come first.
 _RETAIN_SLICE = 1.0
+
+
+@app.task(name="periodic")
+def periodic(name: str) -> None:
+    """Run what beat asks for, once in its period here, however many times it was asked for meanwhile.
+
+    All of them look at the whole table, so one late run does the work of ten. Nothing runs where the clock is wrong.
+    """
+    place = list(PERIODS).index(name)
+    if turns.again(place, PERIODS[name] / 2, time.monotonic()) and clock_is_right():
+        app.tasks[name]()
 
 
 @app.task(name="tick")
@@ -98,6 +115,26 @@ def _plan_a_while() -> tuple[int, bool]:
     return chunks, again
 
 
+@app.task(name="wake")
+def wake() -> int:
+    """Go on with orders to decide waiting messages anew, a second at a time, one child. Returns how many were woken."""
+    started, woken = time.monotonic(), 0
+    with turns.one_of(1, first=_WAKING) as mine:
+        while mine and not turns.draining and time.monotonic() - started < _WAKE_SLICE:
+            with database.session() as session:
+                worked = work_off(session, clock.now())
+            woken += worked.woken
+            if not worked.found:
+                break
+        if not mine:
+            return 0
+    with database.session() as session:
+        record_beat(session, "wake", clock.now())
+    if woken:
+        ring("deliver")
+    return woken
+
+
 @app.task(name="deliver")
 def deliver(lane: str) -> int:
     """Deliver what is due, ``lane`` first. Returns how many messages were accepted.
@@ -108,7 +145,7 @@ def deliver(lane: str) -> int:
     if lane not in LANES:
         raise ValueError(f"`{lane}` is not a lane; take one of {', '.join(LANES)}")
     with turns.one_of(max(1, get_settings().worker_children - 1)) as mine:
-        if not mine or turns.draining:
+        if not mine or turns.draining or not clock_is_right():
             return 0
         sent = Delivery(lane, open_channel(), stopping=lambda: turns.draining).run()
     if sent:

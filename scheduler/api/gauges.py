@@ -14,6 +14,7 @@ from scheduler.errors import DulyError
 from scheduler.facts import ops
 from scheduler.facts.health import beat_ages
 from scheduler.governance import switches
+from scheduler.outbox.skews import skews
 from scheduler.pages.deaf import SETTLED
 from scheduler.privacy.retention import retention_marks
 from scheduler.store import database
@@ -63,6 +64,9 @@ def _of_database(session: Session, now: int) -> list[Metric]:
               {(name,): mark.pruned for name, mark in marks.items()}),
         _many("duly_retention_age_seconds", "Since retention last looked at a kind of rows.", ("kind",),
               {(name,): now - mark.ran_at for name, mark in marks.items()}),
+        _one("duly_waking", "Orders to decide waiting messages anew, at work.", len(ops.waking(session))),
+        _many("duly_clock_ahead_seconds", "By which a worker's clock is wrong, that stopped for it.", ("host",),
+              {(skew.host,): skew.ahead for skew in skews(session)}),
         _one("duly_kill_switches", "Kill switches that are engaged.", len(switches.engaged(session))),
         _one("duly_out_per_second", "Attempts begun a real second, over ten.", pace.begun / _PACE),
         _one("duly_in_per_second", "Platform events received a real second, over ten.", pace.received / _PACE),

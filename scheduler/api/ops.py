@@ -16,6 +16,7 @@ from scheduler.doorbell import workers
 from scheduler.facts import at_risk, ops
 from scheduler.facts.health import beat_ages, silent_tasks, stalled
 from scheduler.governance import switches
+from scheduler.outbox.skews import skews
 from scheduler.pages.deaf import SETTLED
 from scheduler.settings import get_settings
 from scheduler.throttle_state import ThrottleState, throttle_states
@@ -64,6 +65,17 @@ class HeldCounts(BaseModel):
     parked: dict[str, int] = Field(description="Until something happens.")
 
 
+class WakingView(BaseModel):
+    """Waiting messages of a page that are being decided anew, some thousands a second."""
+
+    page: str
+    campaign: int | None
+    category: str | None
+    wakes_on: str | None = Field(description="What ended, for those held until it does; null: all that wait.")
+    woken: int = Field(description="So far, behind the first few thousand.")
+    ordered_at: Instant
+
+
 class StatusView(BaseModel):
     """How things stand."""
 
@@ -76,6 +88,7 @@ class StatusView(BaseModel):
     out_per_second: float = Field(description="Attempts begun, over ten real seconds.")
     in_per_second: float = Field(description="Platform events received, over ten real seconds.")
     workers: WorkerState
+    waking: list[WakingView] = Field(description="After a release, a resume, a new policy: the oldest 100.")
     pages: list[PageState] = Field(description="Those that are stopped, throttled, or whose breaker is not closed.")
     alerts: list[Alert]
 
@@ -146,6 +159,7 @@ def status(session: Db, now: Now) -> StatusView:
         out_per_second=pace.begun / _PACE,
         in_per_second=pace.received / _PACE,
         workers=WorkerState(names=names, last_begun=pace.last_begun, beat_seconds=ages),
+        waking=[WakingView(**asdict(order)) for order in ops.waking(session)],
         pages=[page for page in shown if _unusual(page)],
         alerts=_alerts(session, now, ages, shown, names, oldest, pace.last_begun),
     )
@@ -226,6 +240,10 @@ def _alerts(
     elif not names:
         alerts.append(Alert(kind="no_workers", words="no worker answers"))
     alerts += [Alert(kind="beat_silent", words=words) for words in silent_tasks(ages, clock.rate())]
+    for skew in skews(session):
+        side = "ahead of" if skew.ahead > 0 else "behind"
+        words = f"the clock of {skew.host} is {abs(skew.ahead):.1f} s {side} the database's: it sends nothing"
+        alerts.append(Alert(kind="clock_wrong", words=words))
     slow = stalled(oldest, last, now, clock.real_seconds(get_settings().ready_due))
     if slow is not None:
         alerts.append(Alert(kind="stalled", words=slow))

@@ -183,6 +183,8 @@ def _drawn(seen: doors.StatusView) -> Group:
     sampled = "" if seen.held.exact else "about, by a sample: "
     table.add_row("held", sampled + (_counts(seen.held.waiting) or "none until an instant"))
     table.add_row("parked", sampled + (_counts(seen.held.parked) or "none until something happens"))
+    for order in seen.waking:
+        table.add_row("waking", _order(order))
     table.add_row("dead letters", _counts(seen.dead_letters) or "none")
     table.add_row("pace", f"{seen.out_per_second:.1f} out, {seen.in_per_second:.1f} in a second")
     names = seen.workers.names
@@ -198,6 +200,15 @@ def _drawn(seen: doors.StatusView) -> Group:
     ]
     ending = alerts or [Text("nothing needs a person", style="green")]
     return Group(Text(format_instant(seen.at), style="dim"), table, *ending)
+
+
+def _order(order: doors.WakingView) -> str:
+    what = f"campaign {order.campaign}" if order.campaign is not None else f"page {order.page}"
+    what += f", {order.category}" if order.category is not None else ""
+    since = f"since {format_instant(order.ordered_at)}, {order.woken} so far"
+    return (
+        f"{what}: {'all that waits' if order.wakes_on is None else f'what waited for {words(order.wakes_on)}'}, {since}"
+    )
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -67,6 +67,10 @@ _DEAF = text(f"""
     WHERE n.begun_at > coalesce(h.last, -1) GROUP BY p.id, h.last HAVING min(n.begun_at) < :settled ORDER BY p.id
 """)  # noqa: S608 - constants only
 _PAGES = text("SELECT id, external_id, name, rate, stopped_reason, stopped_at FROM page ORDER BY id")
+_ORDERS = text("""
+    SELECT p.external_id AS page, w.campaign_id AS campaign, w.category, w.wakes_on, w.woken, w.ordered_at
+    FROM wake_order w JOIN page p ON p.id = w.page_id ORDER BY w.id LIMIT :limit
+""")
 _ANY_DUE = text("SELECT EXISTS (SELECT 1 FROM message WHERE state = 'due')")
 
 
@@ -92,6 +96,20 @@ class DeafPage:
     since: int
     #: When the page last received anything; None: never.
     last_event: int | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Waking:
+    """Waiting messages of a page that are being decided anew, chunk by chunk."""
+
+    page: str
+    campaign: int | None
+    category: str | None
+    #: What ended, for those parked until it does; None: all that wait.
+    wakes_on: str | None
+    #: Messages woken so far.
+    woken: int
+    ordered_at: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -159,6 +177,11 @@ def deaf_pages(session: Session, now: int, settled: int) -> list[DeafPage]:
 def pages(session: Session) -> list[PageRow]:
     """All pages, stopped ones included."""
     return [PageRow(**row) for row in session.connection().execute(_PAGES).mappings()]
+
+
+def waking(session: Session, *, limit: int = 100) -> list[Waking]:
+    """What is being woken, the oldest order first; ``limit`` orders at most."""
+    return [Waking(**row) for row in session.connection().execute(_ORDERS, {"limit": limit}).mappings()]
 
 
 def anything_due(session: Session) -> bool:

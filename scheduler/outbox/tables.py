@@ -68,12 +68,8 @@ class Message(SQLModel, table=True):
             "id",
             postgresql_where=text("state IN ('refused', 'unconfirmed', 'dead') AND handled_at IS NULL"),
         ),
-        #: What waits for somebody to let it go on, in the order in which a release wakes it.
-        Index(
-            "message_parked_resume",
-            "id",
-            postgresql_where=text("state = 'scheduled' AND due_at IS NULL AND wakes_on = 'resume'"),
-        ),
+        #: What waits on a page, in the order in which it is woken.
+        Index("message_scheduled_page", "page_id", "id", postgresql_where=text("state = 'scheduled'")),
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
@@ -225,16 +221,20 @@ class DeadLetterAct(SQLModel, table=True):
 
 
 class WakeOrder(SQLModel, table=True):
-    """Parked messages that are to be decided anew, more than one transaction should move: the tick goes on with it."""
+    """Waiting messages of a page that are to be decided anew, more than one transaction should move."""
 
     __tablename__ = "wake_order"
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
-    page_id: int | None = Field(default=None, foreign_key="page.id")
+    page_id: int = Field(foreign_key="page.id")
+    #: None does not narrow it.
     campaign_id: int | None = Field(default=None, foreign_key="campaign.id", sa_type=BigInteger)
     category: str | None = None
-    #: Every parked message in its scope up to this id is awake.
+    #: What ended, for those that are parked until it does; None: all that wait for anything but their person.
+    wakes_on: str | None = None
+    #: Every message in its scope up to this id is awake, so many of them through this.
     cursor: int = Field(default=0, sa_type=BigInteger)
+    woken: int = Field(default=0, sa_column_kwargs={"server_default": "0"}, sa_type=BigInteger)
     ordered_at: int = Field(sa_type=BigInteger)
 
 
@@ -245,3 +245,15 @@ class Beat(SQLModel, table=True):
 
     task: str = Field(primary_key=True)
     ran_at: int = Field(sa_type=BigInteger)
+
+
+class ClockSkew(SQLModel, table=True):
+    """A worker that does nothing, for its clock and the database's differ by too much."""
+
+    __tablename__ = "clock_skew"
+
+    host: str = Field(primary_key=True)
+    #: Milliseconds by which its clock is ahead of the database's; below zero: behind.
+    ahead_ms: int = Field(sa_type=BigInteger)
+    #: Unix time of the database when it last looked.
+    looked_at: int = Field(sa_type=BigInteger)

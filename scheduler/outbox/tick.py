@@ -6,7 +6,6 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.outbox.states import LANES
-from scheduler.outbox.wake import wake_more
 
 #: Messages moved by one call. What is left over is moved by the next, a second later.
 LIMIT = 20_000
@@ -42,11 +41,10 @@ def tick(session: Session, now: int) -> dict[str, int]:
     """Move up to 20,000 ``scheduled`` messages whose time has come to ``due``; returns how many by lane.
 
     Messages parked under an open-ended hold whose deadline or expiry has passed become ``expired``, with the reason of
-    the hold that outlasted them. What a release left parked is woken, a chunk a call.
+    the hold that outlasted them.
     """
     moved = {row.lane: int(row.moved) for row in session.execute(_RIPEN, {"now": now, "limit": LIMIT})}
     session.execute(_EXPIRE_PARKED, {"now": now, "limit": LIMIT})
-    wake_more(session, now)
     return moved
 
 

@@ -23,6 +23,9 @@ from scheduler.outbox.states import LogRow, append_log
 #: Bars, not the clock, ended these: never ``expired``.
 _NOT_TIME = frozenset({"suppression", "consent"})
 
+#: The reason of what is parked until the person writes.
+_SHUT = "window_closed"
+
 _PUT_ASIDE = text("""
     UPDATE message m SET state = d.state, state_at = :now, due_at = d.due_at, deadline = d.deadline,
         reason = d.reason, wakes_on = d.wakes_on, ground = d.ground, policy_version = d.version
@@ -47,6 +50,8 @@ class Verdict:
     #: The send guard that was asked for, seconds.
     guard: int
     due_at: int | None = None
+    #: What ends an open-ended hold.
+    wakes_on: str | None = None
     content: Rendered | None = None
 
 
@@ -83,18 +88,27 @@ def judge(session: Session, candidates: Sequence[Candidate], policies: ActivePol
             )  # fmt: skip
             continue
         decision = decide(policy, facts, now, min_remaining=guard)
-        state, due_at = "sending", None
+        state, due_at, wakes_on, reason = "sending", None, decision.wakes_on, decision.reason
         if decision.verdict == "defer":
             state, due_at = "scheduled", decision.at
         elif decision.verdict == "deny":
             state = "expired" if _ran_out(candidate, decision, now + guard) else "denied"
+            if state == "denied" and _held_shut(candidate, decision):
+                state, wakes_on, reason = "scheduled", "inbound", _SHUT
         verdicts.append(
             Verdict(
                 candidate=candidate, state=state, decision=decision, facts=facts, version=policy.version,
-                reason=decision.reason, guard=guard, due_at=due_at,
+                reason=reason, guard=guard, due_at=due_at, wakes_on=wakes_on,
             )
         )  # fmt: skip
     return verdicts
+
+
+def _held_shut(candidate: Candidate, decision: Decision) -> bool:
+    """Whether the platform itself called the window closed when this went, and nothing but that is in its way still:
+    it waits for the person to write (see ``settle.py``), whoever else woke it."""
+    refused = candidate.attempts > 0 and candidate.reason == _SHUT
+    return refused and "messaging_window" in decision.because
 
 
 def _ran_out(candidate: Candidate, decision: Decision, by: int) -> bool:
@@ -118,7 +132,7 @@ def put_aside(session: Session, verdicts: Sequence[Verdict], now: int, *, actor:
             "dues": [verdict.due_at for verdict in verdicts],
             "deadlines": [deadline_of(verdict) for verdict in verdicts],
             "reasons": [verdict.reason for verdict in verdicts],
-            "wakes": [verdict.decision.wakes_on if verdict.decision else None for verdict in verdicts],
+            "wakes": [verdict.wakes_on for verdict in verdicts],
             "grounds": [ground_of(verdict) for verdict in verdicts],
             "versions": [verdict.version for verdict in verdicts],
         },

@@ -7,6 +7,7 @@ denies. A message that is not permitted after all costs one decision and no requ
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import TextClause, text
 from sqlmodel import Session
@@ -14,47 +15,56 @@ from sqlmodel import Session
 from scheduler.outbox.tables import WakeOrder
 from scheduler.store.direct import Ask, run
 
-#: Parked messages that one transaction wakes.
+#: Messages that one transaction wakes, and that it looks at for that.
 CHUNK = 5_000
+LOOK = 20_000
 
 #: Any number, the same everywhere: see ``hold_wakes``.
 _WAKES = 0x77616B65
 #: What ``hold_wakes`` runs, for whoever sends it along with other statements.
 HOLD_WAKES = f"SELECT pg_advisory_xact_lock_shared({_WAKES})"
 
-_WAKE = """
+_WAKE_CONTACTS = text("""
     WITH waiting AS (
-        SELECT id FROM message WHERE state = 'scheduled' AND {whose} ORDER BY id FOR NO KEY UPDATE
+        SELECT id FROM message WHERE state = 'scheduled' AND contact_id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
     ), woken AS (
         UPDATE message m SET state = 'due', state_at = :now, due_at = :now, wakes_on = NULL
         FROM waiting WHERE m.id = waiting.id RETURNING m.id
     )
     INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
     SELECT id, :now, 'scheduled', 'due', 'woken', 'wake' FROM woken
-"""
-_WAKE_CONTACTS = text(_WAKE.format(whose="contact_id = ANY(:ids)"))
-#: What waits for a person to write is theirs to end: no page has a say in it.
-_WAKE_PAGE = text(_WAKE.format(whose="page_id = :id AND wakes_on IS DISTINCT FROM 'inbound'"))
-# What is parked until somebody lets it go on, in the order of its own index.
-_WAKE_PARKED = text("""
-    WITH waiting AS (
-        SELECT id FROM message
-        WHERE state = 'scheduled' AND due_at IS NULL AND wakes_on = 'resume' AND id > :cursor
-        AND (CAST(:page AS integer) IS NULL OR page_id = :page)
+""")
+# A bounded look at what waits on the page, in the order of its own index: those of it that the order means are woken.
+# What waits for a person to write is theirs to end: no page has a say in it.
+_WAKE_CHUNK = text("""
+    WITH looked AS MATERIALIZED (
+        SELECT id, due_at, wakes_on, campaign_id, category FROM message
+        WHERE state = 'scheduled' AND page_id = :page AND id > :cursor ORDER BY id LIMIT :look
+    ), chosen AS MATERIALIZED (
+        SELECT id FROM looked
+        WHERE CASE WHEN CAST(:wakes_on AS text) IS NULL THEN wakes_on IS DISTINCT FROM 'inbound'
+            ELSE due_at IS NULL AND wakes_on = CAST(:wakes_on AS text) END
         AND (CAST(:campaign AS bigint) IS NULL OR campaign_id = :campaign)
         AND (CAST(:category AS text) IS NULL OR category = :category)
-        ORDER BY id LIMIT :limit FOR NO KEY UPDATE
+        ORDER BY id LIMIT :limit
+    ), waiting AS (
+        SELECT m.id FROM message m JOIN chosen USING (id) WHERE m.state = 'scheduled'
+        ORDER BY m.id FOR NO KEY UPDATE OF m
     ), woken AS (
         UPDATE message m SET state = 'due', state_at = :now, due_at = :now, wakes_on = NULL
-        FROM waiting WHERE m.id = waiting.id RETURNING m.id
+        FROM waiting WHERE m.id = waiting.id RETURNING m.id, m.contact_id
     ), logged AS (
         INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
         SELECT id, :now, 'scheduled', 'due', 'woken', 'wake' FROM woken
     )
-    SELECT count(*) AS woken, max(id) AS last FROM woken
+    SELECT (SELECT array_agg(id ORDER BY id) FROM woken) AS ids,
+        (SELECT array_agg(contact_id ORDER BY id) FROM woken) AS contacts,
+        (SELECT CASE WHEN count(*) = :limit THEN max(id) END FROM chosen) AS full_at,
+        (SELECT CASE WHEN count(*) = :look THEN max(id) END FROM looked) AS seen_to
 """)
-_NEXT_ORDER = text("""
-    SELECT id, page_id, campaign_id, category, cursor FROM wake_order ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+_PAGES = text("""
+    SELECT id FROM page WHERE (CAST(:page AS integer) IS NULL OR id = :page) AND (
+        CAST(:campaign AS bigint) IS NULL OR id = (SELECT page_id FROM campaign WHERE id = :campaign)) ORDER BY id
 """)
 _CANCEL_CAMPAIGN = text("""
     WITH unsent AS (
@@ -100,10 +110,13 @@ def waking(contact_ids: Sequence[int], now: int) -> Ask:
     return _WAKE_CONTACTS, {"ids": list(contact_ids), "now": now}
 
 
-def wake_page(session: Session, page_id: int, now: int) -> int:
-    """Decide a page's waiting messages anew (policy activated, page restored, switch released); returns how many."""
+def wake_page(session: Session, page_id: int, now: int, *, wakes_on: str | None = None, limit: int = CHUNK) -> int:
+    """Decide a page's waiting messages anew: all of them, or those parked until ``wakes_on``, which came.
+
+    Up to ``limit`` at once; an order for the rest is left for ``anew.py``. Returns how many it woke.
+    """
     _gate(session)
-    return _changed(session, _WAKE_PAGE, id=page_id, now=now)
+    return _order(session, [WakeOrder(page_id=page_id, wakes_on=wakes_on, ordered_at=now)], now, limit)
 
 
 def wake_parked(
@@ -117,39 +130,53 @@ def wake_parked(
 ) -> int:
     """Decide anew what is parked until somebody lets it go on, in this scope; None does not narrow it.
 
-    Wakes up to ``limit`` at once and leaves the rest, if any, to ``wake_more``; returns how many it woke. What waits
-    for an instant needs no waking: it was decided when nothing held it, and is decided again when it is due.
+    Wakes as ``wake_page`` does. What waits for an instant needs no waking: it was decided when nothing held it, and is
+    decided again when it is due.
     """
     _gate(session)
-    order = WakeOrder(page_id=page_id, campaign_id=campaign_id, category=category, ordered_at=now)
-    woken = _wake_chunk(session, order, now, limit)
-    if woken == limit:
-        session.add(order)
-        session.flush()
-    return woken
+    pages = session.execute(_PAGES, {"page": page_id, "campaign": campaign_id}).scalars().all()
+    orders = [
+        WakeOrder(page_id=page, campaign_id=campaign_id, category=category, wakes_on="resume", ordered_at=now)
+        for page in pages
+    ]
+    return _order(session, orders, now, limit)
 
 
-def wake_more(session: Session, now: int, limit: int = CHUNK) -> int:
-    """Go on with what ``wake_parked`` left, up to ``limit`` messages; returns how many, 0 when nothing is left.
+@dataclass(slots=True, kw_only=True)
+class Woken:
+    """What a chunk of an order woke: (message id, contact id) each; whether more of it may be left."""
 
-    No gate: whoever decides by now reads that the release is in force.
-    """
-    row = session.execute(_NEXT_ORDER).first()
-    if row is None:
-        return 0
-    order = session.get_one(WakeOrder, row.id, populate_existing=True)
-    woken = _wake_chunk(session, order, now, limit)
-    if woken < limit:
-        session.delete(order)
+    messages: list[tuple[int, int]]
+    more: bool
+
+
+def wake_chunk(session: Session, order: WakeOrder, now: int, *, limit: int, look: int = LOOK) -> Woken:
+    """Wake up to ``limit`` messages of an order, looking at ``look`` at most, and move its cursor behind them."""
+    values = {
+        "page": order.page_id, "campaign": order.campaign_id, "category": order.category, "wakes_on": order.wakes_on,
+        "cursor": order.cursor, "now": now, "limit": limit, "look": look,
+    }  # fmt: skip
+    found = session.execute(_WAKE_CHUNK, values).one()
+    messages = list(zip(found.ids or (), found.contacts or (), strict=True))
+    behind = found.full_at if found.full_at is not None else found.seen_to
+    order.cursor = order.cursor if behind is None else behind
+    order.woken += len(messages)
+    return Woken(messages=messages, more=behind is not None)
+
+
+def _order(session: Session, orders: Sequence[WakeOrder], now: int, limit: int) -> int:
+    woken = 0
+    session.flush()
+    for order in orders:
+        more = True
+        if woken < limit:
+            chunk = wake_chunk(session, order, now, limit=limit - woken)
+            woken += len(chunk.messages)
+            more = chunk.more
+        if more:
+            session.add(order)
     session.flush()
     return woken
-
-
-def _wake_chunk(session: Session, order: WakeOrder, now: int, limit: int) -> int:
-    scope = {"page": order.page_id, "campaign": order.campaign_id, "category": order.category}
-    found = session.execute(_WAKE_PARKED, {**scope, "cursor": order.cursor, "now": now, "limit": limit}).one()
-    order.cursor = found.last or order.cursor
-    return int(found.woken)
 
 
 def cancel_campaign_messages(session: Session, campaign_id: int, actor: str, now: int) -> int:

@@ -88,7 +88,7 @@ def restore_page(session: Session, page_id: int, *, now: int, actor: str = "oper
     session.connection().execute(_LOOKED if actor == "probe" else _FORGET, {"id": page_id, "now": now})
     _log.warning("page_restored", page=page_id, by=actor)
     record(session, actor=actor, action="page.restore", subject=f"page:{external_id}", detail={}, now=now)
-    wake_page(session, page_id, now)
+    wake_page(session, page_id, now, wakes_on="page_restored")
     return True
 
 

@@ -81,7 +81,9 @@ def test_a_read_of_the_clock_is_seen(code: str) -> None:
 def test_sql_never_asks_for_the_time() -> None:
     asked = re.compile(r"\b(current_timestamp|clock_timestamp|statement_timestamp|localtimestamp|now\(\))")
     found = []
-    for path in _sources():
+    # The one comparison of the machine's clock with the database's.
+    clocks = ROOT / "scheduler" / "outbox" / "skews.py"
+    for path in (path for path in _sources() if path != clocks):
         for node in ast.walk(ast.parse(path.read_text())):
             in_text = (
                 isinstance(node, ast.Constant) and isinstance(node.value, str)

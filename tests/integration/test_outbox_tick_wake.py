@@ -15,7 +15,6 @@ from scheduler.outbox.wake import (
     cancel_campaign_messages,
     hold_wakes,
     wake_contacts,
-    wake_more,
     wake_page,
     wake_parked,
 )
@@ -101,23 +100,6 @@ def test_waking_a_page_or_a_campaign_leaves_others_alone(stage: Stage) -> None:
     assert [stage.state(one) for one in (loose, theirs)] == ["scheduled", "scheduled"]
     assert wake_page(stage.session, stage.page, NOON) == 2
     assert [stage.state(one) for one in (mine, loose, theirs)] == ["due", "due", "scheduled"]
-
-
-def test_what_one_transaction_does_not_wake_the_tick_goes_on_with(stage: Stage) -> None:
-    other = stage.add_page()
-    parked = [
-        stage.message(stage.contact(), state="scheduled", due_at=None, wakes_on="resume", category=category)
-        for category in ("promotional", "utility", "promotional", "promotional")
-    ]
-    theirs = stage.message(stage.contact(page=other), state="scheduled", due_at=None, wakes_on="resume")
-    scope = {"page_id": stage.page, "category": "promotional"}
-    assert wake_parked(stage.session, NOON, **scope, limit=2) == 2  # type: ignore[arg-type]  # of several types
-    assert [stage.state(one) for one in parked] == ["due", "scheduled", "due", "scheduled"]
-    tick(stage.session, NOON)
-    assert [stage.state(one) for one in parked] == ["due", "scheduled", "due", "due"]
-    assert stage.state(theirs) == "scheduled"
-    assert stage.one("SELECT count(*) FROM wake_order") == 0
-    assert wake_more(stage.session, NOON) == 0
 
 
 def test_cancelling_takes_back_what_has_not_left(stage: Stage) -> None:

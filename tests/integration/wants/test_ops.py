@@ -11,19 +11,16 @@ from sqlmodel import Session
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from scheduler.api import health
 from scheduler.cli.main import app
+from scheduler.outbox.anew import work_off
 from scheduler.outbox.beat import record_beat
+from scheduler.outbox.skews import tell_skew
+from scheduler.outbox.wake import wake_page
 from scheduler.pages.tables import Page
 from scheduler.throttle_state import throttle_states
 from tests.integration.noon import HOUR, NOON
 
 Queue = Callable[..., None]
-
-
-@pytest.fixture(autouse=True)
-def _scraped_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_scrape", health._Scrape())
 
 
 @pytest.fixture
@@ -107,6 +104,34 @@ def test_what_needs_a_person_is_an_alert(
     after = {alert["kind"] for alert in api("GET", "/ops/status").json()["alerts"]}
     assert "deaf_page" not in after
     assert "page_stopped" in after
+
+
+def test_what_is_being_woken_and_whose_clock_is_wrong_is_shown(
+    api: Callable[..., Any], queue: Queue, page: Page, session: Session, client: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("COLUMNS", "200")
+    queue(3, state="scheduled", due_at=None, reason="page_stopped", wakes_on="page_restored")
+    assert page.id is not None
+    assert wake_page(session, page.id, NOON, wakes_on="page_restored", limit=2) == 2
+    tell_skew(session, "worker-7", 3.25)
+    session.commit()
+    seen = api("GET", "/ops/status").json()
+    assert seen["waking"] == [
+        {"page": "555", "campaign": None, "category": None, "wakes_on": "page_restored", "woken": 2,
+         "ordered_at": "2026-05-05T12:00:00Z"}
+    ]  # fmt: skip
+    [alert] = [alert for alert in seen["alerts"] if alert["kind"] == "clock_wrong"]
+    assert alert["words"] == "the clock of worker-7 is 3.2 s ahead of the database's: it sends nothing"
+    shown = CliRunner().invoke(app, ["ops", "status"]).output
+    words = "page 555: what waited for its page to be restored, since 2026-05-05T12:00:00Z, 2 so far"
+    assert words in " ".join(shown.split()), shown
+    told = client.get("/metrics").text
+    assert "duly_waking 1.0" in told
+    assert 'duly_clock_ahead_seconds{host="worker-7"} 3.25' in told
+    assert work_off(session, NOON).woken == 1
+    session.commit()
+    assert api("GET", "/ops/status").json()["waking"] == []
 
 
 def test_what_will_expire_unsent_is_forecast(
@@ -195,13 +220,12 @@ def test_prometheus_is_told_without_anybodys_name(client: TestClient, queue: Que
 
 
 def test_without_servers_it_says_so(
-    client: TestClient, database_url: str, set_environment: Callable[..., None]
+    client: TestClient, database_url: str, set_environment: Callable[..., None], eventually: Callable[..., None]
 ) -> None:
     set_environment(DULY_REDIS_URL="redis://127.0.0.1:1/0")
     assert throttle_states([1]) is None
     assert client.get("/readyz").json()["detail"] == "Redis does not answer: nothing is sent"
     assert "duly_redis_up 0.0" in client.get("/metrics").text
     set_environment(DULY_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
-    health._scrape = health._Scrape()
-    answer = client.get("/metrics")
-    assert (answer.status_code, "duly_database_up 0.0" in answer.text) == (200, True)
+    # What was told stands for two seconds.
+    eventually(lambda: "duly_database_up 0.0" in client.get("/metrics").text, what="it being told")

@@ -86,3 +86,15 @@ def test_turns_at_other_places_are_other_turns(turns: Turns) -> None:
     finally:
         for pid, release, _ in children:
             _end(pid, release)
+
+
+def test_what_was_asked_for_many_times_runs_once_in_its_period(turns: Turns) -> None:
+    """Over all children: what beat asked for while no worker was there must not be worked off one by one."""
+    assert turns.again(0, 0.5, 100.0)
+    assert turns.again(1, 0.5, 100.0)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(int(turns.again(0, 0.5, 100.4)))
+    assert os.waitpid(pid, 0)[1] == 0
+    assert not turns.again(0, 0.5, 100.4)
+    assert turns.again(0, 0.5, 100.5)
