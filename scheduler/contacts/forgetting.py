@@ -22,6 +22,7 @@ _BLANK = text("""
         handover_by = NULL, held_at = NULL, attributes = '{}'
     WHERE id = ANY(:ids)
 """)
+_NAMES = text("SELECT DISTINCT kind, key FROM contact_identity WHERE contact_id = ANY(:ids) ORDER BY kind, key")
 _ONE_PERSON = text("""
     SELECT id, psid FROM contact
     WHERE id = :id OR merged_into = :id OR id = (SELECT merged_into FROM contact WHERE id = :id)
@@ -33,6 +34,11 @@ _ONE_PERSON = text("""
 def addresses_of(session: Session, contact_id: int) -> dict[int, str]:
     """All contacts of a page that are this person, where some were merged: id → psid."""
     return {row.id: row.psid for row in session.connection().execute(_ONE_PERSON, {"id": contact_id})}
+
+
+def names_of(session: Session, contact_ids: Sequence[int]) -> list[tuple[str, str]]:
+    """The names that business events may give these contacts, as they are stored: (kind, key)."""
+    return [(row.kind, row.key) for row in session.connection().execute(_NAMES, {"ids": list(contact_ids)})]
 
 
 def forget_contacts(session: Session, contact_ids: Sequence[int], *, prefix: str, now: int) -> dict[str, int]:

@@ -24,7 +24,7 @@ from scheduler.followups.recipes import get_recipe
 from scheduler.followups.tables import BusinessEvent, Recipe
 from scheduler.logs import request_id
 from scheduler.pages.tables import Page
-from scheduler.privacy.suppressed import refuse_suppressed
+from scheduler.privacy.suppressed import refuse_erased_name, refuse_suppressed
 
 _KEEP = text("""
     INSERT INTO business_event (page_id, kind, key, body, occurred_at, received_at, plan_cursor, planned_at,
@@ -53,7 +53,7 @@ def receive_event(
     ``key`` is the shop's own name for the event: telling it twice answers the first one, whatever the second says.
     ``occurred_at`` is epoch seconds UTC, ``now`` if left out. An event about somebody whom an identity names and nobody
     knows yet is kept and waits for them (``waiting.py``). Raises Invalid naming the field, also for an unknown psid,
-    and Conflict when the page has no recipe for what is to be sent.
+    and Conflict when the page has no recipe for what is to be sent, or the person was erased.
     """
     assert page.id is not None  # a stored page has its id
     check_told(kind, field="kind")
@@ -150,10 +150,13 @@ def _person(session: Session, page_id: int, told: dict[str, str]) -> _Person:
     wait_for_links(session, alone=False)
     found = find_by_identity(session, page_id, kind, [name])
     contact_id = found.get(name)
+    keys = keys_of(hashing_keys(session), page_id, kind, name)
+    if contact_id is None:
+        refuse_erased_name(session, page_id, kind, keys)
     return _Person(
         contact=session.get_one(Contact, contact_id, populate_existing=True) if contact_id is not None else None,
         kind=kind,
-        key=keys_of(hashing_keys(session), page_id, kind, name)[0],
+        key=keys[0],
     )
 
 

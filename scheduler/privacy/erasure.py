@@ -17,7 +17,7 @@ from scheduler.audit.record import record
 from scheduler.campaigns.members import forget_members
 from scheduler.consent.blocks import suppress
 from scheduler.consent.history import forget
-from scheduler.contacts.forgetting import addresses_of, forget_contacts
+from scheduler.contacts.forgetting import addresses_of, forget_contacts, names_of
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.registry import find_contacts
 from scheduler.errors import Conflict, Invalid, NotFound
@@ -27,7 +27,7 @@ from scheduler.inbox.forgetting import forget_events
 from scheduler.outbox.forgetting import count_messages, forget_message_ids, forget_messages, in_flight
 from scheduler.pages.changes import forget_allowed
 from scheduler.privacy.subject import SECTIONS, values_of
-from scheduler.privacy.suppressed import ERASED_PSID, hashes_of, suppressed
+from scheduler.privacy.suppressed import ERASED_PSID, erased_name, hashes_of, suppressed
 
 #: Seconds after an erasure for which evidence of what was sent may still come.
 AFTERMATH = 36 * 3600
@@ -217,5 +217,9 @@ def _keep_suppressions(session: Session, page_id: int, ids: Collection[int], psi
         {"reason": row.reason, "topic": row.topic, "category": row.category, "said_by": row.said_by, "since": row.since}
         for row in connection.execute(_STANDING, {"ids": list(ids)})
     ]
-    bars.append({"reason": "erased", "topic": None, "category": None, "said_by": "platform", "since": now})
-    connection.execute(_KEEP, [bar | {"page_id": page_id, "hashes": hashes} for bar in bars])
+    erased = {"reason": "erased", "topic": None, "category": None, "said_by": "platform", "since": now}
+    kept = [bar | {"page_id": page_id, "hashes": hashes} for bar in [*bars, erased]]
+    # The shop goes on calling them what it called them.
+    if names := [erased_name(*name) for name in names_of(session, list(ids))]:
+        kept.append(erased | {"page_id": page_id, "hashes": hashes_of(session, page_id, names)})
+    connection.execute(_KEEP, kept)

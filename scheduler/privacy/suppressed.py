@@ -91,6 +91,24 @@ def refuse_suppressed(session: Session, page_id: int, psids: Iterable[str]) -> N
         )
 
 
+def refuse_erased_name(session: Session, page_id: int, kind: str, keys: Collection[str]) -> None:
+    """Raise Conflict when somebody who was erased went by this name, whichever of ``keys`` it is stored as.
+
+    For names that nobody has now: whoever has one is who is meant.
+    """
+    if suppressed(session, page_id, [erased_name(kind, key) for key in keys]):
+        raise Conflict(
+            "somebody whose data was erased at their wish went by this name; what happens to them is not kept again",
+            field=kind,
+            way_out="if it is somebody else's now, or they came back themselves, link it to their contact first",
+        )
+
+
+def erased_name(kind: str, key: str) -> str:
+    """What stands in place of a psid for a name of somebody who was erased; no psid has a NUL in it."""
+    return f"{kind}\0{key}"
+
+
 def suppress_returned(session: Session, returned: Mapping[int, Suppressed], now: int) -> None:
     """Put in force against new contacts (id → what stood) what stood against them when they were erased.
 
