@@ -65,6 +65,7 @@ def create_app() -> FastAPI:
         redoc_url=None,
     )
     app.state.webhook_signers, app.state.webhook_groups = Signers(), Groups()
+    app.state.scrape = health.Scrape()
     problems.install(app)
     app.add_middleware(Limits)
     # The outermost: every line and every answer carries the id, refusals too.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 
@@ -24,7 +24,7 @@ router = APIRouter(tags=["health"])
 _STANDS = 2.0
 
 
-class _Scrape:
+class Scrape:
     """The last answer to ``/metrics``; one thread at a time makes a new one."""
 
     def __init__(self) -> None:
@@ -33,14 +33,12 @@ class _Scrape:
         self._text = b""
 
     def read(self) -> bytes:
+        """It, made anew where it is older than it may be."""
         with self._turn:
             if time.monotonic() - self._made_at >= _STANDS:
                 self._text = metrics.render(gauges(clock.now()))
                 self._made_at = time.monotonic()
             return self._text
-
-
-_scrape = _Scrape()
 
 
 @router.get("/healthz")
@@ -77,6 +75,7 @@ def ready() -> dict[str, str]:
 
 
 @router.get("/metrics", include_in_schema=True, response_class=Response)
-def scrape() -> Response:
+def scrape(request: Request) -> Response:
     """Counters and gauges in Prometheus' text format. No label names a person."""
-    return Response(_scrape.read(), media_type=CONTENT_TYPE_LATEST)
+    last: Scrape = request.app.state.scrape
+    return Response(last.read(), media_type=CONTENT_TYPE_LATEST)

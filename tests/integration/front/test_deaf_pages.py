@@ -10,8 +10,7 @@ from sqlmodel import Session
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from scheduler import clock, logs
-from scheduler.api import health
+from scheduler import clock
 from scheduler.pages.deaf import SETTLED, tell_deaf_pages
 from scheduler.store import database
 
@@ -29,12 +28,6 @@ _HEARD = """
     INSERT INTO platform_event (page_id, kind, dedupe_key, received_at, body)
     VALUES (:page, 'echo', :name, :at, '{}')
 """
-
-
-@pytest.fixture(autouse=True)
-def _nobody_complained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_complained", {})
-    monkeypatch.setattr(health, "_STANDS", 0.0)
 
 
 @pytest.mark.parametrize(
