@@ -19,15 +19,18 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Session
 
+from policies.policy import load_policy
 from scheduler import clock, logs
 from scheduler.api import governance, ops
 from scheduler.campaigns import lifecycle
 from scheduler.content.templates import save_template
 from scheduler.facts import at_risk
+from scheduler.governance.policies import activate_policy
 from scheduler.governance.switches import Scope, engage, release
+from scheduler.outbox.anew import work_off
 from scheduler.outbox.begin import begin
-from scheduler.outbox.tick import tick
 from scheduler.pages.registry import add_page
+from scheduler.pages.stops import restore_page, stop_page
 from scheduler.settings import get_settings
 from scheduler.store import database, migrate
 from scheduler.store.embedded import Servers
@@ -69,15 +72,27 @@ def main() -> None:
         switch = _time("engage a switch", lambda s: engage(s, Scope(), actor="bench", why="bench", now=now))
         _time("begin under the switch", lambda s: begin(s, "promotional", {page: 10}, now))
         _time("release the switch", lambda s: release(s, switch.id or 0, actor="bench", now=now))
-        with database.session() as session:
-            session.execute(text("UPDATE message SET state = 'scheduled' WHERE state = 'due'"))
-            session.execute(text("UPDATE message SET due_at = NULL, wakes_on = 'resume', reason = 'kill_switch'"))
-        with database.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM ANALYZE message"))
+        _park("resume")
         switch = _time("engage, all parked", lambda s: engage(s, Scope(), actor="bench", why="parked", now=now))
         _time("release, all parked", lambda s: release(s, switch.id or 0, actor="bench", now=now))
-        _time("one tick of waking them", lambda s: tick(s, now))
+        _time("a chunk of waking them", lambda s: work_off(s, now))
         _time("status, all parked", lambda s: ops.status(s, now))
+        _park("page_restored")
+        _time("stop the page", lambda s: stop_page(s, page, "bad_token", now))
+        _time("restore the page, all parked", lambda s: restore_page(s, page, now=now))
+        _time("a chunk of waking them", lambda s: work_off(s, now))
+        _park(None)
+        policy = load_policy("platform-only")
+        _time(
+            "activate a policy, all wait", lambda s: activate_policy(s, page, policy, actor="bench", why="b", now=now)
+        )
+        _time("a chunk of deciding them", lambda s: work_off(s, now))
+        began, chunks = time.perf_counter(), 0
+        while time.perf_counter() - began < 10:
+            with database.session() as session:
+                chunks += work_off(session, now).woken
+        print(f"decided anew in bulk {chunks / (time.perf_counter() - began):21,.0f} a second")
+        _time("engage meanwhile", lambda s: engage(s, Scope(), actor="bench", why="bench", now=now))
         database.dispose()
 
 
@@ -108,6 +123,20 @@ def _seed(many: int) -> tuple[int, int]:
         session.execute(text("ANALYZE message"))
         session.execute(text("ANALYZE contact"))
     return page.id, int(campaign)
+
+
+def _park(wakes_on: str | None) -> None:
+    """Let all wait: until this ends, or (None) for an instant tomorrow."""
+    due = "NULL" if wakes_on else "deadline - 10"
+    with database.session() as session:
+        session.execute(text("DELETE FROM wake_order"))
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        session.execute(
+            text(f"UPDATE message SET state = 'scheduled', due_at = {due}, wakes_on = :on, reason = 'held'"),
+            {"on": wakes_on},
+        )
+    with database.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE message"))
 
 
 def _explain(campaign: int) -> None:

@@ -94,6 +94,9 @@ class Chosen(Body):
 class RedriveWish(Chosen):
     """What is to be sent again."""
 
+    after: int = Field(
+        0, ge=0, lt=2**63, description="With a cause or all: only those behind this id, as `next_after` gave it."
+    )
     may_arrive_twice: bool = Field(
         False, description="Needed where some are unconfirmed or dead: nobody knows whether those arrived."
     )
@@ -120,11 +123,14 @@ class RedriveView(BaseModel):
     """What a redrive did, or would do."""
 
     dry_run: bool
-    matching: int = Field(description="Dead letters that match; those beyond `limit` stay as they are.")
-    chosen: int
+    matching: int = Field(description="Dead letters that match.")
+    chosen: int = Field(
+        description="Those that were looked at, until as many as `limit` were found that policy lets go."
+    )
     outlook: OutlookView
     resent: list[Resent]
     resent_before: list[Resent] = Field(description="Somebody sent these again before; nothing was sent twice.")
+    next_after: int | None = Field(description="There may be more behind this id: name it as `after`. null: no more.")
 
 
 class DiscardView(BaseModel):
@@ -191,19 +197,30 @@ def discard(wish: Chosen, session: Db, actor: Actor, now: Now) -> DiscardView:
 
 
 def act_redrive(session: Session, wish: RedriveWish, *, actor: str, now: int) -> RedriveView:
-    """Do what ``wish`` says, or look."""
-    ids, matching = _ids(session, wish)
+    """Do what ``wish`` says, or look. Of a cause, or of all, those that policy forbids are passed over."""
+    picked = None
+    if wish.ids:
+        ids, matching = _ids(session, wish)
+    else:
+        filters = _filters(session, wish)
+        matching = facts.count(session, filters)
+
+        def find(after: int, limit: int) -> list[int]:
+            return facts.choose(session, filters, limit=limit, after=after)
+
+        picked = verbs.pick(session, find, limit=wish.limit, after=wish.after, now=now)
+        ids = picked.ids
+    seen = {
+        "dry_run": wish.dry_run, "matching": matching, "chosen": picked.looked_at if picked else len(ids),
+        "next_after": picked.last if picked else None,
+    }  # fmt: skip
     if wish.dry_run:
-        outlook = verbs.weigh(session, ids, now)
-        return RedriveView(
-            dry_run=True, matching=matching, chosen=len(ids), outlook=_outlook(outlook), resent=[], resent_before=[]
-        )
+        outlook = picked.outlook if picked else verbs.weigh(session, ids, now)
+        return RedriveView(**seen, outlook=_outlook(outlook), resent=[], resent_before=[])
     done = verbs.redrive(session, ids, why=wish.why, actor=actor, now=now, may_arrive_twice=wish.may_arrive_twice)
     return RedriveView(
-        dry_run=False,
-        matching=matching,
-        chosen=len(ids),
-        outlook=_outlook(done.outlook),
+        **seen,
+        outlook=_outlook(picked.outlook if picked else done.outlook),
         resent=_pairs(done.resent),
         resent_before=_pairs(done.before),
     )
@@ -236,16 +253,21 @@ def filters_of(
     return facts.Filters(cause=cause, page_id=page_id, campaign_id=campaign, state=state, reason=reason)
 
 
-def _ids(session: Session, wish: Chosen) -> tuple[list[int], int]:
-    """The ids that are meant, and how many match."""
+def _filters(session: Session, wish: Chosen) -> facts.Filters:
+    """What narrows the choice. Raises Invalid where it is not clear how they are chosen."""
     ways = [bool(wish.ids), wish.cause is not None, wish.all]
     if sum(ways) != 1:
         raise Invalid("it is not clear which are meant", field="ids", way_out="give ids, a cause, or all: true")
-    if wish.ids:
-        return _known(session, wish.ids)
-    filters = filters_of(
+    return filters_of(
         session, cause=wish.cause, page=wish.page, campaign=wish.campaign, state=wish.state, reason=wish.reason
     )
+
+
+def _ids(session: Session, wish: Chosen) -> tuple[list[int], int]:
+    """The ids that are meant, and how many match."""
+    filters = _filters(session, wish)
+    if wish.ids:
+        return _known(session, wish.ids)
     ids = facts.choose(session, filters, limit=wish.limit)
     return ids, len(ids) if len(ids) < wish.limit else facts.count(session, filters)
 

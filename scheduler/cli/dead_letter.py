@@ -96,7 +96,8 @@ def redrive(
     campaign: int | None = _CAMPAIGN,
     state: str | None = _STATE,
     reason: str | None = _REASON,
-    limit: int = _LIMIT,
+    limit: int = typer.Option(1000, min=1, max=MOST, help="At most so many that policy lets go, the oldest first."),
+    after: int = typer.Option(0, min=0, help="With --cause or --all: only those behind this message."),
     may_arrive_twice: bool = typer.Option(
         False, "--may-arrive-twice", help="Also those of which nobody knows whether they arrived."
     ),
@@ -108,7 +109,7 @@ def redrive(
     """Send dead letters again, as new messages that policy decides anew. Shows the verdict first and asks."""
     wish = doors.RedriveWish(
         ids=ids or [], cause=cause, all=everything, page=page, campaign=campaign, state=state, reason=reason,
-        limit=limit, why=why, may_arrive_twice=may_arrive_twice, dry_run=True,
+        limit=limit, after=after, why=why, may_arrive_twice=may_arrive_twice, dry_run=True,
     )  # fmt: skip
     with database.session() as session:
         seen = doors.act_redrive(session, wish, actor=actor, now=clock.now())
@@ -130,7 +131,7 @@ def redrive(
         return
     before = f"; {len(done.resent_before)} had been before" if done.resent_before else ""
     stay = f"; {done.outlook.never} stay, policy forbids them" if done.outlook.never else ""
-    typer.echo(f"sent again: {len(done.resent)}{before}{stay}")
+    typer.echo(f"sent again: {len(done.resent)}{before}{stay}{_more(done)}")
 
 
 @app.command()
@@ -188,4 +189,10 @@ def _outlook(seen: doors.RedriveView) -> str:
             f"nobody knows whether {found.may_arrive_twice} of them arrived: sent again they may arrive twice "
             "(--may-arrive-twice says that they may)"
         )
-    return "\n".join(lines)
+    return "\n".join(lines) + _more(seen)
+
+
+def _more(seen: doors.RedriveView) -> str:
+    if seen.next_after is None:
+        return ""
+    return f"\nthere may be more: --after {seen.next_after} goes on behind these"

@@ -33,6 +33,7 @@ _FILTERS = {
     "state": "m.state = :state",
     "reason": "m.reason = :reason",
     "before": "m.id < :before",
+    "after": "m.id > :after",
 }
 
 
@@ -61,9 +62,9 @@ def letters(session: Session, filters: Filters, *, limit: int, before: int | Non
     return [dict(row) for row in session.connection().execute(statement, {**values, "limit": limit}).mappings()]
 
 
-def choose(session: Session, filters: Filters, *, limit: int) -> list[int]:
-    """The ids of dead letters that match, the oldest first: what an act takes on."""
-    inner, values = _narrow(filters)
+def choose(session: Session, filters: Filters, *, limit: int, after: int | None = None) -> list[int]:
+    """The ids of dead letters that match, the oldest first, behind ``after``: what an act takes on."""
+    inner, values = _narrow(filters, after=after)
     statement = text(f"SELECT id FROM ({inner}) open ORDER BY id LIMIT :limit")  # noqa: S608 - constants only
     return list(session.connection().execute(statement, {**values, "limit": limit}).scalars())
 
@@ -83,10 +84,9 @@ def known(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, int | No
     return {row.id: (row.state, row.handled_at) for row in rows}
 
 
-def _narrow(filters: Filters, before: int | None = None) -> tuple[str, dict[str, Any]]:
-    given = {name: value for name, value in asdict(filters).items() if value is not None}
-    if before is not None:
-        given["before"] = before
+def _narrow(filters: Filters, before: int | None = None, after: int | None = None) -> tuple[str, dict[str, Any]]:
+    wanted = {**asdict(filters), "before": before, "after": after}
+    given = {name: value for name, value in wanted.items() if value is not None}
     where = "".join(f" AND {condition}" for name, condition in _FILTERS.items() if name in given)
     inner = _OPEN + where
     if filters.cause is not None:

@@ -7,7 +7,7 @@ two people at once, make one message and no more. It stays in the record either 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,9 @@ from scheduler.outbox.wake import hold_wakes
 
 #: Dead letters that one act takes on at most.
 MOST = 5_000
+#: Dead letters that one act looks at, for those among them that policy lets go, and so many of them at a time.
+LOOKED_AT = 20_000
+_CHUNK = 1_000
 #: Ids that the audit names of one act.
 _NAMED = 100
 #: Nobody knows whether these arrived.
@@ -104,6 +107,43 @@ def weigh(session: Session, ids: Sequence[int], now: int) -> Outlook:
     Raises Conflict for a page whose policy cannot be read.
     """
     return _outlook(_judge(session, session.execute(_LOOK, {"ids": list(ids)}).all(), now))
+
+
+@dataclass(slots=True, kw_only=True)
+class Picked:
+    """Dead letters that policy lets go now or later, picked from a long list."""
+
+    ids: list[int]
+    #: Of all that were looked at.
+    outlook: Outlook
+    looked_at: int
+    #: The last that was looked at, where there may be more behind it.
+    last: int | None
+
+
+def pick(session: Session, find: Callable[[int, int], Sequence[int]], *, limit: int, after: int, now: int) -> Picked:
+    """Up to ``limit`` dead letters that policy lets go, behind the id ``after``; those that it forbids are passed over.
+
+    ``find`` gives ids in their order: so many, behind an id. Looks at 20,000 at most. Writes and locks nothing. Raises
+    Conflict for a page whose policy cannot be read.
+    """
+    judged: list[_Judged] = []
+    going: list[int] = []
+    while len(going) < limit and len(judged) < LOOKED_AT:
+        ids = find(after, _CHUNK)
+        if not ids:
+            return Picked(ids=going, outlook=_outlook(judged), looked_at=len(judged), last=None)
+        for each in _judge(session, session.execute(_LOOK, {"ids": list(ids)}).all(), now):
+            judged.append(each)
+            after = each.row.id
+            if each.goes:
+                going.append(each.row.id)
+            if len(going) == limit:
+                break
+        else:
+            # Whoever was dealt with in between is behind us, too.
+            after = ids[-1]
+    return Picked(ids=going, outlook=_outlook(judged), looked_at=len(judged), last=after)
 
 
 def redrive(

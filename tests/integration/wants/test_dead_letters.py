@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from scheduler.cli.main import app
 from scheduler.content.tables import Template
+from scheduler.outbox import dead_letters
 from scheduler.pages.tables import Page
 from tests.integration.noon import HOUR, NOON
 
@@ -101,6 +102,35 @@ def test_a_redrive_shows_the_verdict_and_sends_a_new_linked_message_once(
     assert acts[0].request_id
     (entry,) = rows("SELECT detail FROM audit_entry WHERE action = 'dead_letter.redrive'")
     assert (entry.detail["count"], entry.detail["why"]) == (2, "the platform was down")
+
+
+def test_what_policy_forbids_never_stands_before_what_it_lets_go(
+    api: Callable[..., Any], bury: Bury, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = [bury(f"eve{n}", "refused", last_inbound_at=NOON - 25 * HOUR) for n in range(3)]
+    here = [bury(f"ada{n}", "refused") for n in range(3)]
+    last = bury("eve9", "refused", last_inbound_at=NOON - 25 * HOUR)
+    wish = {"all": True, "why": "the template is mended", "limit": 2}
+    seen = api("POST", "/dead-letters/redrive", wish | {"dry_run": True}).json()
+    assert (seen["matching"], seen["chosen"], seen["next_after"]) == (7, 5, here[1])
+    assert (seen["outlook"]["now"], seen["outlook"]["never"]) == (2, 3)
+    done = api("POST", "/dead-letters/redrive", wish).json()
+    assert [each["dead_letter"] for each in done["resent"]] == here[:2]
+    # The same again goes on, past the three that stay.
+    again = api("POST", "/dead-letters/redrive", wish).json()
+    assert [each["dead_letter"] for each in again["resent"]] == here[2:]
+    assert (again["next_after"], again["matching"]) == (None, 5)
+    behind = api("POST", "/dead-letters/redrive", wish | {"after": gone[2], "dry_run": True}).json()
+    assert (behind["chosen"], behind["outlook"]["never"], behind["next_after"]) == (1, 1, None)
+    # However many are forbidden: so many are looked at, and where to go on is said.
+    monkeypatch.setattr(dead_letters, "LOOKED_AT", 2)
+    monkeypatch.setattr(dead_letters, "_CHUNK", 2)
+    short = api("POST", "/dead-letters/redrive", wish | {"dry_run": True}).json()
+    assert (short["chosen"], short["next_after"]) == (2, gone[1])
+    rest = api("POST", "/dead-letters/redrive", wish | {"dry_run": True, "after": short["next_after"]}).json()
+    assert (rest["chosen"], rest["next_after"]) == (2, last)
+    result = CliRunner().invoke(app, ["dead-letter", "redrive", "--all", "--why", "x", "--dry-run"])
+    assert f"--after {gone[1]} goes on behind these" in result.output
 
 
 def test_two_clicks_at_once_make_one_message(
