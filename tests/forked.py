@@ -15,12 +15,19 @@ from pathlib import Path
 
 _context = multiprocessing.get_context("forkserver")
 #: Imported once, by the process that all others are forked from.
-_context.set_forkserver_preload(["uvicorn", "scheduler.api.app", "workers.tasks", "tests.forked"])
+_context.set_forkserver_preload(
+    ["uvicorn", "scheduler.api.app", "workers.tasks", "workers.sandbox.app", "tests.forked"]
+)
 
 
 def start_web(port: int, *, environment: Mapping[str, str], log: Path) -> ForkServerProcess:
     """The web process on that port of this machine."""
     return _start("web", str(port), environment=environment, log=log)
+
+
+def start_sandbox(*arguments: str, environment: Mapping[str, str], log: Path) -> ForkServerProcess:
+    """The sandbox, as ``python -m workers.sandbox`` starts it."""
+    return _start("sandbox", *arguments, environment=environment, log=log)
 
 
 def start_task(name: str, *arguments: str, environment: Mapping[str, str], log: Path) -> ForkServerProcess:
@@ -45,6 +52,10 @@ def _become(what: str, arguments: tuple[str, ...], environment: dict[str, str], 
 
         uvicorn.run("scheduler.api.app:create_app", factory=True, host="127.0.0.1", port=int(arguments[0]))
         return
+    if what == "sandbox":
+        from workers.sandbox.__main__ import main
+
+        sys.exit(main(arguments))
     from workers import deliver, tasks
 
     # A process that has just begun is slow to its first request. How old a decision may grow is tested elsewhere.

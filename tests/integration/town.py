@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +18,7 @@ from scheduler import clock
 from scheduler.governance.policies import activate_policy
 from scheduler.pages.registry import add_page
 from tests.daytime import zone_at_noon
-from tests.forked import start_web
+from tests.forked import start_sandbox, start_web
 from tests.unit.delivery.stage import Stage
 from workers.channel import make_channel
 from workers.deliver import Channel
@@ -101,13 +99,13 @@ def open_town(
 ) -> Iterator[Town]:
     """Sandbox and web process, running; ``session`` is on the database that the settings name."""
     web, sandbox = _free_port(), _free_port()
-    argv = [sys.executable, "-m", "workers.sandbox", "--host", "127.0.0.1", "--port", str(sandbox),
-            "--log", str(tmp_path / "sandbox.jsonl"), "--webhook-url", f"http://127.0.0.1:{web}/webhooks/messenger",
-            "--app-secret", SECRET, "--verify-token", VERIFY, "--seed", "7", "--script", "none",
-            "--no-fsync"]  # fmt: skip
     environment = dict(os.environ)
-    with (tmp_path / "sandbox.log").open("wb") as log:
-        platform = subprocess.Popen(argv, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    platform = start_sandbox(
+        "--host", "127.0.0.1", "--port", str(sandbox), "--log", str(tmp_path / "sandbox.jsonl"),
+        "--webhook-url", f"http://127.0.0.1:{web}/webhooks/messenger", "--app-secret", SECRET,
+        "--verify-token", VERIFY, "--seed", "7", "--script", "none", "--no-fsync",
+        environment=environment, log=tmp_path / "sandbox.log",
+    )  # fmt: skip
     duly = start_web(web, environment=environment, log=tmp_path / "web.log")
 
     def answers() -> bool:
@@ -124,11 +122,11 @@ def open_town(
         set_environment(DULY_GRAPH_URL=f"http://127.0.0.1:{sandbox}")
         yield Town(session, f"http://127.0.0.1:{sandbox}", eventually)
     finally:
-        platform.terminate()
-        duly.terminate()
-        platform.wait(15)
-        duly.join(15)
-        duly.close()
+        for process in (platform, duly):
+            process.terminate()
+        for process in (platform, duly):
+            process.join(15)
+            process.close()
 
 
 @pytest.fixture
