@@ -72,7 +72,7 @@ class WakingView(BaseModel):
     campaign: int | None
     category: str | None
     wakes_on: str | None = Field(description="What ended, for those held until it does; null: all that wait.")
-    woken: int = Field(description="So far, behind the first few thousand.")
+    woken: int = Field(description="So far.")
     ordered_at: Instant
 
 

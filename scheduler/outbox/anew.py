@@ -1,7 +1,7 @@
 """Goes on with what somebody's act woke only in part: the rest of a page's waiting messages, chunk by chunk.
 
 A release, a resume, a restored page or a new policy may concern a million messages. Whoever does it wakes the first
-few thousand and leaves an order; this works it off. No gate is needed: whoever decides after that act reads what it
+thousand and leaves an order; this works it off. No gate is needed: whoever decides after that act reads what it
 changed.
 """
 

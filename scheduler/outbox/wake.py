@@ -15,7 +15,8 @@ from sqlmodel import Session
 from scheduler.outbox.tables import WakeOrder
 from scheduler.store.direct import Ask, run
 
-#: Messages that one transaction wakes, and that it looks at for that.
+#: Messages that whoever lets them go wakes before they are answered; that one chunk of the rest wakes, and looks at.
+AT_ONCE = 1_000
 CHUNK = 5_000
 LOOK = 20_000
 
@@ -110,7 +111,7 @@ def waking(contact_ids: Sequence[int], now: int) -> Ask:
     return _WAKE_CONTACTS, {"ids": list(contact_ids), "now": now}
 
 
-def wake_page(session: Session, page_id: int, now: int, *, wakes_on: str | None = None, limit: int = CHUNK) -> int:
+def wake_page(session: Session, page_id: int, now: int, *, wakes_on: str | None = None, limit: int = AT_ONCE) -> int:
     """Decide a page's waiting messages anew: all of them, or those parked until ``wakes_on``, which came.
 
     Up to ``limit`` at once; an order for the rest is left for ``anew.py``. Returns how many it woke.
@@ -126,7 +127,7 @@ def wake_parked(
     page_id: int | None = None,
     campaign_id: int | None = None,
     category: str | None = None,
-    limit: int = CHUNK,
+    limit: int = AT_ONCE,
 ) -> int:
     """Decide anew what is parked until somebody lets it go on, in this scope; None does not narrow it.
 

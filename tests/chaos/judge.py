@@ -191,6 +191,8 @@ def _lost(found: Judgement, seen: _Seen, ledger: Ledger, wanted: Collection[str]
 
 def _disagreements(found: Judgement, seen: _Seen, ledger: Ledger) -> None:
     say = found.disagreements.append
+    # A ledger that contradicts itself says nothing of what happened.
+    found.disagreements += [f"the log of {fault}" for fault in ledger.faults]
     accepted: dict[int, set[str]] = defaultdict(set)
     per_attempt = Counter(request.attempt for request in seen.requests)
     for request in seen.requests:

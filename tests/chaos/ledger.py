@@ -8,6 +8,10 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
+from sqlalchemy import create_engine, make_url
+from sqlmodel import Session
+
+from scheduler.outbox.ledger import faults
 
 #: The platform has it; each implies the one before.
 ACCEPTED = frozenset({"sent", "delivered", "read"})
@@ -27,6 +31,8 @@ class Ledger:
     events: dict[str, int] = field(default_factory=dict)
     #: People who opted out of everything, as far as Duly knows.
     opted_out: set[str] = field(default_factory=set)
+    #: What the log of messages has that the table of arrows does not explain.
+    faults: list[str] = field(default_factory=list)
 
     @property
     def states(self) -> dict[str, int]:
@@ -44,7 +50,11 @@ class Ledger:
 
 
 def read_ledger(url: str) -> Ledger:
-    """Read it all, at one instant."""
+    """Read it all, at one instant; and hold the whole log against the table of arrows."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    with Session(engine) as session:
+        broken = [f"message {fault.message_id}: {fault.kind}: {fault.what}" for fault in faults(session)]
+    engine.dispose()
     with psycopg.connect(url, row_factory=dict_row) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
@@ -52,6 +62,7 @@ def read_ledger(url: str) -> Ledger:
             return connection.execute(statement).fetchall()
 
         return Ledger(
+            faults=broken,
             messages={
                 row["id"]: row
                 for row in rows("""

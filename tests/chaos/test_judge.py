@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import Session
 
 from tests.chaos.judge import Doubts, Judgement, judge
-from tests.chaos.ledger import Ledger
+from tests.chaos.ledger import Ledger, read_ledger
+from tests.unit.delivery.stage import Stage
 
 #: 2026-03-10 12:00:00 UTC.
 NOON = 1773144000.0
@@ -126,3 +128,23 @@ def test_an_acknowledged_opt_out_that_is_not_in_force_is_lost(tale: Tale) -> Non
     tale.records += [stop, {"kind": "acknowledged", "id": "e2", "real": 3.0, "status": 200, "try": 1}]
     assert _kinds(tale.judged()) == {"lost"}
     assert tale.judged(ledger={"opted_out": {"7"}}).failures == []
+
+
+def test_a_log_that_the_arrows_do_not_explain_is_a_disagreement(tale: Tale) -> None:
+    tale.message("sent", mid="m1")
+    tale.request(1, mid="m1")
+    found = tale.judged(ledger={"faults": ["message 1: no such arrow: denied → due by tick"]})
+    assert found.failures == ["disagreements: the log of message 1: no such arrow: denied → due by tick"]
+
+
+def test_the_log_is_read_with_the_ledger(session: Session, database_url: str) -> None:
+    stage = Stage(session)
+    message = stage.message(stage.contact(), state="scheduled")
+    stage.commit()
+    assert read_ledger(database_url).faults == []
+    stage.put(message, "sent")
+    stage.commit()
+    assert read_ledger(database_url).faults == [
+        f"message {message}: sent without an attempt that was: sent",
+        f"message {message}: the log ends elsewhere: scheduled, the message is sent",
+    ]
