@@ -205,7 +205,7 @@ def test_colours_are_for_terminals_that_want_them(tmp_path: Path) -> None:
 
 
 def test_lint_of_files_folders_and_built_in_policies(duly: Callable[..., Any], shop: Path) -> None:
-    assert duly("lint", "platform-only").stdout == "1 policy: nothing to remark\n"
+    assert duly("lint", "platform-only", "--at", "2026-11-21").stdout == "1 policy: nothing to remark\n"
     said = duly("lint", ".", "default", "--at", "2026-11-21").stdout
     assert said.splitlines()[-1] == "2 policies: 2 notices"
     assert said.startswith("our-shop.policy.toml:3: notice: policy.jurisdictions: law/US: on 2027-01-31")
