@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.model.ledger_model import Scope
+from tests.model.world import Scope
 
 SCOPES = (
     Scope(name="two workers, a crash, the sweep, a cancellation", workers=2, crashes=1, noes=1, cancels=1),
@@ -11,12 +11,13 @@ SCOPES = (
     Scope(name="sent again by a person", crashes=1, resends=1),
     Scope(name="hung workers and three crashes", noes=2, resends=1),
     Scope(name="a window that the platform holds shut", noes=1, window=True, time=True),
+    Scope(name="a token for one message", workers=2, crashes=1, noes=2, resends=2, token=True),
     Scope(name="a platform that errs", noes=1, errs=True, opt_out=True, time=True, cancels=1),
     Scope(name="all of it: two workers, a crash, the sweep, webhooks, an opt-out", workers=2, crashes=1, noes=1,
           opt_out=True, cancels=1),
 )  # fmt: skip
 
-_RACE, _STOP, _ORDER, _AGAIN, _HUNG, _WINDOW = (scope.name for scope in SCOPES[:6])
+_RACE, _STOP, _ORDER, _AGAIN, _HUNG, _WINDOW, _TOKEN = (scope.name for scope in SCOPES[:7])
 
 #: What is broken → the scope that catches it, and what the first broken world says.
 MUTANTS = {
@@ -42,5 +43,8 @@ MUTANTS = {
     "a re-send goes on when the first had arrived": (
         _HUNG, "it is sent again, and the first is known to have arrived",
     ),
+    "a token counts once it is known": (_TOKEN, "the token went twice"),
+    "doubt gives the token back": (_TOKEN, "the token went twice"),
+    "a refusal keeps the token": (_TOKEN, "the token is used up, and nothing went on it"),
     "what is parked has no end": (_WINDOW, "it is lost: nothing that is bound to come ends it"),
 }  # fmt: skip

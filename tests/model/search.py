@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 
 from scheduler.outbox.states import ACCEPTED
-from tests.model.ledger_model import OVER, Ledger, World
+from tests.model.ledger_model import Ledger
+from tests.model.world import OVER, UNUSED, World
 
 #: States that say that the platform does not have it.
 _NOT_SENT = ("scheduled", "due", "refused", "denied", "expired", "cancelled")
@@ -23,10 +24,17 @@ class Found:
     trace: tuple[str, ...] = ()
 
 
-def broken_in(w: World, *, errs: bool) -> str:
-    """The invariant that this world breaks; empty: none. ``errs``: the platform's answers may be wrong."""
+def broken_in(w: World, *, errs: bool, token: bool = False) -> str:
+    """The invariant that this world breaks; empty: none.
+
+    ``errs``: the platform's answers may be wrong. ``token``: a token is all that messages go on.
+    """
     if w.wrong:
         return w.wrong
+    if token and sum(attempt.has for attempt in w.attempts) > 1:
+        return "the token went twice"
+    if token and w.spent and all(attempt.outcome in UNUSED for attempt in w.attempts):
+        return "the token is used up, and nothing went on it"
     accepted = [0] * len(w.messages)
     for attempt in w.attempts:
         state = w.messages[attempt.message].state
@@ -84,7 +92,7 @@ def search(ledger: Ledger, *, limit: int = 1_000_000) -> Found:
                 if after in came:
                     continue
                 came[after] = (world, name)
-                if broken := broken_in(after, errs=ledger.scope.errs):
+                if broken := broken_in(after, errs=ledger.scope.errs, token=ledger.scope.token):
                     return found(broken, after)
                 following.append(after)
         if len(came) > limit:

@@ -8,7 +8,8 @@ import pytest
 
 from scheduler.outbox.arrows import TABLE, Arrow
 from scheduler.outbox.settle import SETTLES
-from tests.model.ledger_model import Drift, Ledger
+from tests.model.ledger_model import Ledger
+from tests.model.moves import Drift
 from tests.model.scopes import MUTANTS, SCOPES
 from tests.model.search import search
 
