@@ -19,6 +19,7 @@ from scheduler.outbox.begin import begin
 from scheduler.outbox.states import ACCEPTED
 from scheduler.store.embedded import Servers
 from scheduler.store.process import wait_until
+from tests.integration.delivering import deliver_all
 from tests.unit.delivery.stage import Stage
 from tests.unit.delivery.wire import WireServer, accept, answer, message_of
 from workers import deliver, settling
@@ -85,7 +86,7 @@ def test_what_was_posted_while_the_database_went_away_is_settled_when_it_is_back
     stage.session.close()
     wire.script = cut
     try:
-        assert Delivery("promotional", channel, stopping=looked, time_slice=15, idle=0.6).run() == 12
+        assert deliver_all(channel, idle=0.6, stopping=looked) == 12
     finally:
         open_it(True)
     assert set(stage.states()) <= set(ACCEPTED)
@@ -108,7 +109,7 @@ def test_an_answer_that_cannot_be_kept_takes_no_other_with_it(
             accept(connection, request)
 
     wire.script = script
-    assert Delivery("promotional", channel, time_slice=10, idle=0.4).run() == 2
+    assert deliver_all(channel) == 2
     # The sweep puts it in doubt; an echo may still tell.
     assert [stage.state(message) for message in messages] == ["sent", "sending", "sent"]
 
@@ -206,7 +207,7 @@ def test_an_answer_of_success_near_the_limit_pauses_the_page(
         answer(200, b'{"recipient_id": "1", "message_id": "m_warned"}', header)(connection, request)
 
     wire.script = warned
-    assert Delivery("promotional", channel, time_slice=5, idle=0.3).run() == 1
+    assert deliver_all(channel, seconds=5) == 1
     states = channel.throttle.state([stage.page, other])
     assert states[stage.page].closed_for <= closed[1]
     assert states[stage.page].closed_for > 0 or closed[0] < 2
