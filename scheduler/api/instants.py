@@ -16,7 +16,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The last second that can be written with four digits of a year.
 _LAST = 253_402_300_799
 
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+#: RFC 3339, and the same without seconds, as people write it.
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)([Zz]|[+-]\d\d:\d\d)")
 
 
 def parse_instant(value: object) -> object:
@@ -24,7 +25,7 @@ def parse_instant(value: object) -> object:
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("must be an instant with its offset, like 2026-03-28T08:00:00Z")
-    day, time_of_day, _, offset = match.groups()
+    day, time_of_day, offset = match.groups()
     try:
         moment = datetime.fromisoformat(f"{day}T{time_of_day}{'+00:00' if offset in 'Zz' else offset}")
     except ValueError:

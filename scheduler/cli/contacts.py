@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from scheduler import clock
 from scheduler.api import imports as shown
 from scheduler.api.instants import format_instant
 from scheduler.cli.import_told import show_mapping, show_outcome
-from scheduler.cli.output import echo_json, print_table
+from scheduler.cli.output import echo_json, print_table, write_private
 from scheduler.doorbell import ring
 from scheduler.errors import Conflict, Invalid
 from scheduler.imports import registry
@@ -69,7 +68,7 @@ def import_file(
             show_mapping(before)
     _run("checking", import_id, "validating", validate_next, lambda seen: seen.checked, quiet=as_json)
     if errors is not None:
-        _write(errors, shown.error_text(import_id))
+        write_private(errors, shown.error_text(import_id), option="--errors")
     seen = _read(import_id)
     if dry_run:
         with database.session() as session:
@@ -165,7 +164,7 @@ def export(
             sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
         return
-    _write(out, parts())
+    write_private(out, parts(), option="--out")
     typer.echo(f"wrote {people} people to {out}", err=True)
 
 
@@ -261,18 +260,6 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
         ) from None
     with source:
         yield source
-
-
-def _write(path: Path, parts: Iterator[str]) -> None:
-    """Write ``parts`` to a file that its owner alone may read: it is about people."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as error:
-        raise Invalid(
-            f"`{path}` cannot be written ({error.strerror})", field="--out", way_out="name a file in a folder of yours"
-        ) from None
-    with open(descriptor, "w", encoding="utf-8", newline="") as written:
-        written.writelines(parts)
 
 
 def _page_id(session: Any, external_id: str) -> int:

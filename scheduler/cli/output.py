@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,6 +13,8 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from scheduler.errors import Invalid
 
 #: Reason codes that need more than their underscores taken out.
 _WORDS = {
@@ -84,3 +88,21 @@ def print_findings(console: Console, findings: Sequence[Any], *, indent: str = "
         if finding.citation and not finding.permits_now:
             line += Text(f" [{finding.citation}]", style="dim")
         console.print(line, soft_wrap=True)
+
+
+def write_private(path: Path, parts: Iterable[str], *, option: str) -> None:
+    """Write ``parts`` to a file that its owner alone may read, also where it was there: it is about people.
+
+    Raises Invalid, naming ``option``, where it cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Invalid(
+            f"`{path}` cannot be written ({error.strerror})", field=option, way_out="name a file in a folder of yours"
+        ) from None
+    with open(descriptor, "w", encoding="utf-8", newline="") as written:
+        if path.is_file():
+            os.fchmod(descriptor, 0o600)
+            written.truncate()
+        written.writelines(parts)

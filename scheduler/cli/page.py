@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import typer
@@ -224,7 +226,7 @@ def read_secret(words: str, variable: str, file: Path | None) -> str:
                 way_out="name a readable text file, or leave the option out to be asked",
             ) from error
     else:
-        given = os.environ.get(variable) or typer.prompt(words, hide_input=True, err=True)
+        given = os.environ.get(variable) or _asked(words, variable)
     given = given.strip()
     if not given or not given.isascii() or any(character.isspace() for character in given):
         raise Invalid(
@@ -233,6 +235,19 @@ def read_secret(words: str, variable: str, file: Path | None) -> str:
             way_out="copy it whole, without spaces, from the app's settings",
         )
     return given
+
+
+def _asked(words: str, variable: str) -> str:
+    with warnings.catch_warnings():
+        # Without a terminal it would be asked for in the open, under a warning of Python's.
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return str(typer.prompt(words, hide_input=True, err=True))
+        except getpass.GetPassWarning:
+            raise Invalid(
+                f"no {words} was given", field=variable.lower(),
+                way_out=f"set {variable}, name a file (- is standard input), or use a terminal to be asked",
+            ) from None  # fmt: skip
 
 
 def _shown(page: Page) -> dict[str, str | int | None]:

@@ -12,7 +12,7 @@ from scheduler import clock
 from scheduler.api.instants import format_instant
 from scheduler.api.privacy import view
 from scheduler.audit.record import record
-from scheduler.cli.output import echo_json, print_table
+from scheduler.cli.output import echo_json, print_table, write_private
 from scheduler.contacts.registry import get_contact
 from scheduler.errors import Conflict
 from scheduler.pages.registry import get_page
@@ -47,8 +47,7 @@ def export(
     if out is None:
         echo_json(found)
         return
-    out.touch(mode=0o600)
-    out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_private(out, [json.dumps(found, indent=2, ensure_ascii=False), "\n"], option="--out")
     rows = sum(len(each) for each in found.values() if isinstance(each, list))
     typer.echo(f"{out}: {rows} rows", err=True)
 

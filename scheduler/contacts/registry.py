@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from scheduler.contacts.tables import Contact
 from scheduler.errors import NotFound
-from scheduler.privacy.suppressed import refuse_suppressed
+from scheduler.privacy.suppressed import refuse_suppressed, suppressed
 from scheduler.store.direct import Ask, fetch
 
 _FIND = text("SELECT psid, id FROM contact WHERE page_id = :page_id AND psid = ANY(:psids)")
@@ -86,6 +86,11 @@ def get_contact(session: Session, page_id: int, psid: str, *, field: str = "psid
         .execution_options(populate_existing=True)
     ).first()
     if found is None:
+        if suppressed(session, page_id, [psid]):
+            raise NotFound(
+                "this person's data was erased at their wish", field=field,
+                way_out="nothing is known of them but that they are not to be messaged",
+            )  # fmt: skip
         raise NotFound(
             f"the page knows no contact `{psid}`", field=field, way_out="PUT it first, or wait until the person writes"
         )

@@ -129,7 +129,7 @@ def _cells(row: Any, columns: Columns) -> list[str]:
         row.country or "",
         row.region or "",
         "|".join(row.timezones or ()),
-        _offset(row.utc_offset),
+        _offset(row.utc_offset) if _told_by_somebody(row) else "",
         row.crm_id or "",
         *(_attribute(row.attributes, name, kind) for name, kind in columns.attributes.items()),
         _list(_consents(row)),
@@ -189,6 +189,12 @@ def _consents(row: Any) -> list[dict[str, Any]]:
         }
         for each in row.consents or ()
     ]
+
+
+def _told_by_somebody(row: Any) -> bool:
+    # What the platform's profile said some day, and nobody else, is no word of a file's, which would outlast the
+    # profile's next one. It stands in the evidence.
+    return any(each["kind"] == "offset" and each["source"] != "profile" for each in row.evidence or ())
 
 
 def _opt_outs(row: Any) -> list[dict[str, Any]]:

@@ -15,6 +15,9 @@ from scheduler.pages.registry import unsealed_of_app
 from scheduler.pages.tables import App
 from scheduler.store.secrets import seal
 
+#: Characters of a secret, at least: the platform's have 32, and a piece of one lets others guess signatures.
+_SHORTEST = 16
+
 _SECRETS = text("SELECT id, secret_sealed, previous_secret_sealed FROM app ORDER BY id")
 
 
@@ -43,7 +46,7 @@ def add_secret(session: Session, external_id: str, secret: str, *, actor: str, n
     """
     app = _locked(session, external_id)
     secret = secret.strip()
-    if not secret or not secret.isascii():
+    if len(secret) < _SHORTEST or not secret.isascii():
         raise Invalid("that is no app secret", field="secret", way_out="copy it whole from the app's settings")
     if unsealed_of_app(app.id or 0, app.secret_sealed) == secret.encode():
         raise Invalid("the app has this secret already", field="secret", way_out="reset it on the platform first")

@@ -210,7 +210,9 @@ def test_a_number_too_large_for_the_database_is_the_callers_error(database_url: 
         ("2026-03-28T08:00:00Z", "2026-03-28T08:00:00Z"),  # as we write it
         ("2026-03-28T09:30:00.75+01:30", "2026-03-28T08:00:00Z"),  # another offset, a fraction
         ("2026-03-28t08:00:00z", "2026-03-28T08:00:00Z"),  # lower case is RFC 3339 too
+        ("2026-03-28T09:00+01:00", "2026-03-28T08:00:00Z"),  # as people write it
         ("2026-03-28T08:00:00", None),  # no offset
+        ("2026-03-28T08", None),  # nor minutes
         ("2026-02-30T08:00:00Z", None),  # no such day
         ("tomorrow", None),  # words
         ("9999-12-31T23:59:59-23:59", None),  # beyond the calendar

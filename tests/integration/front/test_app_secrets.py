@@ -54,6 +54,7 @@ def test_a_change_that_cannot_be_is_refused(page: Any, api: Any) -> None:
     assert api("POST", "/apps/1/secret", {"secret": NEW}).status_code == 404
     assert api("DELETE", f"/apps/{APP}/previous-secret").status_code == 409
     assert api("POST", f"/apps/{APP}/secret", {"secret": page.secret}).status_code == 422
+    assert api("POST", f"/apps/{APP}/secret", {"secret": NEW[:15]}).status_code == 422
     assert api("POST", f"/apps/{APP}/secret", {"secret": NEW}).status_code == 200
     third = api("POST", f"/apps/{APP}/secret", {"secret": "e" * 32})
     assert (third.status_code, third.json()["way_out"]) == (409, "retire the older one first")

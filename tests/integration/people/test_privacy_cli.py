@@ -39,6 +39,24 @@ def test_everything_goes_into_a_file_for_its_owner_alone(ada: int, tmp_path: Pat
     assert _duly("export", "bob", "--page", "555").exit_code == 4
 
 
+def test_a_file_that_others_might_read_is_their_owners_alone_afterwards(ada: int, tmp_path: Path) -> None:
+    out = tmp_path / "ada.json"
+    out.write_text("x" * 100_000)
+    out.chmod(0o644)
+    assert _duly("export", "ada", "--page", "555", "--out", str(out)).exit_code == 0
+    assert json.loads(out.read_text())["psids"] == ["ada"]
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    refused = _duly("export", "ada", "--page", "555", "--out", str(tmp_path / "nowhere" / "ada.json"))
+    assert refused.exit_code == 2
+    assert "--out" in refused.stderr
+
+
+def test_whoever_asks_about_somebody_who_was_erased_is_told_so(ada: int) -> None:
+    assert _duly("erase", "ada", "--page", "555", "--reason", "asked", "--yes").exit_code == 0
+    told = _duly("export", "ada", "--page", "555")
+    assert (told.exit_code, "was erased at their wish" in told.stderr) == (4, True)
+
+
 def test_erasing_shows_what_goes_and_asks(ada: int, session: Session) -> None:
     asked = _duly("erase", "ada", "--page", "555", "--reason", "asked", given="n\n")
     assert asked.exit_code == 5

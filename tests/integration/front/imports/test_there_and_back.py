@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from scheduler.contacts.evidence import set_offset
+from scheduler.contacts.registry import find_contacts
 from scheduler.imports.cells import csv_text
 from scheduler.imports.exporting import export_part, start_export
 from scheduler.imports.tables import ContactImport
@@ -111,3 +113,17 @@ def test_everything_known_survives_export_and_import(imported: Callable[..., Con
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def test_what_the_platforms_profile_told_is_no_files_word(imported: Callable[..., ContactImport], page: Any) -> None:
+    imported("psid,utc_offset\n1,-3\n2,\n")
+    with database.session() as session:
+        ids = find_contacts(session, page.id, ["1", "2"])
+        set_offset(session, ids["1"], -120, NOW + 5)
+        set_offset(session, ids["2"], 540, NOW)
+        columns = start_export(session, page.id, form="csv", actor="tests", now=NOW)
+        exported = export_part(session, page.id, columns, form="csv").text
+    imported(exported)
+    told = [("1", "import", ["-180"]), ("1", "profile", ["-120"]), ("2", "profile", ["540"])]
+    query = "SELECT psid, source, value FROM place_evidence e JOIN contact c ON c.id = e.contact_id ORDER BY 1, 2"
+    assert [tuple(each) for each in rows_of(query)] == told
