@@ -170,7 +170,10 @@ def test_a_platform_that_is_gone_is_found_out_by_a_few_and_waited_for_by_the_oth
     assert {row.outcome for row in attempts} == {"not_sent"}
     # Those on their way when it opened, and a probe or two.
     assert 5 <= len(attempts) <= 25
-    assert stage.states() == {"due": 40 - len(attempts), "scheduled": len(attempts)}
+    states = stage.states()
+    # None is lost, and those that were not tried were not touched. On a busy machine some were given back at once.
+    assert (set(states), sum(states.values())) == ({"due", "scheduled"}, 40)
+    assert states["due"] >= 40 - len(attempts)
     assert channel.throttle.state([stage.page])[stage.page].breaker != "closed"
 
 

@@ -174,8 +174,8 @@ def test_an_erasure_while_a_webhook_is_under_way_leaves_nothing(
 
 
 def test_a_profile_that_is_read_while_they_are_erased_is_not_kept(page: Any, deliver: Any, say: Any, row: Any) -> None:
+    deliver(say(PSID, "hello", at=clock.now() - 50))
     now = clock.now()
-    deliver(say(PSID, "hello", at=now - 50))
     with database.session() as session:
         (read,) = due_profile_reads(session, now, 10)
     with database.session() as session:
