@@ -39,7 +39,10 @@ class Receiver:
                 self._answer(200 if known else 403, asked["hub.challenge"][0].encode() if known else b"")
 
             def do_POST(self) -> None:
-                receiver.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if len(body) < int(self.headers["Content-Length"]):
+                    return  # whoever sent it ended meanwhile
+                receiver.bodies.append(body)
                 receiver.signatures.append(self.headers["X-Hub-Signature-256"])
                 self._answer(receiver.answers.pop(0) if receiver.answers else 200, b"EVENT_RECEIVED")
 
