@@ -247,6 +247,11 @@ def _state(console: Console, found: doors.ProofView) -> None:
     about = f"{found.category} messages" + (f" about {found.topic}" if found.topic else "")
     verdict = "nothing stands against" if found.barred is None else f"{words(found.barred.reason)}: no"
     console.print(f"{verdict} {about}", soft_wrap=True)
+    # What the question left out: who asks about any message wants to know of the topics that were stopped.
+    for bar in found.bars:
+        if bar != found.barred:
+            of = f"{bar.category or ''} messages".lstrip() + (f" about {bar.topic}" if bar.topic else "")
+            console.print(f"{words(bar.reason)}: no {of}", soft_wrap=True)
     for each in found.consents:
         until = f" until {format_instant(each.expires_at)}" if each.expires_at is not None else ""
         on = f"messages about {each.topic}" if each.topic else "messages"
