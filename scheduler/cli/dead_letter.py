@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import typer
+from pydantic import ValidationError
 
 from scheduler import clock
 from scheduler.api import dead_letters as doors
 from scheduler.api.instants import format_instant
 from scheduler.cli.output import echo_json, print_table, words
 from scheduler.doorbell import ring
+from scheduler.errors import Invalid
 from scheduler.facts import dead_letters
 from scheduler.outbox.dead_letters import MOST
 from scheduler.store import database
@@ -19,7 +23,7 @@ _IDS = typer.Argument(None, help="Messages, by id; or --cause, or --all.")
 _CAUSE = typer.Option(None, help="Those with this cause, by the key that `duly dead-letter list` shows.")
 _ALL = typer.Option(False, "--all", help="All that match the other options.")
 _PAGE = typer.Option(None, help="Only those of this page, by the platform's id.")
-_CAMPAIGN = typer.Option(None, min=1, help="Only those of this campaign.")
+_CAMPAIGN = typer.Option(None, min=1, max=2**63 - 1, help="Only those of this campaign.")
 _STATE = typer.Option(None, help="Only those in this state: unconfirmed, dead, refused.")
 _REASON = typer.Option(None, help="Only those with this reason.")
 _LIMIT = typer.Option(1000, min=1, max=MOST, help="At most so many, the oldest first.")
@@ -97,7 +101,7 @@ def redrive(
     state: str | None = _STATE,
     reason: str | None = _REASON,
     limit: int = typer.Option(1000, min=1, max=MOST, help="At most so many that policy lets go, the oldest first."),
-    after: int = typer.Option(0, min=0, help="With --cause or --all: only those behind this message."),
+    after: int = typer.Option(0, min=0, max=2**63 - 1, help="With --cause or --all: only those behind this message."),
     may_arrive_twice: bool = typer.Option(
         False, "--may-arrive-twice", help="Also those of which nobody knows whether they arrived."
     ),
@@ -107,9 +111,9 @@ def redrive(
     as_json: bool = _JSON,
 ) -> None:
     """Send dead letters again, as new messages that policy decides anew. Shows the verdict first and asks."""
-    wish = doors.RedriveWish(
-        ids=ids or [], cause=cause, all=everything, page=page, campaign=campaign, state=state, reason=reason,
-        limit=limit, after=after, why=why, may_arrive_twice=may_arrive_twice, dry_run=True,
+    wish = _asked(
+        doors.RedriveWish, ids=ids or [], cause=cause, all=everything, page=page, campaign=campaign, state=state,
+        reason=reason, limit=limit, after=after, why=why, may_arrive_twice=may_arrive_twice, dry_run=True,
     )  # fmt: skip
     with database.session() as session:
         seen = doors.act_redrive(session, wish, actor=actor, now=clock.now())
@@ -151,9 +155,9 @@ def discard(
     as_json: bool = _JSON,
 ) -> None:
     """Acknowledge dead letters: they leave the list and stay in the record."""
-    wish = doors.Chosen(
-        ids=ids or [], cause=cause, all=everything, page=page, campaign=campaign, state=state, reason=reason,
-        limit=limit, why=why, dry_run=True,
+    wish = _asked(
+        doors.Chosen, ids=ids or [], cause=cause, all=everything, page=page, campaign=campaign, state=state,
+        reason=reason, limit=limit, why=why, dry_run=True,
     )  # fmt: skip
     with database.session() as session:
         seen = doors.act_discard(session, wish, actor=actor, now=clock.now())
@@ -167,6 +171,18 @@ def discard(
         echo_json(seen.model_dump(mode="json"))
         return
     typer.echo(f"{many} of {seen.matching} would be discarded" if dry_run else f"discarded: {len(seen.discarded)}")
+
+
+_Wish = TypeVar("_Wish", bound=doors.Chosen)
+
+
+def _asked(kind: type[_Wish], **values: object) -> _Wish:
+    """What was asked for. Raises Invalid naming the option."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise Invalid(str(first["msg"]).lower(), field=str(first["loc"][0])) from None
 
 
 def _code(row: doors.CauseView | doors.LetterView) -> str:

@@ -26,7 +26,7 @@ app = typer.Typer(help="See how things stand, and stop or resume sending.", no_a
 
 _JSON = typer.Option(False, "--json", help="As JSON.")
 _PAGE = typer.Option(None, help="One page alone, by the platform's id.")
-_CAMPAIGN = typer.Option(None, min=1, help="One campaign alone.")
+_CAMPAIGN = typer.Option(None, min=1, max=2**63 - 1, help="One campaign alone.")
 _CATEGORY = typer.Option(None, help="One category alone: promotional, utility, service.")
 _AS = typer.Option("cli", "--as", help="Who does it; it is kept.")
 _YES = typer.Option(False, "--yes", help="Do it without asking.")
@@ -103,6 +103,9 @@ def stop(
     as_json: bool = _JSON,
 ) -> None:
     """Engage a kill switch: nothing in its scope begins any more. Shows what it stops and asks."""
+    if not dry_run:
+        # Before anybody is asked to confirm.
+        switches.check_words(actor, why)
     if dry_run or not yes:
         with database.session() as session:
             seen = governance.radius_view(session, governance.scope_of(session, page, campaign, category))
@@ -124,7 +127,9 @@ def stop(
 
 @app.command()
 def resume(
-    switch: int | None = typer.Argument(None, help="The switch; left out: the only one that is engaged.", min=1),
+    switch: int | None = typer.Argument(
+        None, help="The switch; left out: the only one that is engaged.", min=1, max=2**31 - 1
+    ),
     actor: str = _AS,
     as_json: bool = _JSON,
 ) -> None:

@@ -16,7 +16,7 @@ from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.governance.tables import KillSwitch
 from scheduler.outbox.wake import wait_for_deciders, wake_parked
 
-_WAY_OUT = "GET /api/v1/kill-switch lists those engaged"
+_WAY_OUT = "`duly ops switches` or GET /api/v1/kill-switch lists those engaged"
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -45,13 +45,20 @@ class Scope:
         return what if self.page_id is None else f"{what} of page {self.page_id}"
 
 
+def check_words(actor: str, why: str) -> None:
+    """Raise Invalid where nobody says who stops something, or why."""
+    if not actor.strip() or "\x00" in actor:
+        raise Invalid("who does it must be named", field="as", way_out="give the name of a person or a key")
+    if not why.strip() or len(why) > 500 or "\x00" in why:
+        raise Invalid("a reason is needed", field="why", way_out="say in 1 to 500 characters why it stops")
+
+
 def engage(session: Session, scope: Scope, *, actor: str, why: str, now: int) -> KillSwitch:
     """Stop what is in ``scope`` until the switch is released. In force when the caller commits.
 
     The same person engaging the same again, for the same reason, gets the switch that is engaged: a double click.
     """
-    if not why.strip() or len(why) > 500 or "\x00" in why:
-        raise Invalid("a reason is needed", field="why", way_out="say in 1 to 500 characters why it stops")
+    check_words(actor, why)
     scope.check()
     wait_for_deciders(session)
     for other in engaged(session):

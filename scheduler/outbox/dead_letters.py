@@ -160,7 +160,7 @@ def redrive(
     ``may_arrive_twice`` must be said where nobody knows whether one arrived; raises Invalid otherwise, and without a
     reason. Those sent again before are told, not sent a third time.
     """
-    _check(ids, why)
+    _check(ids, why, actor)
     # Before any row is locked: see ``hold_wakes``.
     hold_wakes(session)
     lock_contacts(session, session.execute(_CONTACTS, {"ids": list(ids)}).scalars().all())
@@ -182,14 +182,16 @@ def redrive(
 
 def discard(session: Session, ids: Sequence[int], *, why: str, actor: str, now: int) -> list[int]:
     """Acknowledge these dead letters: they need nobody any more. Returns those that were not dealt with before."""
-    _check(ids, why)
+    _check(ids, why, actor)
     rows = session.execute(_LOCK, {"ids": list(ids)}).all()
     judged = [_Judged(row, Facts(), Decision(verdict="deny"), None) for row in rows]
     _keep(session, "discard", judged, {}, why=why, actor=actor, now=now)
     return [row.id for row in rows]
 
 
-def _check(ids: Sequence[int], why: str) -> None:
+def _check(ids: Sequence[int], why: str, actor: str) -> None:
+    if not actor.strip() or "\x00" in actor:
+        raise Invalid("who does it must be named", field="as", way_out="give the name of a person or a key")
     if not why.strip() or len(why) > 500 or "\x00" in why:
         raise Invalid("a reason is needed", field="why", way_out="say in 1 to 500 characters why")
     if len(ids) > MOST:

@@ -228,3 +228,22 @@ def test_dead_letters_on_the_command_line(bury: Bury, monkeypatch: pytest.Monkey
     assert "1 of 1 would be discarded" in duly("discard", "--all", "--why", "old", "--dry-run")
     assert "discarded: 1" in duly("discard", "--all", "--why", "old", typed="y\n")
     assert json.loads(duly("discard", str(other), "--why", "old", "--yes", "--json"))["discarded"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["redrive", "--all", "--why", "x" * 501], "why"),
+        (["redrive", "--cause", "x" * 33, "--why", "x"], "cause"),
+        (["redrive", "--all", "--why", "x", "--as", " ", "--yes"], "as"),
+        (["discard", "--all", "--why", "x", "--reason", "x" * 65], "reason"),
+        (["discard", "--all", "--why", " ", "--yes"], "why"),
+        (["redrive", "--all", "--why", "x", "--after", str(2**63)], "--after"),
+        (["list", "--campaign", str(2**63)], "--campaign"),
+    ],
+)
+def test_what_the_command_line_cannot_use_is_named(bury: Bury, arguments: list[str], named: str) -> None:
+    bury("ada", "refused")
+    result = CliRunner().invoke(app, ["dead-letter", *arguments])
+    assert result.exit_code == 2, result.output
+    assert f"{named}:" in result.output or f"'{named}'" in result.output

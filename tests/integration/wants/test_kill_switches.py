@@ -159,3 +159,8 @@ def test_the_switches_on_the_command_line(campaign: int, monkeypatch: pytest.Mon
     assert f"goes on: campaign {campaign}" in duly("resume")
     assert duly("resume", str(second["id"]), code=5)
     assert "0 kill switches" in duly("resume", code=4)
+    # Refused before anybody is asked, and by name.
+    assert "why: a reason is needed" in duly("stop", "--why", " ", code=2)
+    assert "as: who does it must be named" in duly("stop", "--why", "price", "--as", "", "--yes", code=2)
+    assert "'switch'" in duly("resume", str(2**40), code=2)
+    assert "no kill switch is engaged" in duly("switches")
