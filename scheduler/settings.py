@@ -57,6 +57,8 @@ CrashPoint = Literal[
     "tick.after_commit",
     "plan.before_commit",
     "plan.after_commit",
+    "wake.before_commit",
+    "wake.after_commit",
     "sweep.before_commit",
     "sweep.after_commit",
     "webhook.before_commit",

@@ -123,6 +123,8 @@ def wake() -> int:
         while mine and not turns.draining and time.monotonic() - started < _WAKE_SLICE:
             with database.session() as session:
                 worked = work_off(session, clock.now())
+                crash_points.reach("wake.before_commit")
+            crash_points.reach("wake.after_commit")
             woken += worked.woken
             if not worked.found:
                 break

@@ -40,7 +40,13 @@ def status(
 ) -> None:
     """Show what is due, held, on its way and in doubt, the workers, breakers, the pace, and what needs a person."""
     if as_json:
-        echo_json(_status().model_dump(mode="json"))
+
+        def told() -> None:
+            echo_json(_status().model_dump(mode="json"))
+
+        told()
+        if watch:
+            _until_interrupted(told, every)
         return
     console = Console(highlight=False)
     if not watch:

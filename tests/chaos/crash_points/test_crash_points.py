@@ -11,6 +11,7 @@ from scheduler import clock
 from scheduler.campaigns.lifecycle import launch
 from scheduler.campaigns.registry import create_campaign
 from scheduler.outbox.sweep import REQUEST_LIMIT, sweep
+from scheduler.outbox.wake import wake_parked
 from scheduler.pages.registry import get_page
 from scheduler.settings import CrashPoint, get_settings
 from tests.chaos.crash_points.conftest import Scene
@@ -30,8 +31,8 @@ DELIVER = {
     "settle.after_commit": (False, True),
 }
 OTHERS = {
-    "tick.before_commit", "tick.after_commit", "plan.before_commit", "plan.after_commit", "sweep.before_commit",
-    "sweep.after_commit", "webhook.before_commit", "webhook.after_commit",
+    "tick.before_commit", "tick.after_commit", "plan.before_commit", "plan.after_commit", "wake.before_commit",
+    "wake.after_commit", "sweep.before_commit", "sweep.after_commit", "webhook.before_commit", "webhook.after_commit",
 }  # fmt: skip
 ACCEPTED = {"sent", "delivered", "read"}
 
@@ -154,6 +155,20 @@ def test_a_plan_that_dies_gives_everybody_exactly_one_message(point: str, scene:
     assert scene.states(found) == ["due"] * 3
     _goes(scene, found)
     assert list(_taken(scene, found).values()) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("point", ["wake.before_commit", "wake.after_commit"])
+def test_a_wake_that_dies_wakes_a_chunk_or_nothing_and_the_rest_later(point: str, scene: Scene) -> None:
+    messages = scene.messages(3, state="scheduled", due_at=None, wakes_on="resume", reason="kill_switch")
+    assert wake_parked(scene.session, clock.now(), limit=1) == 1
+    scene.stage.commit()
+    assert scene.crash("wake", point)
+    first, *rest = scene.states(messages)
+    assert (first, rest) == ("due", ["scheduled" if point == "wake.before_commit" else "due"] * 2)
+    assert tasks.wake() == (2 if point == "wake.before_commit" else 0)
+    assert scene.states(messages) == ["due"] * 3
+    _goes(scene, messages)
+    assert _taken(scene, messages) == dict.fromkeys(messages, 1)
 
 
 @pytest.mark.parametrize("point", ["sweep.before_commit", "sweep.after_commit"])

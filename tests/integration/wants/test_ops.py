@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -173,6 +176,26 @@ def test_operations_on_the_command_line(queue: Queue, beating: None, monkeypatch
     assert "nothing that can be sent will run out" in duly("at-risk")
     assert "held, and expire" in duly("at-risk")
     assert json.loads(duly("at-risk", "--json", "--hours", "1"))["at_risk"] == 0
+
+
+def test_watching_goes_on_as_json_until_somebody_ends_it(queue: Queue, beating: None) -> None:
+    queue(2)
+    command = [sys.executable, "-m", "scheduler.cli.main", "ops", "status", "--json", "--watch", "--every", "0.5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        seen: list[Any] = []
+        text = ""
+        while len(seen) < 2:
+            text += watching.stdout.readline()
+            try:
+                seen.append(json.loads(text))
+            except ValueError:
+                continue
+            text = ""
+        watching.send_signal(signal.SIGINT)
+        watching.stdout.read()
+        assert watching.wait(20) == 0
+    assert [each["messages"]["due"] for each in seen] == [{"promotional": 2}] * 2
 
 
 def test_ready_tells_progress_not_presence(
