@@ -16,7 +16,7 @@ from scheduler.cli.output import print_table
 def show_mapping(before: shown.ImportPreview) -> None:
     """Which column is taken for what, with the first row as it would be applied."""
     made = before.import_
-    typer.echo(f"import {made.id}: {made.name}, {made.rows} rows")
+    typer.echo(f"import {made.id}: {made.name}, {_of(made.rows, 'rows')}")
     rows = [(header, made.mapping.get(header, "-"), _example(before, header)) for header in made.headers]
     rows += [("(every row)", field, value) for field, value in made.constants.items()]
     print_table(("column", "field", "line " + str(before.rows[0].line if before.rows else 2)), rows, none="")
@@ -53,6 +53,10 @@ def _told(row: shown.PreviewRow, field: str) -> str:
     return str(dict(known.get("links", ())).get(field, known.get(field, "")))
 
 
+def _of(count: int, things: str) -> str:
+    return f"{count} {things.removesuffix('s') if count == 1 else things}"
+
+
 def show_outcome(seen: shown.ImportView, *, dry_run: bool, errors: Path | None) -> None:
     """What is wrong, what was done, and how to go on; ``errors`` is the file that has all that is wrong."""
     console = Console(highlight=False)
@@ -63,12 +67,13 @@ def show_outcome(seen: shown.ImportView, *, dry_run: bool, errors: Path | None) 
             none="",
         )
         where = f"{errors} has" if errors is not None else f"`duly contacts errors {seen.id}` prints"
-        console.print(f"{seen.bad} of {seen.rows} rows have errors; {where} all of them", soft_wrap=True)
+        have = "has" if seen.rows == 1 else "have"
+        console.print(f"{seen.bad} of {_of(seen.rows, 'rows')} {have} errors; {where} all of them", soft_wrap=True)
     if seen.status == "applied":
-        told = ", ".join(f"{count} {name.replace('_', '-')}" for name, count in seen.counts.items() if count)
+        told = ", ".join(_of(count, name.replace("_", "-")) for name, count in seen.counts.items() if count)
         console.print(f"applied: {told or 'nothing new'}", soft_wrap=True)
     elif dry_run:
-        console.print(f"{seen.rows - seen.bad} rows would be applied; nothing was changed", soft_wrap=True)
+        console.print(f"{_of(seen.rows - seen.bad, 'rows')} would be applied; nothing was changed", soft_wrap=True)
     elif seen.status == "failed":
         console.print(
             f"stopped by something unexpected after {seen.done} rows; the log says what, "

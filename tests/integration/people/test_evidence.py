@@ -169,7 +169,7 @@ def test_ten_thousand_rows_take_as_many_statements_as_one(
     rows = [_said(who, "zone", "Asia/Tokyo", "import") for who in ids]
     rows += [_said(who, "country", "JP", "import") for who in ids]
     assert len(record_evidence(session, rows, NOON)) == 10_000
-    assert len(statements) == few <= 6
+    assert len(statements) == few <= 7
     assert one("SELECT count(*) AS n FROM contact WHERE timezones = '{Asia/Tokyo}' AND country = 'JP'").n == 10_000
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.contacts.bulk import keep_people
-from scheduler.contacts.evidence import Evidence, project, record_evidence
+from scheduler.contacts.evidence import Evidence, place, record_evidence
 from scheduler.contacts.newcomers import Person
 from scheduler.errors import Invalid
 
@@ -59,7 +59,7 @@ def test_a_newcomer_is_as_if_the_evidence_had_come_afterwards(
     before = of("new", _PLACES)
     assert before == of(psid, _PLACES)
     assert of("new", _EVIDENCE) == of(psid, _EVIDENCE)
-    assert project(session, sorted(kept.created)) == set()
+    assert place(session, sorted(kept.created), NOON) == set()
     assert of("new", _PLACES) == before
 
 
