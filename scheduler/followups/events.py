@@ -100,7 +100,8 @@ def receive_event(
             actor=actor,
             action="event.receive",
             subject=f"event:{event.id}",
-            detail={"kind": kind, "key": key},
+            # The audit outlasts an erasure, and a name for what happened to somebody may name them: the row has it.
+            detail={"kind": kind} if is_personal(kind) else {"kind": kind, "key": key},
             now=now,
         )
     return event, new

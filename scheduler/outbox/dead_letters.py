@@ -295,6 +295,7 @@ def _keep(
         actor=actor,
         action=f"dead_letter.{act}",
         subject=f"message:{ids[0]}" if len(ids) == 1 else "messages",
-        detail={"why": why, "count": len(ids), "states": states, "messages": ids[:_NAMED]},
+        # Of one message its own row says why: that goes when the person is erased, and the audit stays.
+        detail={"count": len(ids), "states": states, "messages": ids[:_NAMED]} | ({"why": why} if len(ids) > 1 else {}),
         now=now,
     )
