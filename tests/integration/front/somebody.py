@@ -15,6 +15,7 @@ from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.identities import Link, link
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.content.templates import save_template
+from scheduler.followups.events import receive_event
 from scheduler.outbox.tables import Attempt, DeadLetterAct, Message, MessageLog
 from scheduler.pages.changes import allow
 from scheduler.pages.registry import get_page
@@ -22,7 +23,7 @@ from scheduler.store import database
 
 PSID = "27182818284590452"
 #: What nobody else has: where one of these is found, something of them is left.
-CANARIES = (PSID, "Wilhelmina", "Quittenbaum", "zitronengelb", "+4930901820", "TOKEN-canary", "Tromsoe")
+CANARIES = (PSID, "Wilhelmina", "Quittenbaum", "zitronengelb", "+4930901820", "TOKEN-canary", "Tromsoe", "CRM-Q-7")
 
 
 def somebody(page: Any, deliver: Any, say: Any) -> int:
@@ -39,8 +40,13 @@ def somebody(page: Any, deliver: Any, say: Any) -> int:
             session, [Evidence(contact_id=one, kind="country", value="NO", source="api", observed_at=now)], now
         )
         link(session, page.id, [
-            Link(contact_id=one, kind="phone", value="+4930901820"), Link(contact_id=one, kind="crm_id", value="Q-7"),
+            Link(contact_id=one, kind="phone", value="+4930901820"),
+            Link(contact_id=one, kind="crm_id", value="CRM-Q-7"),
         ], now)  # fmt: skip
+        receive_event(
+            session, get_page(session, page.external_id), kind="order.placed", key="order of Quittenbaum",
+            data={"order": "Quittenbaum-1", "crm_id": "CRM-Q-7"}, actor="shop", now=now,
+        )  # fmt: skip
         record_grants(session, [
             Grant(contact_id=one, kind="express", source="api", wording="We may write.", granted_at=now - 5),
         ], now)  # fmt: skip
