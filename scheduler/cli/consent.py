@@ -264,7 +264,11 @@ def _state(console: Console, found: doors.ProofView) -> None:
 
 def _row(row: doors.RecordView) -> Text:
     line = Text(f"{format_instant(row.occurred_at)}  ", style="dim") + Text(words(row.action), style="bold")
-    of = row.topic or row.category or ("everything" if row.scope == "everything" else None)
+    named = row.topic or row.category
+    of = named or ("everything" if row.scope == "everything" else None)
+    if named and row.scope == "everything":
+        # A law widened it.
+        of = f"{named}, and with it everything,"
     parts = [part for part in (row.kind, of, f"by {row.source}", row.actor and f"({row.actor})") if part]
     line += Text(f"  {' '.join(parts)}")
     if row.event_id is not None:
