@@ -19,10 +19,9 @@ _DEEPEST = 200
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
-#: What could become a NUL, a lone surrogate or an infinity: without any of it nothing has to be looked at twice.
-_SUSPECT = re.compile(
-    rb"\x00|\\u(?:0000|[dD][89a-fA-F])|\xed[\xa0-\xbf]|NaN|Infinity|[0-9]{200}|[\[:,\s]-?[0-9.]+[eE]\+?[0-9]{3}"
-)
+#: What could become a NUL or a lone surrogate, as an escape and as bytes: without any of it nothing is looked at twice.
+_ESCAPED = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_ENCODED = re.compile(rb"\xed[\xa0-\xbf]")
 
 
 class Unreadable(ValueError):
@@ -34,10 +33,33 @@ def read_json(raw: bytes) -> object:
     try:
         if _too_deep(raw):
             raise Unreadable
-        said = json.loads(raw)
-        return storable(said) if _SUSPECT.search(raw) else said
+        if raw.startswith(b"{") and b"\x00" not in raw:
+            said = _DECODER.decode(raw.decode("utf-8", "surrogatepass"))
+            return storable(said) if _suspect(raw) else said
+        # In another encoding, or nothing that the platform sends.
+        return storable(json.loads(raw, parse_float=_finite, parse_constant=_nothing))
     except (ValueError, RecursionError) as error:
         raise Unreadable from error
+
+
+def _suspect(raw: bytes) -> bool:
+    # To look for one byte costs a hundredth of what a search for all of it at once does.
+    if b"\\u" in raw and _ESCAPED.search(raw):
+        return True
+    return b"\xed" in raw and _ENCODED.search(raw) is not None
+
+
+def _finite(written: str) -> float | None:
+    number = float(written)
+    return number if math.isfinite(number) else None
+
+
+def _nothing(_: str) -> None:
+    return None
+
+
+#: No infinity, whether it is called so or only too large to be kept.
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_nothing)
 
 
 def _too_deep(raw: bytes) -> bool:
