@@ -28,7 +28,8 @@ class Contact(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
-    page_id: int = Field(foreign_key="page.id")
+    #: No foreign key, as in ``profile_read``.
+    page_id: int
     psid: str
     name: str | None = None
     first_name: str | None = None
@@ -75,7 +76,7 @@ class ProfileRead(SQLModel, table=True):
     __table_args__ = (
         Index("profile_read_open", "page_id", "due_at", "contact_id", postgresql_where=text("done_at IS NULL")),
         #: How many of a page were asked for in the last second.
-        Index("profile_read_claimed", "page_id", "claimed_at"),
+        Index("profile_read_claimed", "page_id", "claimed_at", postgresql_where=text("claimed_at IS NOT NULL")),
     )
 
     #: No foreign keys: contacts and pages are never deleted, and to check that they are there, once an event, was a
