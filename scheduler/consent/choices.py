@@ -6,23 +6,23 @@ opt-out, and an older opt-out is not put in force against a newer opt-in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import text
 from sqlmodel import Session
 
 from policies.facts import CATEGORIES
 from scheduler.consent.confirmations import call_off, confirm
-from scheduler.consent.ledger import Entry, append
-from scheduler.consent.projection import project
-from scheduler.consent.reach import widen
+from scheduler.consent.ledger import Entry, append_ask, appended
+from scheduler.consent.projection import project_asks, projected
+from scheduler.consent.reach import reach_ask, widen
 from scheduler.consent.wordings import keep_wordings
 from scheduler.contacts.persons import lock_persons
 from scheduler.errors import Invalid
 from scheduler.outbox.wake import wake_contacts
-from scheduler.store.direct import fetch
+from scheduler.store.direct import Ask, together
 
 Action = Literal["opt_out", "opt_in"]
 
@@ -81,21 +81,22 @@ def record_choices(session: Session, choices: Sequence[Choice], now: int) -> lis
         )
         for choice in choices
     ]  # fmt: skip
-    widen(session, [entry for entry in entries if entry.action == "opt_out"])
-    before = _in_force(session, contacts)
-    ids = append(session, entries, now)
-    freed = project(session, contacts, now)
-    after = _in_force(session, contacts)
-    done = [_stands(entry, after) if entry.action == "opt_out" else entry.contact_id in freed for entry in entries]
+    places, before = together(session, reach_ask(contacts), _in_force_ask(contacts))
+    widen([entry for entry in entries if entry.action == "opt_out"], places)
+    appending, in_force_now = append_ask(session, entries, now), _in_force_ask(contacts)
+    ids, _, freeing, after = together(session, appending, *project_asks(contacts, now), in_force_now)
+    freed, stands = projected(freeing), _in_force(after)
+    done = [_stands(entry, stands) if entry.action == "opt_out" else entry.contact_id in freed for entry in entries]
+    covered = _in_force(before)
     if freed:
         back = next((choice.actor for choice in choices if choice.action == "opt_in"), None)
         call_off(session, freed, now, actor=back)
         wake_contacts(session, sorted(freed), now)
     new = {
         id_: entry
-        for id_, entry, in_force in zip(ids, entries, done, strict=True)
+        for id_, entry, in_force in zip(appended(ids), entries, done, strict=True)
         # Who was opted out of all of it before was told then.
-        if entry.action == "opt_out" and in_force and not _covered(entry, before)
+        if entry.action == "opt_out" and in_force and not _covered(entry, covered)
     }
     confirm(session, new, now)
     return done
@@ -173,9 +174,13 @@ def _spoken(choice: Choice) -> str:
 _Force = dict[tuple[int, str | None, str | None], dict[str, int]]
 
 
-def _in_force(session: Session, contacts: Sequence[int]) -> _Force:
+def _in_force_ask(contacts: Sequence[int]) -> Ask:
+    return _IN_FORCE, {"ids": list(contacts)}
+
+
+def _in_force(rows: Iterable[Any]) -> _Force:
     found: _Force = {}
-    for row in fetch(session, _IN_FORCE, {"ids": list(contacts)}):
+    for row in rows:
         found.setdefault((row.contact_id, row.topic, row.category), {})[row.said_by] = row.since
     return found
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.errors import Invalid
-from scheduler.store.direct import fetch, run
+from scheduler.store.direct import Ask, fetch
 
 #: How something became known: the person's words, their tap on a button, the platform's own control (STOP, RESUME, an
 #: opt-in), a file, another system of the shop's, a person of the team, a send that was refused.
@@ -44,15 +45,13 @@ class Entry:
 
 
 _COLUMNS = tuple(Entry.__slots__)
-_NEXT = text("""
-    SELECT json_agg(nextval(CAST(pg_get_serial_sequence('consent_record', 'id') AS regclass))) AS ids
-    FROM generate_series(1, CAST(:count AS integer))
-""")
+#: Numbered in the order of the rows: what is put in an order is numbered after that.
 _APPEND = text(f"""
-    INSERT INTO consent_record (id, recorded_at, {", ".join(_COLUMNS)})
-    SELECT id, :now, {", ".join(_COLUMNS)} FROM json_to_recordset(CAST(:rows AS json)) AS r (
-        id bigint, contact_id bigint, action text, source text, occurred_at bigint, topic text, category text,
+    INSERT INTO consent_record (recorded_at, {", ".join(_COLUMNS)})
+    SELECT :now, {", ".join(_COLUMNS)} FROM json_to_recordset(CAST(:rows AS json)) AS r (
+        place int, contact_id bigint, action text, source text, occurred_at bigint, topic text, category text,
         scope text, kind text, wording_id bigint, event_id bigint, evidence text, actor text, expires_at bigint)
+    ORDER BY place RETURNING id
 """)  # noqa: S608 - our own column names
 
 
@@ -62,19 +61,25 @@ def append(session: Session, entries: Sequence[Entry], now: int) -> list[int]:
     What a clock ahead of ours says must not outrank what is said later by ours: it counts as said ``now``. The caller
     holds the contacts' rows. Raises Invalid for a source that is none or a text that is too long.
     """
-    if not entries:
-        return []
+    return appended(fetch(session, *append_ask(session, entries, now))) if entries else []
+
+
+def append_ask(session: Session, entries: Sequence[Entry], now: int) -> Ask:
+    """What ``append`` runs, for whoever runs it together with something else."""
     session.flush()
     for entry in entries:
         _check(entry)
-    ids = sorted(fetch(session, _NEXT, {"count": len(entries)})[0].ids)
     rows = [
         {name: value for name in _COLUMNS if (value := getattr(entry, name)) is not None}
-        | {"id": id_, "occurred_at": min(entry.occurred_at, now)}
-        for id_, entry in zip(ids, entries, strict=True)
+        | {"place": place, "occurred_at": min(entry.occurred_at, now)}
+        for place, entry in enumerate(entries)
     ]
-    run(session, _APPEND, {"rows": json.dumps(rows), "now": now})
-    return ids
+    return _APPEND, {"rows": json.dumps(rows), "now": now}
+
+
+def appended(rows: Sequence[Any]) -> list[int]:
+    """What ``append`` makes of the answer."""
+    return sorted(row.id for row in rows)
 
 
 def _check(entry: Entry) -> None:

@@ -6,13 +6,14 @@ rebuilding is nothing special.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.contacts.lock import lock_contacts
-from scheduler.store.direct import fetch, run
+from scheduler.store.direct import Ask, run, together
 
 #: Contacts of one transaction of a rebuild.
 CHUNK = 2_000
@@ -105,9 +106,19 @@ def project(session: Session, contact_ids: Collection[int], now: int) -> set[int
     """
     if not contact_ids:
         return set()
+    _, freed = together(session, *project_asks(contact_ids, now))
+    return projected(freed)
+
+
+def project_asks(contact_ids: Collection[int], now: int) -> tuple[Ask, Ask]:
+    """What ``project`` runs, for whoever runs it together with something else; the second answer is ``projected``."""
     ids = sorted(set(contact_ids))
-    project_grants(session, ids)
-    return {row.contact_id for row in fetch(session, _SUPPRESSIONS, {"ids": ids, "now": now})}
+    return (_CONSENTS, {"ids": ids}), (_SUPPRESSIONS, {"ids": ids, "now": now})
+
+
+def projected(rows: Iterable[Any]) -> set[int]:
+    """What ``project`` makes of the answer."""
+    return {row.contact_id for row in rows}
 
 
 def project_grants(session: Session, contact_ids: Collection[int]) -> None:

@@ -7,18 +7,18 @@ the person's jurisdictions says, and everything where nobody knows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import text
-from sqlmodel import Session
 
 from policies.facts import Facts
 from policies.law import jurisdiction_pack
 from policies.law_terms import SCOPES, OptOutLaw
 from policies.places import place_of
 from scheduler.consent.ledger import Entry
-from scheduler.store.direct import fetch
+from scheduler.store.direct import Ask
 
 _PLACES = text("""
     SELECT c.id, c.timezones, c.country, c.region, coalesce(s.opt_out_scope, 'everything') AS rule
@@ -26,12 +26,14 @@ _PLACES = text("""
 """)
 
 
-def widen(session: Session, opt_outs: Sequence[Entry]) -> None:
-    """Give each opt-out the scope that counts, in place. One query."""
-    if not opt_outs:
-        return
-    ids = sorted({entry.contact_id for entry in opt_outs})
-    places = {row.id: row for row in fetch(session, _PLACES, {"ids": ids})}
+def reach_ask(contact_ids: Collection[int]) -> Ask:
+    """What ``widen`` has to know of these contacts."""
+    return _PLACES, {"ids": sorted(set(contact_ids))}
+
+
+def widen(opt_outs: Sequence[Entry], rows: Iterable[Any]) -> None:
+    """Give each opt-out the scope that counts, in place, by the answer to ``reach_ask``."""
+    places = {row.id: row for row in rows}
     for entry in opt_outs:
         row = places.get(entry.contact_id)
         if row is None:
