@@ -24,6 +24,7 @@ from scheduler.api import (
     governance,
     health,
     imports,
+    memory,
     messages,
     ops,
     pages,
@@ -80,6 +81,7 @@ def create_app() -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    memory.settle()
     yield
     await run_in_threadpool(app.state.webhook_groups.close)
     database.dispose()

@@ -11,6 +11,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, Field
+from starlette.datastructures import State
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from scheduler.api.webhook_groups import Groups
 from scheduler.api.webhook_signers import Signers, not_signed
@@ -23,7 +26,8 @@ from scheduler.store import database
 
 router = APIRouter(prefix="/webhooks/messenger", tags=["webhook"])
 
-_HEADER = "X-Hub-Signature-256"
+#: The header with the signature.
+SIGNATURE = "X-Hub-Signature-256"
 
 
 class ReceivedView(BaseModel):
@@ -58,36 +62,49 @@ async def events(request: Request) -> Response:
 
     503 when none of the secrets that can be read signed it, and there is one that cannot.
     """
-    return Response(await take(request), media_type="application/json")
+    headers = request.headers
+    answer = await take(
+        headers.get(SIGNATURE), headers.get("content-length"), request.receive, request.app.state, request_id()
+    )
+    return Response(answer, media_type="application/json")
 
 
-async def take(request: Request) -> bytes:
-    """Take the events of a request: see ``events``; returns the body of the answer. Raises what it is refused for."""
-    header = request.headers.get(_HEADER)
-    if not well_formed(header):
-        raise not_signed(_HEADER)
-    body = await _body(request)
-    signers: Signers = request.app.state.webhook_signers
-    groups: Groups = request.app.state.webhook_groups
-    app_id = await signers.app_of(header, body, _HEADER)
-    received = await groups.take(app_id, body, request_id())
+async def take(
+    signature: str | None, length: str | None, receive: Receive, state: State, request_id: str | None
+) -> bytes:
+    """Take the events of a request: see ``events``; returns the body of the answer. Raises what it is refused for.
+
+    ``signature`` and ``length`` are what its headers say, ``state`` is the application's. Raises ClientDisconnect where
+    whoever sends it hangs up before its end.
+    """
+    if not well_formed(signature):
+        raise not_signed(SIGNATURE)
+    body = await _body(length, receive)
+    signers: Signers = state.webhook_signers
+    groups: Groups = state.webhook_groups
+    app_id = await signers.app_of(signature, body, SIGNATURE)
+    received = await groups.take(app_id, body, request_id)
     # Written by hand: it is three numbers, a few thousand times a second.
     return b'{"received":%d,"known":%d,"failed":%d}' % (received.new, received.known, received.failed)
 
 
-async def _body(request: Request) -> bytes:
+async def _body(length: str | None, receive: Receive) -> bytes:
     most = get_settings().webhook_max_bytes
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > most:
+    if length is not None and length.isdecimal() and int(length[:20]) > most:
         raise _too_large(most)
     parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part = message.get("body", b"")
         size += len(part)
         if size > most:
             raise _too_large(most)
         parts.append(part)
-    return b"".join(parts)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(most: int) -> TooLarge:

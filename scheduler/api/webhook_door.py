@@ -13,10 +13,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scheduler.api.correlation import HEADER
 from scheduler.api.limits import HEADERS
 from scheduler.api.problems import answer_to
-from scheduler.api.webhook import router, take
+from scheduler.api.webhook import SIGNATURE, router, take
 from scheduler.logs import bind_request
 
 _REQUEST_ID = HEADER.lower().encode()
+_SIGNATURE = SIGNATURE.lower().encode()
+_LENGTH = b"content-length"
+_READ = frozenset({_REQUEST_ID, _SIGNATURE, _LENGTH})
 _HEADERS = [
     (b"content-type", b"application/json"),
     *((name.lower().encode(), value.encode()) for name, value in HEADERS.items()),
@@ -34,20 +37,24 @@ class WebhookDoor:
         if scope["type"] != "http" or scope["path"] != router.prefix or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
+        # Of all headers three are read: an object of them would cost as much as the signature.
+        said: dict[bytes, str] = {}
+        for name, value in scope["headers"]:
+            if name in _READ and name not in said:
+                said[name] = value.decode("latin-1")
         structlog.contextvars.clear_contextvars()
-        request = Request(scope, receive)
-        request_id = bind_request(request.headers.get(HEADER))
+        request_id = bind_request(said.get(_REQUEST_ID))
         try:
-            body = await take(request)
+            body = await take(said.get(_SIGNATURE), said.get(_LENGTH), receive, scope["app"].state, request_id)
         except ClientDisconnect:
             # Whoever hung up before the end has said nothing, and hears nothing.
             return
         except Exception as error:  # whatever it is: it is answered as everywhere
-            answer = await answer_to(request, error)
+            answer = await answer_to(Request(scope, receive), error)
             answer.headers.update({**HEADERS, HEADER: request_id})
             await answer(scope, receive, send)
             return
         # By hand: to put each header in its place costs more than the signature.
-        own = [(b"content-length", b"%d" % len(body)), (_REQUEST_ID, request_id.encode("latin-1"))]
+        own = [(_LENGTH, b"%d" % len(body)), (_REQUEST_ID, request_id.encode("latin-1"))]
         await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *own]})
         await send({"type": "http.response.body", "body": body})

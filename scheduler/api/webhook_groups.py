@@ -1,8 +1,9 @@
 """Group commit: webhooks that arrive together are received in one transaction and answered after its commit.
 
-A transaction costs more than an event. While one group is with the database the next one gathers; where groups form, it
-gathers a few milliseconds more, for those who were just answered come back all together. Who is alone waits for nobody.
-A request that would take its group down is received alone: it fails or succeeds by itself.
+A transaction costs more than an event, so what waits is received together; where groups form, one gathers a few
+milliseconds more, for those who were just answered come back all together. A group that is large enough by itself is
+worth a second one beside it: Python reads the one while the database writes the other. Who is alone waits for nobody.
+A request that would take its group down is received alone: it fails or succeeds by itself (``webhook_alone``).
 """
 
 from __future__ import annotations
@@ -12,34 +13,36 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 
 from scheduler import clock, crash_points
-from scheduler.doorbell import ring
+from scheduler.api.webhook_alone import Alone
+from scheduler.api.webhook_bell import Bell
 from scheduler.errors import Unavailable
 from scheduler.inbox.arrivals import arrivals, unreadable
 from scheduler.inbox.event import Delivery, Received
 from scheduler.inbox.intake import receive_all, split
+from scheduler.inbox.known_pages import KnownPages
 from scheduler.inbox.lenient import Unreadable, read_json
 from scheduler.store import database
-from scheduler.store.direct import Ask
 
 #: One group is with the database while another is read.
 _COLLECTORS = 2
-#: The most requests, and bytes of them, that share a transaction.
+#: The most requests, and bytes of them, that share a transaction: a hundred events or two. In larger ones Python waits
+#: for the database, and the database for Python.
 _MOST = 256
-_MOST_BYTES = 512 * 1024
-#: Real seconds that a group gathers when the one before was one, too.
-_GATHERING = 0.003
-#: A contact that somebody keeps locked must not keep a whole group waiting. Alone a request waits as long as any.
-_PATIENCE = text("SET LOCAL lock_timeout = '1s'")
-#: How often a request is received alone when the database made it the victim of a deadlock.
-_TRIES = 3
-_DEADLOCK = "40P01"
+_MOST_BYTES = 48 * 1024
+#: Bytes that are worth a group while another is on its way, and the real seconds for which less than that waits for
+#: it. Each group takes its share of both whatever its size, and a small one is better off in the next.
+_WORTH = _MOST_BYTES // 2
+_HURRY = 0.02
+#: Real seconds that a group gathers, at most, when the one before was one, too.
+_GATHERING = 0.005
+#: A contact that somebody keeps locked must not keep a whole group waiting, nor those who are behind it.
+_GROUP_PATIENCE = text("SET LOCAL lock_timeout = '1s'")
+_LONE_PATIENCE = text("SET LOCAL lock_timeout = '250ms'")
 
 
 @dataclass(slots=True)
@@ -51,6 +54,8 @@ class _Waiting:
     request_id: str | None
     loop: asyncio.AbstractEventLoop
     answer: asyncio.Future[Received]
+    #: ``time.monotonic()``.
+    since: float = field(default_factory=time.monotonic)
 
 
 class Groups:
@@ -58,12 +63,22 @@ class Groups:
 
     def __init__(self) -> None:
         self._waiting: deque[_Waiting] = deque()
-        self._turn = threading.Condition()
-        self._threads: list[threading.Thread] = []
-        self._alone: ThreadPoolExecutor | None = None
-        self._closed = False
-        #: How many were in the group before.
+        #: How many bytes wait, how many collectors have a group, and whether one of those still gathers it.
+        self._bytes = 0
+        self._busy = 0
+        self._gathering = False
+        #: Whether somebody was called who has not come yet.
+        self._called = False
+        #: How many may be expected to wait soon.
         self._company = 1
+        lock = threading.Lock()
+        #: What a collector waits for who has no group, and one who gathers.
+        self._turn, self._complete = threading.Condition(lock), threading.Condition(lock)
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+        self._alone = Alone()
+        self._pages = KnownPages()
+        self._bell = Bell("deliver", "read_profiles")
 
     async def take(self, app_id: int, raw: bytes, request_id: str | None) -> Received:
         """What became of a body that the app signed, once it is committed. Raises what kept it from being received."""
@@ -74,8 +89,23 @@ class Groups:
                 raise Unavailable("the web process is ending", way_out="send it again")
             if not self._threads:
                 self._start()
+            before = self._bytes
             self._waiting.append(waiting)
-            self._turn.notify()
+            self._bytes += len(raw)
+            # To wake a thread costs more than to read a webhook: it is woken where it has something to do.
+            if not self._busy:
+                if not self._called:
+                    self._called = True
+                    self._turn.notify()
+            elif self._gathering:
+                if self._whole():
+                    self._complete.notify()
+            elif (
+                len(self._waiting) == 1
+                or before < _WORTH <= self._bytes
+                or before // _MOST_BYTES < self._bytes // _MOST_BYTES
+            ):
+                self._turn.notify()
         return await waiting.answer
 
     def close(self) -> None:
@@ -83,10 +113,11 @@ class Groups:
         with self._turn:
             self._closed = True
             self._turn.notify_all()
+            self._complete.notify_all()
         for thread in self._threads:
             thread.join(timeout=30)
-        if self._alone is not None:
-            self._alone.shutdown()
+        self._alone.close()
+        self._bell.close()
 
     def _start(self) -> None:
         for number in range(_COLLECTORS):
@@ -100,68 +131,87 @@ class Groups:
                 self._serve(group)
             except Exception as error:  # whatever it is: nobody is left without an answer
                 _answer([(one, error) for one in group])
+            finally:
+                with self._turn:
+                    self._busy -= 1
+                    # Those who came meanwhile, and those who are just answered: they come back all together.
+                    self._company = len(self._waiting) + len(group)
+                    if self._waiting:
+                        # Whoever waits for company waits for it no longer.
+                        self._turn.notify()
 
     def _next(self) -> list[_Waiting] | None:
         """The next group; it may be empty. None: there is none any more."""
         with self._turn:
-            while not self._waiting:
-                if self._closed:
+            while (pause := self._pause()) != 0.0:
+                if pause is None and self._closed:
                     return None
-                self._turn.wait()
-            gathering = self._company > 1 and len(self._waiting) < self._company and not self._closed
-        if gathering:
-            time.sleep(_GATHERING)
-        with self._turn:
-            if not self._waiting:
-                # Another collector took them.
-                return []
-            group = [self._waiting.popleft()]
-            size = len(group[0].raw)
-            while self._waiting and len(group) < _MOST and size + len(self._waiting[0].raw) <= _MOST_BYTES:
+                self._turn.wait(pause)
+            self._called = False
+            self._busy += 1
+            if self._busy == 1 and not self._whole():
+                self._gathering = True
+                self._complete.wait_for(self._whole, _GATHERING)
+                self._gathering = False
+            group: list[_Waiting] = []
+            size = 0
+            while self._waiting and len(group) < _MOST:
                 size += len(self._waiting[0].raw)
+                if group and size > _MOST_BYTES:
+                    break
                 group.append(self._waiting.popleft())
+            self._bytes = sum(len(one.raw) for one in self._waiting) if self._waiting else 0
             if self._waiting:
-                # There is work for another collector too.
+                # There may be work for another collector, too.
                 self._turn.notify()
-            self._company = len(group)
             return group
+
+    def _whole(self) -> bool:
+        """Whether nobody is missing from what waits, or it is enough without them."""
+        return len(self._waiting) >= self._company or self._bytes >= _MOST_BYTES or self._closed
+
+    def _pause(self) -> float | None:
+        """Real seconds until what waits should be begun, 0 at once; None: nothing waits."""
+        if not self._waiting:
+            return None
+        if not self._busy or (not self._gathering and self._bytes >= _WORTH) or self._closed:
+            return 0.0
+        # There is somebody who gathers them, or who takes them along when done; unless that is kept from it.
+        return max(0.0, self._waiting[0].since + _HURRY - time.monotonic())
 
     def _serve(self, group: list[_Waiting]) -> None:
         if not group:
             return
         deliveries = [_delivery(one) for one in group]
         try:
-            received = _receive(deliveries, alone=False)
+            received = _receive(deliveries, self._pages)
         except Unavailable:
             raise
         except Exception:  # whatever it is: whose fault it is shows when each is received by itself
-            self._one_by_one(group, deliveries)
+            for one, delivery in zip(group, deliveries, strict=True):
+                self._alone.put(_Lone(self._bell, one, delivery))
             return
         _answer(list(zip(group, received, strict=True)))
         if any(one.people for one in received):
-            ring("deliver", "read_profiles")
-
-    def _one_by_one(self, group: list[_Waiting], deliveries: list[Delivery]) -> None:
-        with self._turn:
-            if self._alone is None:
-                self._alone = ThreadPoolExecutor(4, thread_name_prefix="webhook-alone")
-        for one, delivery in zip(group, deliveries, strict=True):
-            self._alone.submit(_serve_alone, one, delivery)
+            self._bell.ring()
 
 
-def _serve_alone(one: _Waiting, delivery: Delivery) -> None:
-    for tries in range(1, _TRIES + 1):
-        try:
-            (received,) = _receive([delivery], alone=True)
-        except Exception as error:
-            if tries < _TRIES and _deadlocked(error):
-                continue
-            _answer([(one, error)])
-            return
-        _answer([(one, received)])
+@dataclass(slots=True)
+class _Lone:
+    """A request whose group failed, to be received by itself."""
+
+    bell: Bell
+    one: _Waiting
+    delivery: Delivery
+
+    def __call__(self) -> None:
+        (received,) = _receive([self.delivery], None)
+        _answer([(self.one, received)])
         if received.people:
-            ring("deliver", "read_profiles")
-        return
+            self.bell.ring()
+
+    def failed(self, error: Exception) -> None:
+        _answer([(self.one, error)])
 
 
 def _delivery(one: _Waiting) -> Delivery:
@@ -172,17 +222,19 @@ def _delivery(one: _Waiting) -> Delivery:
     return Delivery(app_id=one.app_id, found=found, request_id=one.request_id)
 
 
-def _receive(deliveries: Sequence[Delivery], *, alone: bool) -> list[Received]:
+def _receive(deliveries: Sequence[Delivery], known: KnownPages | None) -> list[Received]:
     """Receive these and commit, in one transaction, or two where something is said of a page.
 
-    ``alone`` takes the time that it takes: it waits for locks, and has savepoints for events that cannot be applied.
+    A group goes by the pages that are ``known``. Without, it is careful: it has savepoints for events that cannot be
+    applied, and little patience with locks, for it comes again.
     """
     now = clock.now()
     received = [Received() for _ in deliveries]
+    careful = known is None
+    patience = _LONE_PATIENCE if careful else _GROUP_PATIENCE
     for part in split(deliveries):
         with database.session() as session:
-            patience: Ask | None = (_PATIENCE, {}) if len(deliveries) > 1 else None
-            more = receive_all(session, part, now, careful=alone, patience=patience)
+            more = receive_all(session, part, now, careful=careful, patience=(patience, {}), pages=known)
             for one, each in zip(received, more, strict=True):
                 one.add(each)
             crash_points.reach("webhook.before_commit")
@@ -209,7 +261,3 @@ def _settle(answers: Sequence[tuple[_Waiting, Received | Exception]]) -> None:
             waiting.answer.set_exception(outcome)
         else:
             waiting.answer.set_result(outcome)
-
-
-def _deadlocked(error: Exception) -> bool:
-    return isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) == _DEADLOCK

@@ -37,8 +37,12 @@ _HOUR = 3600
 
 #: An address that was merged is its person's, who has their own place.
 _PLACES = text("""
-    SELECT c.id, p.id AS person_id, p.timezones, p.utc_offset, p.country, p.region
-    FROM contact c JOIN contact p ON p.id = coalesce(c.merged_into, c.id) WHERE c.id = ANY(:ids)
+    SELECT c.id, coalesce(p.id, c.id) AS person_id,
+        CASE WHEN p.id IS NULL THEN c.timezones ELSE p.timezones END AS timezones,
+        CASE WHEN p.id IS NULL THEN c.utc_offset ELSE p.utc_offset END AS utc_offset,
+        CASE WHEN p.id IS NULL THEN c.country ELSE p.country END AS country,
+        CASE WHEN p.id IS NULL THEN c.region ELSE p.region END AS region
+    FROM contact c LEFT JOIN contact p ON p.id = c.merged_into WHERE c.id = ANY(:ids)
 """)
 _COUNT = text("""
     INSERT INTO contact_activity (contact_id, local, hour, weight)

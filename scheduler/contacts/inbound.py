@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -73,28 +73,32 @@ def record_inbounds(
     *,
     heard_ms: Mapping[int, int] | None = None,
     seen: Mapping[int, Sequence[int]] | None = None,
+    made: Collection[int] = (),
 ) -> None:
     """``record_inbound`` for many: contact id → instant, epoch seconds.
 
     Opens or prolongs the window, lifts blocks that are older, asks for the profile of people without zone evidence,
     and lets their scheduled messages be decided anew. ``heard_ms`` names, of these people, those who spoke to our own
     app (contact id → milliseconds): the platform routes to whoever has the thread, so older handovers by it are over.
-    What was ``seen`` is counted as by ``count_activity``, on the same way to the database.
+    What was ``seen`` is counted as by ``count_activity``, on the same way to the database. Who was ``made`` in this
+    transaction has their window already, and nothing that waits or bars.
     """
     if not newest:
         return
     heard = {contact_id: min(ms, newest_ms(now)) for contact_id, ms in (heard_ms or {}).items()}
     lock_contacts(session, newest.keys())
-    clamped = {contact_id: min(at, now + _AHEAD) for contact_id, at in newest.items()}
+    clamped = {contact_id: min(at, now + _AHEAD) for contact_id, at in newest.items() if contact_id not in made}
     values = {
         "ids": list(clamped), "moments": list(clamped.values()), "heard": [heard.get(each) for each in clamped],
         "old": now - FRESH,
     }  # fmt: skip
-    advanced, liftable, places = together(session, (_ADVANCE, values), liftable_ask(clamped), places_ask(seen or {}))
+    asked = [places_ask(seen or {}), *([(_ADVANCE, values), liftable_ask(clamped)] if clamped else [])]
+    places, *answers = together(session, *asked)
+    advanced, liftable = answers or ([], [])
     settle_platform_threads(session, [row.id for row in advanced if row.elsewhere])
     lift_blocks(session, clamped, now, liftable=liftable)
     follows = [activity_counted(places, seen or {}, now)]
-    if nowhere := [row.id for row in advanced if row.nowhere]:
+    if nowhere := [row.id for row in advanced if row.nowhere] + [each for each in newest if each in made]:
         follows.append(profile_wish(nowhere, now))
     if advanced:
         follows.append(waking(sorted(row.id for row in advanced), now))

@@ -28,13 +28,16 @@ _HELD = "contacts_held"
 
 
 @contextmanager
-def holding(session: Session, contact_ids: Collection[int], *then: Ask) -> Iterator[tuple[set[int], list[list[Any]]]]:
+def holding(
+    session: Session, contact_ids: Collection[int], *then: Ask, made: Collection[int] = ()
+) -> Iterator[tuple[set[int], list[list[Any]]]]:
     """Lock these contacts; verbs called inside, however many, need not do it again. Yields who of them was erased.
 
-    And the answers to what is asked ``then``, once they are locked, on the same way to the database. Not for use inside
-    a savepoint: whoever goes back to before it would hold them no more.
+    Those that this transaction ``made`` are its own as they are. And the answers to what is asked ``then``, once they
+    are locked, on the same way to the database. Not for use inside a savepoint: whoever goes back to before it would
+    hold them no more.
     """
-    rows, *answers = together(session, (_LOCK, {"ids": sorted(set(contact_ids))}), *then)
+    rows, *answers = together(session, (_LOCK, {"ids": sorted(set(contact_ids).difference(made))}), *then)
     before = session.info.get(_HELD, frozenset())
     session.info[_HELD] = before | frozenset(contact_ids)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
@@ -42,9 +42,9 @@ _FOLLOW = text("SELECT id, merged_into FROM contact WHERE id = ANY(:ids) AND mer
 
 _INSERT_PEOPLE = text(
     """
-    INSERT INTO contact (page_id, psid, created_at)
-    SELECT page_id, psid, :now
-    FROM json_to_recordset(CAST(:people AS json)) AS given (page_id int, psid text)
+    INSERT INTO contact (page_id, psid, last_inbound_at, heard_ms, created_at)
+    SELECT page_id, psid, inbound, heard, :now
+    FROM json_to_recordset(CAST(:people AS json)) AS given (page_id int, psid text, inbound bigint, heard bigint)
     ORDER BY page_id, psid COLLATE "C"
     ON CONFLICT (page_id, psid) DO NOTHING
     RETURNING page_id, psid, id
@@ -123,16 +123,26 @@ def found_people(
 
 
 def ensure_people(
-    session: Session, people: Collection[tuple[int, str]], now: int
-) -> dict[tuple[int, str], tuple[int, int, int]]:
-    """Make these people, whom ``find_people`` did not find; returns the same, also of whom others made meanwhile."""
+    session: Session, people: Mapping[tuple[int, str], tuple[int | None, int | None]], now: int
+) -> tuple[dict[tuple[int, str], tuple[int, int, int]], set[int]]:
+    """Make these people, whom ``find_people`` did not find; returns the same, also of whom others made meanwhile.
+
+    Each with the newest instant at which they did something that opens the window, epoch seconds, and the newest at
+    which they spoke to our own app, milliseconds. And the ids of those that were made here: nobody else has their rows,
+    and what is said of their windows stands there already.
+    """
     if not people:
-        return {}
+        return {}, set()
+    given = [
+        {"page_id": page_id, "psid": psid, "inbound": inbound, "heard": heard}
+        for (page_id, psid), (inbound, heard) in people.items()
+    ]
     # In one order everywhere: two transactions that make the same people wait, they do not deadlock.
-    rows = fetch(session, _INSERT_PEOPLE, {"people": _json(people), "now": now})
+    rows = fetch(session, _INSERT_PEOPLE, {"people": json.dumps(given), "now": now})
     known = {(page_id, psid): (contact_id, contact_id, now) for page_id, psid, contact_id in rows}
+    made = {contact_id for contact_id, _, _ in known.values()}
     known.update(find_people(session, [person for person in people if person not in known]))
-    return known
+    return known, made
 
 
 def follow(session: Session, contact_ids: Iterable[int]) -> dict[int, int]:

@@ -6,7 +6,7 @@ The order of events within a call does not matter to what they leave: each verb 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlmodel import Session
 
@@ -16,7 +16,7 @@ from scheduler.consent.review import Suggestion, suggest
 from scheduler.consent.tokens import GRANTED, RESUMED, STOPPED, TokenWord, record_token_words
 from scheduler.contacts.activity import count_activity
 from scheduler.contacts.evidence import Evidence, record_evidence
-from scheduler.contacts.holds import ThreadNews, record_threads
+from scheduler.contacts.holds import ThreadNews, newest_ms, record_threads
 from scheduler.contacts.inbound import record_ad_inbounds, record_inbounds
 from scheduler.content.approvals import TemplateWord, record_template_words
 from scheduler.followups.interests import Ask, record_asks
@@ -60,14 +60,33 @@ def on_pages(session: Session, events: Sequence[Event], now: int) -> None:
     record_template_words(session, words, now)
 
 
-def on_people(session: Session, events: Sequence[Event], now: int) -> None:
+def opened(events: Sequence[Event], now: int) -> dict[tuple[int, str], tuple[int, int | None]]:
+    """(page, psid) → the newest instant that opens the window, epoch seconds, and that they spoke to us, milliseconds.
+
+    Of people who are not known yet: what ``on_people`` does about those who are.
+    """
+    found: dict[tuple[int, str], tuple[int, int | None]] = {}
+    latest = newest_ms(now)
+    for event in events:
+        if event.error is None and event.meaning is not None and event.meaning.opens_window and not event.of_erased:
+            person = (_page(event), event.arrival.psid or "")
+            at, heard = found.get(person, (0, None))
+            found[person] = (
+                max(at, event.at),
+                heard if event.arrival.standby else max(heard or 0, min(event.at_ms, latest)),
+            )
+    return found
+
+
+def on_people(session: Session, events: Sequence[Event], now: int, made: Collection[int] = ()) -> None:
     """Apply what people did and what became of our messages. ``events`` are in the order they happened.
 
-    The caller holds the rows of their contacts; messages are locked last.
+    The caller holds the rows of their contacts; messages are locked last. Who was ``made`` in this transaction has what
+    ``opened`` says already.
     """
     known = [event for event in events if event.contact_id is not None]
     _places(session, known, now)
-    _windows(session, known, now)
+    _windows(session, known, now, made)
     _threads(session, known, now)
     _consents(session, known, now)
     _asks(session, known, now)
@@ -84,7 +103,7 @@ def _places(session: Session, events: Sequence[Event], now: int) -> None:
         record_evidence(session, said, now)
 
 
-def _windows(session: Session, events: Sequence[Event], now: int) -> None:
+def _windows(session: Session, events: Sequence[Event], now: int, made: Collection[int]) -> None:
     newest: dict[int, int] = {}
     heard: dict[int, int] = {}
     advertised: dict[int, int] = {}
@@ -100,7 +119,7 @@ def _windows(session: Session, events: Sequence[Event], now: int) -> None:
     record_ad_inbounds(session, advertised, now)
     seen = _seen(events, now)
     if newest:
-        record_inbounds(session, newest, now, heard_ms=heard, seen=seen)
+        record_inbounds(session, newest, now, heard_ms=heard, seen=seen, made=made)
     else:
         count_activity(session, seen, now)
 

@@ -8,8 +8,10 @@ locks the page, which comes before contacts: ``split`` tells it apart, for a tra
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlmodel import Session
@@ -20,14 +22,15 @@ from scheduler.contacts.registry import ensure_people, found_people, people_ask
 from scheduler.errors import DulyError, Unavailable
 from scheduler.inbox import raw
 from scheduler.inbox.arrivals import OF_PAGES, arrivals, edit_keys, message_key, unreadable
-from scheduler.inbox.effects import on_pages, on_people
+from scheduler.inbox.effects import on_pages, on_people, opened
 from scheduler.inbox.event import Delivery, Event, Received
 from scheduler.inbox.forgetting import strip_events
+from scheduler.inbox.known_pages import KnownPages
 from scheduler.inbox.meaning import Unappliable, meaning_of
 from scheduler.logs import get_logger
 from scheduler.outbox.metadata import read_metadata
 from scheduler.pages.registry import found_pages, pages_ask
-from scheduler.privacy.suppressed import Suppressed, suppress_returned, suppressed_people
+from scheduler.privacy.suppressed import Suppressed, suppress_returned, suppressed_people, suppression_key_ask
 from scheduler.store.direct import Ask, together
 
 log = get_logger(__name__)
@@ -36,6 +39,9 @@ _Apply = Callable[[Session, Sequence[Event], int], None]
 
 #: Events about what *we* sent: they make nobody a contact.
 _EVIDENCE = frozenset({"echo", "delivery", "read"})
+
+#: Of whom nothing is said that opens the window: no instant, and none at which they spoke.
+_SILENT = (None, None)
 
 #: How far ahead of our clock an event may be, milliseconds, before it is pulled back.
 _AHEAD_MS = 60_000
@@ -68,7 +74,13 @@ def split(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
 
 
 def receive_all(
-    session: Session, deliveries: Sequence[Delivery], now: int, *, careful: bool = True, patience: Ask | None = None
+    session: Session,
+    deliveries: Sequence[Delivery],
+    now: int,
+    *,
+    careful: bool = True,
+    patience: Ask | None = None,
+    pages: KnownPages | None = None,
 ) -> list[Received]:
     """Store and apply every event of these bodies, each once, as if they had come in the order they happened.
 
@@ -76,20 +88,25 @@ def receive_all(
     only when nothing should be kept: the database failed, and the platform will deliver again.
 
     ``careful`` False saves the savepoints, for a caller who goes back to the beginning and is careful when it raises.
-    ``patience`` is a statement to begin with.
+    ``patience`` is a statement to begin with. ``pages`` saves looking up those that are known.
     """
-    events = _read(session, deliveries, now, patience)
+    first = [patience] if patience is not None else []
+    found = _pages(session, deliveries, pages, first)
+    events = _read(deliveries, found, now)
     if not events:
         return _told(deliveries, [], [])
     people = {(event.page_id, event.arrival.psid) for event in events if event.page_id and event.arrival.psid}
-    new, rows = raw.store(session, events, now, people_ask(people))
+    # Who is erased in between was found, or is asked for after the key was made. The other way round they would be
+    # made anew.
+    then = [people_ask(people), *([key] if (key := suppression_key_ask(session)) is not None else [])]
+    new, (rows, *keys) = raw.store(session, events, now, first=first, then=then)
     # Of one instant, in an order that does not depend on how they arrived.
     new.sort(key=lambda event: (event.at_ms, event.key))
     understood = [event for event in new if event.error is None]
     _try(session, [event for event in understood if event.arrival.kind in OF_PAGES], now, on_pages, careful=careful)
-    contacts, returned = _meet(session, new, found_people(rows), now)
+    contacts, made, returned = _meet(session, new, found_people(rows), keys[0] if keys else (), now, careful=careful)
     unsent, perhaps = _unsent(new)
-    with holding(session, contacts, raw.keys_ask(perhaps)) as (erased, (taken_back,)):
+    with holding(session, contacts, raw.keys_ask(perhaps), made=made) as (erased, (taken_back,)):
         suppress_returned(session, returned, now)
         _lose(new, erased)
         raw.purge(session, unsent.union(*(perhaps[row.dedupe_key] for row in taken_back)))
@@ -97,7 +114,7 @@ def receive_all(
             session,
             [event for event in understood if event.arrival.kind not in OF_PAGES],
             now,
-            on_people,
+            partial(on_people, made=made),
             careful=careful,
         )
         # What was not understood is stored as that already.
@@ -108,11 +125,28 @@ def receive_all(
     return _told(deliveries, events, new)
 
 
-def _read(session: Session, deliveries: Sequence[Delivery], now: int, patience: Ask | None) -> list[Event]:
+def _pages(
+    session: Session, deliveries: Sequence[Delivery], known: KnownPages | None, first: list[Ask]
+) -> Mapping[tuple[int, str], int]:
+    """(app, the platform's id) → page, of those that are named. What goes ``first`` goes along, where it asks."""
+    named = {
+        (delivery.app_id, arrival.page)
+        for delivery in deliveries
+        for arrival in delivery.found
+        if arrival.page is not None
+    }
+    found = known.all_of(named) if known is not None else None
+    if found is None:
+        *_, rows = together(session, *first, pages_ask({page for _, page in named}))
+        first.clear()
+        found = found_pages(rows)
+        if known is not None:
+            known.keep(found)
+    return found
+
+
+def _read(deliveries: Sequence[Delivery], pages: Mapping[tuple[int, str], int], now: int) -> list[Event]:
     """All events, with their pages and meanings."""
-    named = {arrival.page for delivery in deliveries for arrival in delivery.found if arrival.page is not None}
-    *_, rows = together(session, *([patience] if patience else []), pages_ask(named))
-    pages = found_pages(rows)
     latest = now * 1000 + _AHEAD_MS
     events = []
     for place, delivery in enumerate(deliveries):
@@ -144,10 +178,16 @@ def _understand(event: Event) -> None:
 
 
 def _meet(
-    session: Session, events: list[Event], found: dict[tuple[int, str], tuple[int, int, int]], now: int
-) -> tuple[set[int], dict[int, Suppressed]]:
-    """The contacts of all events, made where they were not ``found``: whom to lock, and who came back after they were
-    erased.
+    session: Session,
+    events: list[Event],
+    found: dict[tuple[int, str], tuple[int, int, int]],
+    keys: Sequence[Any],
+    now: int,
+    *,
+    careful: bool,
+) -> tuple[set[int], set[int], dict[int, Suppressed]]:
+    """The contacts of all events, made where they were not ``found``: all of them, those made with their windows, and
+    who came back after they were erased.
     """
     wanted: set[tuple[int, str]] = set()
     looked_up: set[tuple[int, str]] = set()
@@ -163,7 +203,8 @@ def _meet(
         for event in events
         if (person := (event.page_id or 0, event.arrival.psid or "")) in known and event.at < known[person][2]
     }
-    gone = suppressed_people(session, [*late, *(person for person in wanted | looked_up if person not in known)])
+    strangers = [person for person in wanted | looked_up if person not in known]
+    gone = suppressed_people(session, [*late, *strangers], keys=keys)
     came: set[tuple[int, str]] = set()
     for event in events:
         person = (event.page_id or 0, event.arrival.psid or "")
@@ -174,12 +215,20 @@ def _meet(
             if not event.of_erased and not again:
                 came.add(person)
     missing = {each for each in wanted if each not in known and each not in gone} | came
+    made: set[int] = set()
     if missing:
-        known.update(ensure_people(session, missing, now))
+        # Whoever came back has something that stands against them, and is told of as everybody; and where an event may
+        # prove not to be applicable, so is everybody.
+        told = [] if careful else [each for each in events if (each.page_id or 0, each.arrival.psid or "") not in came]
+        windows = opened(told, now)
+        met, made = ensure_people(session, {person: windows.get(person, _SILENT) for person in missing}, now)
+        known.update(met)
+        made = set() if careful else made.difference(known[person][0] for person in came)
     for event in events:
         if event.page_id is not None and event.arrival.psid is not None and not event.of_erased:
             event.contact_id, event.person_id, _ = known.get((event.page_id, event.arrival.psid), (None, None, 0))
-    return {each for one in known.values() for each in one[:2]}, {known[each][0]: gone[each] for each in came}
+    everybody = {each for one in known.values() for each in one[:2]}
+    return everybody, made, {known[each][0]: gone[each] for each in came}
 
 
 def _lose(events: list[Event], erased: set[int]) -> None:

@@ -58,10 +58,12 @@ _PURGE = text(
 )
 
 
-def store(session: Session, events: Sequence[Event], now: int, also: Ask) -> tuple[list[Event], list[Any]]:
+def store(
+    session: Session, events: Sequence[Event], now: int, *, first: Sequence[Ask] = (), then: Sequence[Ask] = ()
+) -> tuple[list[Event], list[list[Any]]]:
     """Keep every event that was not kept before; returns the new ones, with their ids, in the order given.
 
-    And the answer to ``also``, which is asked after it, on the same way to the database.
+    And the answers to ``then``, which is asked after it, on the same way to the database, as is what goes ``first``.
 
     A second copy that comes while the first is being applied waits for it: two requests never apply one event twice.
     """
@@ -76,7 +78,8 @@ def store(session: Session, events: Sequence[Event], now: int, also: Ask) -> tup
         for key, event in by_key.items()
     ]  # fmt: skip
     # As one JSON: an array of texts would be escaped text by text.
-    rows, answer = together(session, (_STORE, {"rows": json.dumps(given), "now": now}), also)
+    answers = together(session, *first, (_STORE, {"rows": json.dumps(given), "now": now}), *then)
+    rows, answer = answers[len(first)], answers[len(first) + 1 :]
     for id_, key in rows:
         by_key[key].id = id_
     return [event for event in by_key.values() if event.id], answer

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.consent.returning import suppress_again, unsuppress_erased
 from scheduler.errors import Conflict
-from scheduler.store.stable_keys import ensure_stable_key, stable_key
+from scheduler.store.direct import Ask
+from scheduler.store.stable_keys import ensure_stable_key, found_stable_key, stable_key, stable_key_ask
 
 PURPOSE = "suppression"
 
@@ -57,12 +59,22 @@ def suppressed(session: Session, page_id: int, psids: Iterable[str]) -> dict[str
     return {psid: each for (_, psid), each in found.items()}
 
 
-def suppressed_people(session: Session, people: Collection[tuple[int, str]]) -> dict[tuple[int, str], Suppressed]:
-    """``suppressed`` over several pages: those of (page, psid) who were erased."""
+def suppression_key_ask(session: Session) -> Ask | None:
+    """What ``suppressed_people`` asks first, for whoever asks it together with something else; None: nothing."""
+    return stable_key_ask(session, PURPOSE)
+
+
+def suppressed_people(
+    session: Session, people: Collection[tuple[int, str]], *, keys: Sequence[Any] | None = None
+) -> dict[tuple[int, str], Suppressed]:
+    """``suppressed`` over several pages: those of (page, psid) who were erased.
+
+    ``keys`` is what ``suppression_key_ask`` brought, where it was asked already.
+    """
     if not people:
         return {}
     found = {person: Suppressed(erased_at=0) for person in people if person[1].startswith(ERASED_PSID)}
-    key = stable_key(session, PURPOSE)
+    key = stable_key(session, PURPOSE) if keys is None else found_stable_key(session, PURPOSE, keys)
     if key is None:
         # Nobody was ever erased.
         return found

@@ -59,7 +59,8 @@ def together(session: Session, *asked: Ask) -> list[list[Any]]:
 
 
 def _rows(cursor: Cursor[Any]) -> list[Any]:
-    return cursor.fetchall() if cursor.description else []
+    # ``description`` would make an object of each column.
+    return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
 
 def _execute(session: Session, statement: TextClause, values: Mapping[str, object]) -> Cursor[Any]:

@@ -6,11 +6,14 @@ encryption key's child for ever: it is taken from it once, and kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.store.database import make_engine
-from scheduler.store.direct import fetch
+from scheduler.store.direct import Ask, fetch
 from scheduler.store.secrets import derived_keys, seal, unseal
 
 _FIND = text("SELECT sealed FROM stable_key WHERE purpose = :purpose")
@@ -22,15 +25,21 @@ _known: dict[tuple[str, str], bytes] = {}
 
 def stable_key(session: Session, purpose: str) -> bytes | None:
     """The key for ``purpose``; None when none was ever wanted. One statement the first time, none afterwards."""
+    asked = stable_key_ask(session, purpose)
+    return found_stable_key(session, purpose, fetch(session, *asked) if asked is not None else ())
+
+
+def stable_key_ask(session: Session, purpose: str) -> Ask | None:
+    """What ``stable_key`` asks, for whoever asks it together with something else; None: it is known already."""
+    return None if (_address(session), purpose) in _known else (_FIND, {"purpose": purpose})
+
+
+def found_stable_key(session: Session, purpose: str, rows: Sequence[Any]) -> bytes | None:
+    """What ``stable_key`` makes of the answer."""
     place = (_address(session), purpose)
-    if place in _known:
-        return _known[place]
-    rows = fetch(session, _FIND, {"purpose": purpose})
-    if not rows:
-        return None
-    row = rows[0]
-    _known[place] = unseal(row.sealed)
-    return _known[place]
+    if rows:
+        _known[place] = unseal(rows[0].sealed)
+    return _known.get(place)
 
 
 def ensure_stable_key(session: Session, purpose: str) -> bytes:

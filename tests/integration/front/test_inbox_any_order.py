@@ -23,6 +23,8 @@ from scheduler.store import database
 NOW = 1_773_144_000
 OURS, OTHER_APP, PAGE_INBOX = "900100", "555000", "263902037430900"
 PEOPLE = ("7", "8")
+#: Whom the page does not know when it begins.
+STRANGER = "9"
 TOPICS = ("sale", "news", None)
 _pages = itertools.count(1)
 
@@ -113,7 +115,7 @@ _SAID = st.one_of(
 _HAPPENED = st.lists(
     st.tuples(
         _SAID,
-        st.sampled_from(PEOPLE),
+        st.sampled_from((*PEOPLE, STRANGER)),
         # Few instants, so that many fall together.
         st.builds(lambda second, part: (NOW - 10 + second) * 1000 + part, st.integers(0, 4), st.sampled_from([0, 500])),
         st.booleans(),
@@ -170,7 +172,7 @@ class _Shop:
 
     def __init__(self) -> None:
         self.external_id = str(70_000 + next(_pages))
-        self.ours: dict[str, str] = {}
+        self.ours: dict[str, str] = {STRANGER: "nothing of ours"}
         with database.session() as session:
             page = add_page(
                 session, app_external_id=OURS, app_secret="s", verify_token="v", external_id=self.external_id,
@@ -222,9 +224,16 @@ class _Shop:
                 entries = [_entry(self.external_id, self.ours, number, happened[number]) for number in body]
                 wire = json.dumps({"object": "page", "entry": entries})
                 deliveries.append(Delivery(app_id=self.app_id, found=arrivals(json.loads(wire))))
-            for part in split(deliveries):
-                with database.session() as session:
-                    receive_all(session, part, NOW)
+            try:
+                self._receive(deliveries, careful=False)
+            except Exception:  # an event that cannot be applied, say: each is received by itself
+                for delivery in deliveries:
+                    self._receive([delivery], careful=True)
+
+    def _receive(self, deliveries: list[Delivery], *, careful: bool) -> None:
+        for part in split(deliveries):
+            with database.session() as session:
+                receive_all(session, part, NOW, careful=careful)
 
     def left(self, session: Session) -> dict[str, list[Any]]:
         found = {}
