@@ -87,8 +87,9 @@ def _suggested(folded: tuple[str, ...]) -> Suggestion | None:
 
 def _inside(folded: str, lexicon: _Lexicon) -> Iterator[Suggestion]:
     words = folded.split()
-    for start, word in enumerate(words):
-        # Few words begin a phrase that we know.
+    # Few words begin a phrase that we know; most messages have none of them.
+    known = () if lexicon.openings.keys().isdisjoint(words) else words
+    for start, word in enumerate(known):
         for end in range(start + 1, min(start + lexicon.openings.get(word, 0), len(words)) + 1):
             if suggestion := lexicon.spaced.get(" ".join(words[start:end])):
                 yield suggestion
