@@ -96,6 +96,12 @@ def whole_database() -> str:
     return "\n".join(str(each) for rows in found for each in rows)
 
 
+def traces() -> list[str]:
+    """What of them is found anywhere in the database."""
+    found = whole_database()
+    return [canary for canary in CANARIES if canary in found]
+
+
 def bars_of(contact_id: int) -> set[tuple[str, str | None]]:
     """Reason and topic of each suppression in force."""
     return {tuple(each) for each in rows_of(
