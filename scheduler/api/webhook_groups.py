@@ -34,9 +34,9 @@ _COLLECTORS = 2
 #: for the database, and the database for Python.
 _MOST = 256
 _MOST_BYTES = 48 * 1024
-#: Bytes that are worth a group while another is on its way, and the real seconds for which less than that waits for
-#: it. Each group takes its share of both whatever its size, and a small one is better off in the next.
-_WORTH = _MOST_BYTES // 2
+#: Bytes that are worth a group while another is on its way, two dozen messages, and the real seconds for which less than
+#: that waits for it. Each group takes its share of both whatever its size, and a small one is better off in the next.
+_WORTH = 8 * 1024
 _HURRY = 0.02
 #: Real seconds that a group gathers, at most, when the one before was one, too.
 _GATHERING = 0.005
@@ -100,11 +100,7 @@ class Groups:
             elif self._gathering:
                 if self._whole():
                     self._complete.notify()
-            elif (
-                len(self._waiting) == 1
-                or before < _WORTH <= self._bytes
-                or before // _MOST_BYTES < self._bytes // _MOST_BYTES
-            ):
+            elif len(self._waiting) == 1 or before < _WORTH <= self._bytes:
                 self._turn.notify()
         return await waiting.answer
 
