@@ -34,9 +34,10 @@ _COLLECTORS = 2
 #: for the database, and the database for Python.
 _MOST = 256
 _MOST_BYTES = 48 * 1024
-#: Bytes that are worth a group while another is on its way, two dozen messages, and the real seconds for which less than
-#: that waits for it. Each group takes its share of both whatever its size, and a small one is better off in the next.
-_WORTH = 8 * 1024
+#: Requests, or bytes of them, that are worth a group while another is on its way, and the real seconds for which less
+#: than that waits for it. Each group takes its share of both whatever its size: a small one is better off in the next.
+_WORTH = 24
+_WORTH_BYTES = _MOST_BYTES // 2
 _HURRY = 0.02
 #: Real seconds that a group gathers, at most, when the one before was one, too.
 _GATHERING = 0.005
@@ -89,7 +90,7 @@ class Groups:
                 raise Unavailable("the web process is ending", way_out="send it again")
             if not self._threads:
                 self._start()
-            before = self._bytes
+            worth = self._worth()
             self._waiting.append(waiting)
             self._bytes += len(raw)
             # To wake a thread costs more than to read a webhook: it is woken where it has something to do.
@@ -100,7 +101,7 @@ class Groups:
             elif self._gathering:
                 if self._whole():
                     self._complete.notify()
-            elif len(self._waiting) == 1 or before < _WORTH <= self._bytes:
+            elif len(self._waiting) == 1 or (not worth and self._worth()):
                 self._turn.notify()
         return await waiting.answer
 
@@ -166,11 +167,15 @@ class Groups:
         """Whether nobody is missing from what waits, or it is enough without them."""
         return len(self._waiting) >= self._company or self._bytes >= _MOST_BYTES or self._closed
 
+    def _worth(self) -> bool:
+        """Whether what waits is worth a group of its own."""
+        return len(self._waiting) >= _WORTH or self._bytes >= _WORTH_BYTES
+
     def _pause(self) -> float | None:
         """Real seconds until what waits should be begun, 0 at once; None: nothing waits."""
         if not self._waiting:
             return None
-        if not self._busy or (not self._gathering and self._bytes >= _WORTH) or self._closed:
+        if not self._busy or (not self._gathering and self._worth()) or self._closed:
             return 0.0
         # There is somebody who gathers them, or who takes them along when done; unless that is kept from it.
         return max(0.0, self._waiting[0].since + _HURRY - time.monotonic())
