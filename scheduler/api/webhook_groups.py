@@ -41,8 +41,12 @@ _WORTH_BYTES = _MOST_BYTES // 2
 _HURRY = 0.02
 #: Real seconds that a group gathers, at most, when the one before was one, too.
 _GATHERING = 0.005
-#: A contact that somebody keeps locked must not keep a whole group waiting, nor those who are behind it.
-_GROUP_PATIENCE = text("SET LOCAL lock_timeout = '1s'")
+#: A contact that somebody keeps locked must not keep a whole group waiting, nor those who are behind it. Statements are
+#: planned once: to plan one for the single person of a group who said STOP takes longer than to do it.
+_GROUP_PATIENCE = text(
+    "SELECT set_config('lock_timeout', '1s', true) AS patience, "
+    "set_config('plan_cache_mode', 'force_generic_plan', true) AS plans"
+)
 _LONE_PATIENCE = text("SET LOCAL lock_timeout = '250ms'")
 
 
