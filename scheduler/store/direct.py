@@ -6,27 +6,20 @@ each element of a list. Errors are SQLAlchemy's, as from everywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from decimal import Decimal
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
-import psycopg
-from psycopg import Connection, Cursor
+from psycopg import Cursor
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection as SqlConnection
-from sqlalchemy import Dialect, TextClause
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import TextClause
 from sqlmodel import Session
+
+from scheduler.store.driver import DIALECT, driver_under, errors_of_sqlalchemy
+from scheduler.store.lists import array
 
 #: A statement and its values.
 Ask = tuple[TextClause, Mapping[str, object]]
-
-#: As PostgreSQL writes them in an array, Python writes them.
-_PLAIN = frozenset({int, bool, float, Decimal})
-
-_DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects are not typed
 
 #: (object of the statement → the statement as the driver wants it). Statements are made once, with their module.
 _compiled: dict[TextClause, str] = {}
@@ -52,7 +45,9 @@ def together(session: Session, *asked: Ask) -> list[list[Any]]:
         return [_rows(_execute(session, *each)) for each in asked]
     connection = session.connection()
     cursors = []
-    with _errors_of_sqlalchemy(*(statement for statement, _ in asked)), _driver(connection).pipeline():
+    # Which of several it was that failed, the driver does not say.
+    words = ";".join(_words(statement) for statement, _ in asked)
+    with errors_of_sqlalchemy(words), driver_under(connection).pipeline():
         for statement, values in asked:
             cursors.append(_send(connection, statement, values))
     return [_rows(cursor) for cursor in cursors]
@@ -64,12 +59,12 @@ def _rows(cursor: Cursor[Any]) -> list[Any]:
 
 
 def _execute(session: Session, statement: TextClause, values: Mapping[str, object]) -> Cursor[Any]:
-    with _errors_of_sqlalchemy(statement):
+    with errors_of_sqlalchemy(_words(statement)):
         return _send(session.connection(), statement, values)
 
 
 def _send(connection: SqlConnection, statement: TextClause, values: Mapping[str, object]) -> Cursor[Any]:
-    cursor = _driver(connection).cursor(row_factory=namedtuple_row)
+    cursor = driver_under(connection).cursor(row_factory=namedtuple_row)
     words, given = _words(statement), _given(values)
     # Whoever listens to what the engine runs hears of this, too.
     for listener in connection.dispatch.before_cursor_execute:
@@ -77,38 +72,16 @@ def _send(connection: SqlConnection, statement: TextClause, values: Mapping[str,
     return cursor.execute(words, given, prepare=True)
 
 
-def _driver(connection: SqlConnection) -> Connection[Any]:
-    return cast("Connection[Any]", connection.connection.driver_connection)
-
-
 def _words(statement: TextClause) -> str:
     words = _compiled.get(statement)
     if words is None:
-        words = _compiled[statement] = str(statement.compile(dialect=_DIALECT))
+        words = _compiled[statement] = str(statement.compile(dialect=DIALECT))
     return words
 
 
 def _given(values: Mapping[str, object]) -> dict[str, object]:
-    return {name: array(value) if type(value) is list else value for name, value in values.items()}
-
-
-@contextmanager
-def _errors_of_sqlalchemy(*statements: TextClause) -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as error:
-        # Which of several it was, the driver does not say.
-        words = ";".join(map(_words, statements))
-        raise DBAPIError.instance(words, None, error, psycopg.Error, hide_parameters=True, dialect=_DIALECT) from error
-
-
-def array(values: list[Any]) -> object:
-    """A list as PostgreSQL writes an array of any type; as it is where there is something unusual in it."""
-    if _PLAIN.issuperset(kinds := set(map(type, values))):
-        return f"{{{','.join(map(str, values))}}}"
-    if kinds <= {int, type(None)}:
-        return f"{{{','.join(['NULL' if value is None else str(value) for value in values])}}}"
-    if kinds == {str}:
-        quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
-        return '{"' + '","'.join(quoted) + '"}'
-    return values
+    # As text, of which the server finds the type: to find it here the driver looks at each element.
+    return {
+        name: value if type(value) is not list or (written := array(value)) is None else written
+        for name, value in values.items()
+    }

@@ -6,25 +6,26 @@ millisecond of the processor a list, often as much as the statement.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from psycopg import Connection
 from psycopg.abc import Buffer
 from psycopg.types.array import ListDumper
 
+#: As PostgreSQL writes them in an array, Python writes them.
+_PLAIN = frozenset({int, bool, float, Decimal})
+
 
 class PlainListDumper(ListDumper):
-    """The driver's own, but for flat lists of nothing but ``int`` or nothing but ``str``. Types are found as ever."""
+    """The driver's own, but for what ``array`` writes. Types are found as ever."""
 
     def dump(self, obj: list[Any]) -> Buffer | None:
         """The list as PostgreSQL reads an array."""
-        kinds = set(map(type, obj))
-        if kinds == {int}:
-            return b"{" + ",".join(map(str, obj)).encode() + b"}"
-        if kinds == {str} and (joined := _joined(obj)) is not None:
-            return joined.encode(self.connection.info.encoding if self.connection else "utf-8")
-        return super().dump(obj)
+        written = array(obj)
+        if written is None or "\0" in written:
+            return super().dump(obj)
+        return written.encode(self.connection.info.encoding if self.connection else "utf-8")
 
 
 def write_lists_at_once(connection: Connection[Any]) -> None:
@@ -32,9 +33,15 @@ def write_lists_at_once(connection: Connection[Any]) -> None:
     connection.adapters.register_dumper(list, PlainListDumper)
 
 
-def _joined(texts: Sequence[str]) -> str | None:
-    """None where something has to be escaped, or is refused by the driver."""
-    joined = '","'.join(texts)
-    if "\\" in joined or "\0" in joined or joined.count('"') != 2 * (len(texts) - 1):
-        return None
-    return '{"' + joined + '"}'
+def array(values: list[Any]) -> str | None:
+    """A flat list as PostgreSQL writes an array of any type; None where there is something unusual in it."""
+    if _PLAIN.issuperset(kinds := set(map(type, values))):
+        return f"{{{','.join(map(str, values))}}}"
+    if kinds <= {int, type(None)}:
+        return f"{{{','.join(['NULL' if value is None else str(value) for value in values])}}}"
+    if kinds == {str}:
+        joined = '","'.join(values)
+        if "\\" in joined or joined.count('"') != 2 * (len(values) - 1):
+            joined = '","'.join([value.replace("\\", "\\\\").replace('"', '\\"') for value in values])
+        return f'{{"{joined}"}}'
+    return None
