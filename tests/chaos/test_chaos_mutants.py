@@ -100,8 +100,8 @@ def test_the_judge_names_every_mutant_and_passes_the_product(tmp_path: Path) -> 
     with ThreadPoolExecutor(max_workers=len(trees)) as pool:
         product, *told = pool.map(_play, trees)
     assert product["failures"] == []
-    # What had no answer and no echo is the only thing that nobody can know.
-    assert 1 <= product["unconfirmed"] <= 10
+    # What had no answer and no echo, and what was begun when the worker was killed, is all that nobody can know.
+    assert 1 <= product["unconfirmed"] - product["unconfirmed_sending_at_a_kill"] <= 10, product
     missed = {
         mutant.name: found["failures"][:3]
         for mutant, found in zip(MUTANTS, told, strict=True)
