@@ -1,9 +1,9 @@
 """The inbox against its floor: ``python -m benchmarks.inbox [--seconds S] [--rounds N] [--ahead] [--json]``.
 
-One web process, PostgreSQL without fsync, the load and everything else on the same cores. Rounds are interleaved, so
-that what else the machine does hits all alike; ratios are of medians of one run, and processor time an event is told
-too, for it depends less on the neighbours. With ``--ahead`` whatever else runs waits while a case is measured (as root:
-real-time priority): what is left of the neighbours is what they do to the caches.
+One web process or ``--processes``, PostgreSQL without fsync, the load and everything else on the same cores. Rounds are
+interleaved, so that what else the machine does hits all alike; ratios are of medians of one run, and processor time an
+event is told too, for it depends less on the neighbours. With ``--ahead`` whatever else runs waits while a case is
+measured (as root: real-time priority): what is left of the neighbours is what they do to the caches.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class Measured:
 class Web:
     """The web process. A context manager."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
         self.port = free_port()
 
     def __enter__(self) -> Web:
         argv = [
             sys.executable, "-m", "uvicorn", "benchmarks.inbox_web:create", "--factory", "--host", "127.0.0.1",
-            "--port", str(self.port), "--no-access-log", "--log-level", "warning",
+            "--port", str(self.port), "--no-access-log", "--log-level", "warning", "--workers", str(self._processes),
         ]  # fmt: skip
         self._process = subprocess.Popen(argv, env={**os.environ, "DULY_DATABASE_POOL": "10"})
         assert wait_until(self._answers, seconds=60), "the web process does not answer"
@@ -72,8 +72,8 @@ class Web:
         self._process.wait(30)
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    def pids(self) -> list[int]:
+        return machine.family(self._process.pid)
 
     def _answers(self) -> bool:
         probe = subprocess.run(
@@ -86,11 +86,11 @@ class Web:
 def _database_cpu(stage: Stage) -> float:
     server = stage.servers.postgres.process
     assert server is not None
-    total = 0.0
-    for pid in machine.family(server.pid):
-        if Path(f"/proc/{pid}/stat").exists():
-            total += machine.cpu_seconds(pid)
-    return total
+    return _cpu(machine.family(server.pid))
+
+
+def _cpu(pids: Iterable[int]) -> float:
+    return sum(machine.cpu_seconds(pid) for pid in pids if Path(f"/proc/{pid}/stat").exists())
 
 
 def _ahead(pids: Iterable[int], ahead: bool) -> None:
@@ -117,10 +117,10 @@ def _round(
     assert load.stdout is not None
     assert load.stdout.readline() == "ready\n"
     servers = [each.process.pid for each in (stage.servers.postgres, stage.servers.redis) if each.process is not None]
-    pids = [web.pid, load.pid, *(pid for server in servers for pid in machine.family(server))]
+    pids = [*web.pids, load.pid, *(pid for server in servers for pid in machine.family(server))]
     if ahead:
         _ahead(pids, True)
-    web_before, database_before = machine.cpu_seconds(web.pid), _database_cpu(stage)
+    web_before, database_before = _cpu(web.pids), _database_cpu(stage)
     load.stdin.write("go\n")
     load.stdin.flush()
     told = json.loads(load.stdout.readline())
@@ -134,28 +134,30 @@ def _round(
         "events_a_second": events / told["seconds"],
         "p50_ms": told["p50_ms"],
         "p99_ms": told["p99_ms"],
-        "web_us": (machine.cpu_seconds(web.pid) - web_before) / events * 1e6,
+        "web_us": (_cpu(web.pids) - web_before) / events * 1e6,
         "database_us": (_database_cpu(stage) - database_before) / events * 1e6,
     }
 
 
 @contextmanager
-def prepared() -> Iterator[tuple[Stage, Web]]:
-    """Servers, pages and the web process."""
+def prepared(processes: int = 1) -> Iterator[tuple[Stage, Web]]:
+    """Servers, pages and the web processes."""
     with staged() as stage:
         for server in (stage.servers.postgres.process, stage.servers.redis.process):
             if server is not None:
                 machine.pin(server.pid, None)
         stage.add_pages(PAGES)
-        with Web(stage) as web:
+        with Web(processes) as web:
             yield stage, web
 
 
-def run(rounds: int, seconds: float, only: str | None = None, *, ahead: bool = False) -> list[Measured]:
+def run(
+    rounds: int, seconds: float, only: str | None = None, *, ahead: bool = False, processes: int = 1
+) -> list[Measured]:
     """All cases, ``rounds`` times in turn, each for about ``seconds``."""
     cases = [case for case in CASES if only is None or only in case[0]]
     found: dict[str, list[dict[str, float]]] = {case[0]: [] for case in cases}
-    with prepared() as (stage, web):
+    with prepared(processes) as (stage, web):
         pace: dict[str, float] = {}
         for number in range(rounds + 1):
             for place, case in enumerate(cases):
@@ -180,9 +182,10 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--only", help="cases whose name has this in it")
     parser.add_argument("--ahead", action="store_true", help="with real-time priority: whatever else runs waits")
+    parser.add_argument("--processes", type=int, default=1, help="that answer: the floor has as many")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
-    measured = run(options.rounds, options.seconds, options.only, ahead=options.ahead)
+    measured = run(options.rounds, options.seconds, options.only, ahead=options.ahead, processes=options.processes)
     by_name = {each.case: each for each in measured}
     floor, single = by_name.get("floor: signature and JSON alone"), by_name.get("one message a request")
     ratio = single.requests_a_second / floor.requests_a_second if floor and single else None

@@ -132,6 +132,9 @@ class Settings(BaseSettings):
         900.0, gt=0, description="Real seconds that an attempt in doubt waits for evidence before it is unconfirmed."
     )
     database_pool: int = Field(3, ge=1, le=50, description="The most database connections a process opens.")
+    web_processes: int = Field(
+        1, ge=1, le=64, description="Processes that answer webhooks and the API, behind one address."
+    )
     worker_children: int = Field(2, ge=1, le=64, description="Processes of one worker.")
     sender_threads: int = Field(8, ge=1, le=128, description="Threads of one worker process that post messages.")
     page_probe: float = Field(

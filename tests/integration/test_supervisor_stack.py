@@ -31,7 +31,7 @@ def _duly(*words: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
 
 def _environment(data_dir: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DULY_")}
-    return {**kept, "DULY_DATA_DIR": str(data_dir), "DULY_WORKER_CHILDREN": "1"}
+    return {**kept, "DULY_DATA_DIR": str(data_dir), "DULY_WORKER_CHILDREN": "1", "DULY_WEB_PROCESSES": "2"}
 
 
 def test_duly_up_runs_everything_keeps_it_running_and_leaves_nothing(
@@ -74,6 +74,14 @@ def test_duly_up_runs_everything_keeps_it_running_and_leaves_nothing(
         second = _duly("up", data_dir=data_dir)
         assert second.returncode == 5, second.stderr
         assert f"process {up.pid}, web {addresses['web']}" in second.stderr
+
+        # Each of the web processes comes back by itself, and the other goes on meanwhile.
+        serving = _serving(up.pid)
+        assert len(serving) == 2
+        os.kill(min(serving), signal.SIGKILL)
+        eventually(lambda: len(_serving(up.pid) - {min(serving)}) == 2, seconds=30, what="another web process")
+        assert max(serving) in _serving(up.pid)
+        assert requests.get(f"{addresses['web']}/healthz", timeout=20).ok
 
         # What is killed comes back.
         before = _workers(up.pid)
@@ -130,6 +138,12 @@ def _ready(web: str) -> bool:
 
 def _workers(parent: int) -> set[int]:
     return {pid for pid, command in _family(parent).items() if "celery" in command and " worker " in command}
+
+
+def _serving(parent: int) -> set[int]:
+    """The processes that uvicorn's own starts."""
+    web = next(pid for pid, command in _family(parent).items() if "uvicorn" in command)
+    return {pid for pid, command in _family(web).items() if "spawn_main" in command}
 
 
 def _alive(pid: int) -> bool:
