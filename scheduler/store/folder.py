@@ -1,8 +1,8 @@
 """Where embedded servers keep their data: under the data folder, or, as root, in a place of their own.
 
 PostgreSQL refuses to run as root, so root starts it as ``nobody``, who could not enter a private folder. Rather than
-open private parents to everybody, root's servers live under ``/var/tmp/duly-<hash of the folder>``. No mode of any
-folder that is not ours is ever changed.
+open private parents to everybody, root's servers live under ``/var/tmp/duly-<hash of the folder>``, or in memory where
+the folder is. No mode of any folder that is not ours is ever changed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from scheduler.errors import Conflict, Unavailable
 
 #: Unix socket addresses hold 107 bytes on Linux, 103 on macOS.
 _LONGEST_SOCKET = 100
+
+#: Where everybody may have files, on the disk and in memory.
+_DISK, _MEMORY = Path("/var/tmp"), Path("/dev/shm")  # noqa: S108 - owner and kind of what is made there are checked
 
 
 def as_root() -> bool:
@@ -47,7 +50,7 @@ def server_root(data_dir: Path) -> Path:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not as_root():
         return data_dir
-    root = Path("/var/tmp") / f"duly-{_hash(data_dir)}"  # noqa: S108 - owner and kind are checked below
+    root = _root(data_dir)
     try:
         root.mkdir(mode=0o711)
     except FileExistsError:
@@ -89,7 +92,11 @@ def reachable(path: Path) -> bool:
 def remove(data_dir: Path) -> None:
     """Delete the servers' data of ``data_dir`` where it lies outside of it. The servers must be stopped."""
     if as_root():
-        shutil.rmtree(Path("/var/tmp") / f"duly-{_hash(data_dir)}", ignore_errors=True)  # noqa: S108 - ours by its name
+        shutil.rmtree(_root(data_dir), ignore_errors=True)
+
+
+def _root(data_dir: Path) -> Path:
+    return (_MEMORY if data_dir.resolve().is_relative_to(_MEMORY) else _DISK) / f"duly-{_hash(data_dir)}"
 
 
 def _hash(folder: Path) -> str:
