@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.inbox.lenient import id_of, identifier, milliseconds
+from scheduler.inbox.lenient import id_of, identifier, message_id, milliseconds
 
 #: The part of an event that says what it is; the first one present counts.
 KINDS = (
@@ -41,6 +41,9 @@ OF_PAGES = frozenset({"policy_enforcement", "template_status", "business_integri
 
 #: Nobody can be meant but a person: without one they cannot be applied.
 _NEED_A_PERSON = frozenset({"message", "deletion", "postback", "delivery", "read", "reaction", "referral", "echo"})
+
+#: Characters of a message's id that stand in a key as they are.
+_LONGEST_MID = 300
 
 #: Its message id is the identity of the event: a second one with the same is a copy.
 _NAMED_BY_MID = frozenset({"message", "echo", "deletion", "postback"})
@@ -95,12 +98,18 @@ def unreadable(raw: bytes) -> Arrival:
 
 def message_key(kind: str, page: str | None, mid: str) -> str:
     """The key of the event of this kind that has or is of this message id."""
-    return f"{kind}:{page}:{mid}"
+    # Keys are looked up in an index, which has no room for an id of any length.
+    short = mid if len(mid) <= _LONGEST_MID else f"sha256/{hashlib.sha256(mid.encode()).hexdigest()}"
+    return f"{kind}:{page}:{short}"
 
 
 def edit_keys(page: str | None, mid: str) -> list[str]:
     """The keys of the edits of a message: the platform lets people edit one five times."""
-    return [message_key("message_edit", page, f"{mid}:{number}") for number in range(1, 11)]
+    return [_edit_key(page, mid, number) for number in range(1, 11)]
+
+
+def _edit_key(page: str | None, mid: str, number: int) -> str:
+    return f"{message_key('message_edit', page, mid)}:{number}"
 
 
 def _keep_apart(arrival: Arrival, about: object) -> None:
@@ -220,13 +229,13 @@ def _unreadable(value: object, page: str | None, problem: str) -> Arrival:
 
 def _key(kind: str, page: str | None, said: dict[str, Any], event: dict[str, Any]) -> str:
     # A delivery, a read and a reaction speak *of* a mid, and may do so more than once.
-    mid = said.get("mid")
-    if isinstance(mid, str) and 0 < len(mid) <= 300:
+    mid = message_id(said.get("mid"))
+    if mid is not None:
         if kind in _NAMED_BY_MID:
             return message_key(kind, page, mid)
         number = said.get("num_edit")
         if kind == "message_edit" and type(number) is int and 0 < number <= 10:
-            return message_key(kind, page, f"{mid}:{number}")
+            return _edit_key(page, mid, number)
     canonical = json.dumps([page, event], sort_keys=True, separators=(",", ":"))
     return f"{kind}:{page}:{hashlib.sha256(canonical.encode()).hexdigest()}"
 

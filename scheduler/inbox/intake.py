@@ -26,6 +26,7 @@ from scheduler.inbox.effects import on_pages, on_people, opened
 from scheduler.inbox.event import Delivery, Event, Received
 from scheduler.inbox.forgetting import strip_events
 from scheduler.inbox.known_pages import KnownPages
+from scheduler.inbox.lenient import message_id
 from scheduler.inbox.meaning import Unappliable, meaning_of
 from scheduler.logs import get_logger
 from scheduler.outbox.metadata import read_metadata
@@ -249,8 +250,8 @@ def _unsent(events: list[Event]) -> tuple[set[str], dict[str, list[str]]]:
     gone: set[str] = set()
     perhaps: dict[str, list[str]] = {}
     for event in events:
-        arrival, mid = event.arrival, event.arrival.said.get("mid")
-        if not isinstance(mid, str):
+        arrival, mid = event.arrival, message_id(event.arrival.said.get("mid"))
+        if mid is None:
             continue
         app = event.key.partition("/")[0]
         if event.meaning is not None and event.meaning.unsent is not None:

@@ -98,6 +98,16 @@ def identifier(value: object) -> str | None:
     return value if 0 < len(value) <= 128 else None
 
 
+def message_id(value: object) -> str | None:
+    """A message's id as it is stored, whatever it contains and however long; None when there is none.
+
+    The same text for the same id wherever it is told: in the answer to a message, in its echo, in deliveries.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _clean(value) if isinstance(value, str) and value else None
+
+
 def id_of(party: object) -> str | None:
     """The id in ``{"id": …}``; None when there is none."""
     return identifier(party.get("id")) if isinstance(party, dict) else None

@@ -10,7 +10,7 @@ from policies.keywords import Suggestion, read
 from policies.platform_pack import platform_pack
 from scheduler.contacts.places import known_zone
 from scheduler.inbox.arrivals import Arrival
-from scheduler.inbox.lenient import identifier, milliseconds
+from scheduler.inbox.lenient import identifier, message_id, milliseconds
 
 Choice = Literal["opt_out", "opt_in"]
 
@@ -119,17 +119,17 @@ def meaning_of(arrival: Arrival) -> Meaning:
         case "referral":
             return Meaning(opens_window=_referral_opens(said))
         case "echo":
-            mid = said.get("mid")
+            mid = message_id(said.get("mid"))
             metadata = said.get("metadata")
-            if not isinstance(mid, str) or not mid:
+            if mid is None:
                 raise Unappliable("the echo names no message")
             echoed = (metadata if isinstance(metadata, str) else None, mid)
             # Whatever an app sends names the app: what names none was written by hand, on the page itself.
             app_id = identifier(said.get("app_id"))
             return Meaning(echo=echoed, by_person=app_id is None or app_id in _PAGE_INBOX)
         case "deletion":
-            mid = said.get("mid")
-            if not isinstance(mid, str) or not mid:
+            mid = message_id(said.get("mid"))
+            if mid is None:
                 raise Unappliable("it does not say which message was taken back")
             return Meaning(unsent=mid)
         case "delivery":
@@ -306,7 +306,7 @@ def _delivery(said: dict[str, Any]) -> Meaning:
     mids = said.get("mids")
     if mids is not None and not isinstance(mids, list):
         raise Unappliable("mids is not a list")
-    named = [mid for mid in mids or [] if isinstance(mid, str) and mid]
+    named = [mid for each in mids or [] if (mid := message_id(each)) is not None]
     watermark = milliseconds(said.get("watermark"))
     if not named and watermark is None:
         raise Unappliable("the delivery names no message and has no watermark")

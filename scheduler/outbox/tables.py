@@ -48,7 +48,8 @@ class Message(SQLModel, table=True):
             unique=True,
             postgresql_where=text("event_id IS NOT NULL AND resend_of IS NULL"),
         ),
-        Index("message_mid", "mid", postgresql_where=text("mid IS NOT NULL")),
+        #: By its hash: the platform says nothing about how long an id may be.
+        Index("message_mid", "mid", postgresql_using="hash", postgresql_where=text("mid IS NOT NULL")),
         #: What a person sent again: few among many.
         Index("message_resend", "resend_of", postgresql_where=text("resend_of IS NOT NULL")),
         #: An opt-out is confirmed once.

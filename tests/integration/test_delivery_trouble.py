@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import time
 from collections import Counter
@@ -12,14 +13,18 @@ import psycopg
 import pytest
 import redis
 from psycopg import sql
+from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler import clock
+from scheduler.inbox.intake import receive
+from scheduler.inbox.lenient import read_json
 from scheduler.outbox.begin import begin
 from scheduler.outbox.states import ACCEPTED
+from scheduler.store import database
 from scheduler.store.embedded import Servers
 from scheduler.store.process import wait_until
-from tests.integration.delivering import deliver_all
+from tests.integration.delivering import deliver_all, deliver_once
 from tests.unit.delivery.stage import Stage
 from tests.unit.delivery.wire import WireServer, accept, answer, message_of
 from workers import deliver, settling
@@ -55,15 +60,15 @@ def test_what_was_posted_while_the_database_went_away_is_settled_when_it_is_back
     stage: Stage, wire: WireServer, channel: Channel, servers: Servers, database_url: str
 ) -> None:
     """It goes while a post is on the wire, and more messages are due: beginning fails, and must not take it along."""
-    database = database_url.partition("?")[0].rpartition("/")[2]
-    name = sql.Identifier(database)
+    named = database_url.partition("?")[0].rpartition("/")[2]
+    name = sql.Identifier(named)
     looks_while_away = 0
 
     def open_it(allowed: bool) -> None:
         with psycopg.connect(servers.postgres.url_of("postgres"), autocommit=True) as server:
             server.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(name, sql.SQL(str(allowed))))
             if not allowed:
-                server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+                server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [named])
 
     def cut(connection: socket.socket, request: bytes) -> None:
         nonlocal looks_while_away
@@ -100,11 +105,13 @@ def test_an_answer_that_cannot_be_kept_takes_no_other_with_it(
     people = [stage.contact() for _ in range(3)]
     odd = stage.psid(people[1])
     messages = [stage.message(person) for person in people]
+    # What exactly cannot be kept is any fault's choice.
+    stage.session.connection().execute(text("ALTER TABLE attempt ADD CONSTRAINT picky CHECK (mid <> 'm_odd')"))
     stage.commit()
 
     def script(connection: socket.socket, request: bytes) -> None:
         if message_of(request)["recipient"]["id"] == odd:
-            answer(200, json.dumps({"recipient_id": odd, "message_id": "m_\x00"}).encode())(connection, request)
+            answer(200, json.dumps({"recipient_id": odd, "message_id": "m_odd"}).encode())(connection, request)
         else:
             accept(connection, request)
 
@@ -112,6 +119,67 @@ def test_an_answer_that_cannot_be_kept_takes_no_other_with_it(
     assert deliver_all(channel) == 2
     # The sweep puts it in doubt; an echo may still tell.
     assert [stage.state(message) for message in messages] == ["sent", "sending", "sent"]
+
+
+def test_ids_are_kept_and_found_whatever_they_contain(stage: Stage, wire: WireServer, channel: Channel) -> None:
+    # Random, so that no compression makes the long one short.
+    ids = ["m_\x00b", "m_\ud800x", "m_\U0001f600", f"m_{random.Random(5).randbytes(60_000).hex()}", 123456, " "]
+    psids: dict[str, object] = {}
+    for each in ids:
+        psids[stage.psid(stage.contact())] = each
+    for row in stage.rows("SELECT id FROM contact ORDER BY id"):
+        stage.message(row.id)
+    stage.commit()
+
+    def script(connection: socket.socket, request: bytes) -> None:
+        psid = message_of(request)["recipient"]["id"]
+        answer(200, json.dumps({"recipient_id": psid, "message_id": psids[psid]}).encode())(connection, request)
+
+    wire.script = script
+    assert deliver_all(channel) == len(ids)
+    assert stage.states() == {"sent": len(ids)}
+    # The platform names them again when they are delivered.
+    page = stage.one("SELECT external_id FROM page")
+    body = {"object": "page", "entry": [{"id": page, "time": 1, "messaging": [
+        {"sender": {"id": psid}, "recipient": {"id": page}, "timestamp": clock.now_ms(),
+         "delivery": {"mids": [mid]}} for psid, mid in psids.items()]}]}  # fmt: skip
+    with database.session() as session:
+        app = session.connection().execute(text("SELECT app_id FROM page")).scalar_one()
+        received = receive(session, app, read_json(json.dumps(body).encode()), clock.now())
+    assert (received.new, received.failed) == (len(ids), 0)
+    assert stage.states() == {"delivered": len(ids)}
+
+
+def test_forty_messages_behind_interim_answers_each_have_their_own_id(
+    stage: Stage, wire: WireServer, channel: Channel
+) -> None:
+    def script(connection: socket.socket, request: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n")
+        time.sleep(0.05)
+        psid = message_of(request)["recipient"]["id"]
+        answer(200, json.dumps({"recipient_id": psid, "message_id": f"m_{psid}"}).encode())(connection, request)
+
+    wire.script = script
+    stage.messages(40)
+    stage.commit()
+    assert deliver_all(channel) == 40
+    kept = stage.rows("SELECT m.mid, c.psid FROM message m JOIN contact c ON c.id = m.contact_id")
+    assert [row.mid for row in kept] == [f"m_{row.psid}" for row in kept]
+
+
+def test_a_refusal_until_a_date_keeps_the_page_shut_until_then_or_a_day(
+    stage: Stage, wire: WireServer, channel: Channel
+) -> None:
+    wire.script = answer(429, b"slow down", "Retry-After: Wed, 01 Dec 2100 00:00:00 GMT")
+    stage.messages(3)
+    stage.commit()
+    deliver_once(channel, seconds=3)
+    deliver_once(channel, seconds=3)
+    assert stage.states() == {"due": 3}
+    # Each was on its way before the first refusal was known, at most.
+    assert len(wire.requests) <= 3
+    shut = channel.throttle.state([stage.page])[stage.page].closed_for
+    assert 86_000 < shut <= 86_400
 
 
 def test_what_is_on_the_wire_is_settled_before_a_failure_ends_the_task(

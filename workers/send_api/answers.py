@@ -7,12 +7,22 @@ table is in ``classes.py``; whatever is not in it is ``in_doubt``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from scheduler.inbox.lenient import message_id
 from workers.send_api.classes import RESULTS, Effect, Kind, Result, classify
 from workers.send_api.usage import NO_USAGE, Usage, read_usage
+
+#: A code as text: ``"613"``, ``"190.0"``.
+_WRITTEN = re.compile(r"-?[0-9]{1,10}(?:\.0*)?")
+#: A page-scoped id is a number of fifteen digits and more; what is much shorter names nobody.
+_PERSON = re.compile(r"[0-9]{10,}")
+
+#: The answer accepts a message to somebody else.
+TO_ANOTHER = "answer_to_another"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,15 +52,22 @@ class Answer:
         return self.usage.wait
 
 
-def understand(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """What the answer says. Total: a body that is no JSON, or no answer we know, leaves the attempt in doubt."""
+def understand(status: int, body: bytes, headers: Mapping[str, str], *, psid: str | None = None) -> Answer:
+    """What the answer says. Total: a body that is no JSON, or no answer we know, leaves the attempt in doubt.
+
+    ``psid`` is whom the message was for, where it was addressed to a person: an acceptance that names somebody else is
+    the answer to somebody else's message.
+    """
     document = _document(body)
     usage = read_usage(headers)
-    error = document.get("error")
+    error, mid = document.get("error"), message_id(document.get("message_id"))
     if isinstance(error, dict):
-        return _of_error(status, error, usage)
-    mid = document.get("message_id")
-    if 200 <= status < 300 and isinstance(mid, str) and mid:
+        found = _of_error(status, error, usage)
+        # Refused, and yet it has an id: nothing is proven.
+        return found if mid is None else replace(found, kind="in_doubt", reason="contradictory_answer", effect=None)
+    if 200 <= status < 300 and mid is not None:
+        if psid is not None and _names_another(document.get("recipient_id"), psid):
+            return Answer(kind="in_doubt", reason=TO_ANOTHER, http_status=status, usage=usage)
         return Answer(kind="sent", http_status=status, mid=mid, usage=usage)
     if 200 <= status < 300 and document.get("success") is True and "marketing_message_tracking_id" in document:
         # A paid message: taken, but its id comes with the echo.
@@ -93,6 +110,15 @@ def _document(body: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
+def _names_another(told: object, psid: str) -> bool:
+    written = str(told) if isinstance(told, int) else told
+    return isinstance(written, str) and written.strip() != psid and _PERSON.fullmatch(written.strip()) is not None
+
+
 def _number(value: object) -> int | None:
-    # What does not fit the column, or is no number, is no code we know.
+    """A code, as a number or as text; None where it is neither, or does not fit the column."""
+    if isinstance(value, str) and _WRITTEN.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31 else None

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 import requests
 
-from workers.send_api.answers import Answer, understand
+from workers.send_api.answers import TO_ANOTHER, Answer, understand
 from workers.send_api.transport import WatchedAdapter, watch
 
 #: Real seconds to connect, and for the whole answer from the start of the request.
@@ -104,7 +104,12 @@ class GraphClient:
             )  # fmt: skip
         except _FAILURES as error:
             return _of_failure(error)
-        return understand(status, body, headers)
+        recipient = payload.get("recipient")
+        psid = recipient.get("id") if isinstance(recipient, dict) else None
+        answer = understand(status, body, headers, psid=psid)
+        if answer.reason == TO_ANOTHER:
+            watch.distrust()
+        return answer
 
     def read_page(self, sender: Sender) -> Answer:
         """Read the page's own node, as a look whether the platform serves the page again. Never raises.

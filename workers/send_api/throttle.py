@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import redis
 
+from workers.send_api.usage import LONGEST_WAIT
+
 #: As in ``throttle.lua``: what any second may see on the wire, and a bucket's size.
 _CEILING = 38
 _ROOM = 3.0
@@ -175,7 +177,7 @@ class Throttle:
 
         Equal jitter, so that workers do not come back in step. Returns how long, real seconds; 0 when it was closed.
         """
-        told = "" if seconds is None else str(min(seconds, 86_400.0))
+        told = "" if seconds is None else str(min(seconds, LONGEST_WAIT))
         keys = [_key(page) for page in {page_id, *others}]
         return float(self._close(keys=keys, args=[_FIRST_PAUSE, _LAST_PAUSE, random.random(), told]))
 

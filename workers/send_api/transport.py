@@ -2,6 +2,9 @@
 
 ``requests``' read timeout is per ``recv``: an answer that drips is read for ever. And its errors do not tell whether
 the request had begun to leave, which is what separates "proven not sent" from "in doubt".
+
+A connection is used again only after an answer that was read to its end and left nothing behind: whatever is left
+would be taken for the answer to the next message, and every message after it would get its neighbour's id.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +28,11 @@ from scheduler import crash_points
 #: The platform closes idle connections; one that sat this long (real seconds) is not trusted with a message, because
 #: a request written to a closed connection is in doubt though nobody read it.
 _FRESH = 5.0
+#: Interim answers that are skipped before the final one. Nobody who is well sends more than one or two.
+_MOST_INTERIM = 16
+#: Final answers without a body, whatever their headers say (RFC 9112, 6.3). None is an answer to a message.
+_BODILESS = frozenset({101, 204, 205, 304})
+_HTTP_1_1 = 11
 
 
 class Watch(threading.local):
@@ -39,6 +48,13 @@ class Watch(threading.local):
     written: bool = False
     #: Why it was kept back, where it was: connecting had taken until after ``write_by``, or the last word was no.
     held_back: str | None = None
+    #: The answer that was read last.
+    answer: _DeadlineResponse | None = None
+
+    def distrust(self) -> None:
+        """Have the connection that brought the last answer closed: what it said shows that it is out of step."""
+        if self.answer is not None:
+            self.answer.clean = False
 
 
 watch = Watch()
@@ -50,11 +66,15 @@ class _DeadlineReader(io.RawIOBase):
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
+        #: Nothing more is read from the socket: what is buffered is all there is.
+        self.ended = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.ended:
+            return None
         left = watch.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer did not come in time")
@@ -70,15 +90,53 @@ class _Source:
     """Stands where the answer looks for its socket, of which it wants a reader and nothing else."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+        self.reader = _DeadlineReader(sock)
+        self.buffer = io.BufferedReader(self.reader)
 
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._sock))
+    def makefile(self, _mode: str) -> io.BufferedReader[_DeadlineReader]:
+        return self.buffer
+
+    def holds_more(self) -> bool:
+        """Whether bytes were received that nobody has read. Reads none."""
+        self.reader.ended = True
+        return bool(self.buffer.peek(1))
 
 
 class _DeadlineResponse(http.client.HTTPResponse):
+    """An answer that skips interim ones, and knows whether it ended as an answer should."""
+
+    #: It was read to its end and nothing followed it.
+    clean = False
+
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(_Source(sock), *arguments, **options)  # type: ignore[arg-type]  # see _Source
+        self._source = _Source(sock)
+        super().__init__(self._source, *arguments, **options)  # type: ignore[arg-type]  # see _Source
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The final answer's status line. The base class skips 100 alone (RFC 9110, 15.2: a client must all 1xx)."""
+        for _ in range(_MOST_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # it has no public name
+            if not 100 <= status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException("the answer is preceded by too many interim ones")
+
+    def _close_conn(self) -> None:
+        """Close the reader; the base class calls it at the answer's end, and where reading broke off."""
+        self.clean = self._framed() and not self.length and not self._source.holds_more()
+        super()._close_conn()  # type: ignore[misc]  # it has no public name
+
+    def _framed(self) -> bool:
+        """Whether the end of its body is beyond doubt, and the connection may outlive it."""
+        # None until the head is read, whatever its type says.
+        headers: Any = self.headers
+        if headers is None or self.version != _HTTP_1_1 or self.will_close or self.status in _BODILESS:
+            return False
+        lengths, codings = headers.get_all("content-length", []), headers.get_all("transfer-encoding", [])
+        if self.chunked:
+            # urllib3 reads the chunks, and closes the connection where they do not end as they should.
+            return not lengths and len(codings) == 1
+        return len(lengths) == 1 and lengths[0].strip().isdecimal() and not codings
 
 
 class _Watched:
@@ -86,6 +144,7 @@ class _Watched:
 
     sock: socket.socket | None
     _used_at = 0.0
+    _answer: _DeadlineResponse | None = None
     #: The parts of a request that is being put together.
     _parts: list[bytes] | None = None
 
@@ -104,14 +163,22 @@ class _Watched:
         if self._parts is not None:
             self._parts.append(data)
             return
-        if self.sock is None:
-            self.connect()  # type: ignore[attr-defined]  # of the connection class
+        if not watch.written:
+            self._connect_anew_where_spoiled()
         if not watch.written:
             watch.held_back = _why_not_now()
             if watch.held_back is not None:
                 raise TimeoutError(watch.held_back)
+            if self.sock is not None and _spoiled(self.sock):
+                # While the last word was waited for.
+                raise ConnectionError("the other side talks before it is asked")
         watch.written = True
         super().send(data)  # type: ignore[misc]  # as above
+
+    def response_class(self, sock: socket.socket, *arguments: Any, **options: Any) -> _DeadlineResponse:
+        """Make the answer that the base class then reads the head of."""
+        self._answer = watch.answer = _DeadlineResponse(sock, *arguments, **options)
+        return self._answer
 
     def getresponse(self) -> Any:
         """The answer's head; remembers when the connection was last used."""
@@ -123,7 +190,42 @@ class _Watched:
     @property
     def is_connected(self) -> bool:
         """Whether the pool may use this connection again."""
+        if self._answer is None or not self._answer.clean:
+            return False
         return bool(super().is_connected) and time.monotonic() - self._used_at < _FRESH  # type: ignore[misc]  # as above
+
+    def _connect_anew_where_spoiled(self) -> None:
+        """Have a connection on which nothing was said yet but what was asked for. Raises OSError where there is none.
+
+        The pool looked when it handed the connection out; what came since, while the page's rate was asked for or a
+        handshake went on, would be taken for the answer to what is about to leave.
+        """
+        for _ in range(2):
+            if self.sock is None:
+                self.connect()  # type: ignore[attr-defined]  # of the connection class
+            assert self.sock is not None
+            if not _spoiled(self.sock):
+                return
+            # Not by `close`, which would forget the request that is being made.
+            self.sock.close()
+            self.sock = None
+        raise ConnectionError("the other side talks before it is asked")
+
+
+def _spoiled(sock: socket.socket) -> bool:
+    """Whether the other side hung up, or said something, on a connection where it is our turn."""
+    patience = sock.gettimeout()
+    try:
+        sock.settimeout(0.0)
+        # What is read is lost, and so is the connection then. TLS reads its own messages without showing them.
+        sock.recv(1)
+    except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return False
+    except OSError:
+        return True
+    finally:
+        sock.settimeout(patience)
+    return True
 
 
 def _why_not_now() -> str | None:
@@ -134,12 +236,12 @@ def _why_not_now() -> str | None:
     return "connected_too_late" if reason is None and time.monotonic() > watch.write_by else reason
 
 
-class _PlainConnection(_Watched, HTTPConnection):
-    response_class = _DeadlineResponse
+class _PlainConnection(_Watched, HTTPConnection):  # type: ignore[misc]  # a method makes the response, not its class
+    """Without TLS: to a sandbox."""
 
 
-class _TlsConnection(_Watched, HTTPSConnection):
-    response_class = _DeadlineResponse
+class _TlsConnection(_Watched, HTTPSConnection):  # type: ignore[misc]  # as above
+    """With TLS."""
 
 
 class _PlainPool(urllib3.HTTPConnectionPool):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler import clock
+from scheduler.inbox.lenient import message_id, read_json
 from workers.send_api.answers import Answer, of_paid, understand
 from workers.send_api.classes import ANY, CLASSES, RESULTS, classify
 
@@ -68,7 +72,17 @@ def test_a_right_to_the_ad_account_is_no_matter_of_the_page() -> None:
         (400, 1200, 2018024, "in_doubt", "platform_error", None),
         (400, 613, 4711, "in_doubt", "unknown_error", None),  # a pair nobody documented
         (400, 4711, None, "in_doubt", "unknown_error", None),
-        (400, "190", None, "in_doubt", "platform_error", None),  # no number, no code
+        (400, "190", None, "not_sent", "bad_token", "stop_page"),  # numbers may come as text
+        (400, " 613 ", None, "not_sent", "throttled", "throttle"),
+        (400, "10", "2018278", "not_sent", "window_closed", "window_closed"),
+        (400, 190.0, 463.0, "not_sent", "bad_token", "stop_page"),
+        (400, "1200", "2018024", "in_doubt", "platform_error", None),
+        (400, "19O", None, "in_doubt", "platform_error", None),  # no number, no code
+        (400, "١٩٠", None, "in_doubt", "platform_error", None),
+        (400, 190.5, None, "in_doubt", "platform_error", None),
+        (400, True, None, "in_doubt", "platform_error", None),
+        (400, 10**20, None, "in_doubt", "platform_error", None),
+        (400, "99999999999999999999", None, "in_doubt", "platform_error", None),
         (500, 551, None, "in_doubt", "platform_error", None),  # it broke while it worked on it
         (503, 4, None, "in_doubt", "platform_error", None),
     ],
@@ -81,7 +95,8 @@ def test_an_error_means_what_the_table_says(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[1]", b'{"message_id": 5}', b'{"recipient_id": "1"}', b'{"a":' * 5000]
+    "body",
+    [b"", b"<html>", b"[1]", b'{"message_id": ""}', b'{"message_id": true}', b'{"recipient_id": "1"}', b'{"a":' * 5000],
 )
 def test_an_answer_nobody_can_read_leaves_the_attempt_in_doubt(body: bytes) -> None:
     for status in (200, 302, 404, 502):
@@ -110,6 +125,81 @@ def test_too_many_requests_is_a_throttle_whatever_the_body() -> None:
     assert (answer.result, answer.effect, answer.wait) == ("not_sent", "throttle", 7.0)
 
 
+@pytest.mark.parametrize(
+    ("told", "wait"),
+    [
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("0", None),
+        ("2.5", 2.5),
+        ("-5", None),
+        ("999999999", 86_400.0),
+        ("9" * 400, 86_400.0),
+        ("Tue, 01 Dec 2026 12:02:00 GMT", 120.0),
+        ("Tue, 01 Dec 2026 13:02:00 +0100", 120.0),
+        ("Tuesday, 01-Dec-26 12:02:00 GMT", 120.0),  # RFC 850's way
+        ("Tue Dec  1 12:02:00 2026", 120.0),  # asctime's
+        ("Wed, 01 Dec 2027 00:00:00 GMT", 86_400.0),
+        ("Tue, 01 Dec 2026 11:59:59 GMT", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", None),
+        ("Tue, 99 Dec 2026 12:02:00 GMT", None),
+        ("soon", None),
+        ("٧", None),
+        ("", None),
+    ],
+)
+def test_how_long_to_wait_may_be_seconds_or_a_date_and_has_an_end(told: str, wait: float | None) -> None:
+    headers = {"Retry-After": told, "Date": "Tue, 01 Dec 2026 12:00:00 GMT"}
+    answer = understand(429, b"slow down", headers)
+    assert (answer.effect, answer.wait) == ("throttle", wait)
+
+
+def test_a_date_without_the_answers_own_counts_from_the_machines_clock() -> None:
+    until = format_datetime(datetime.fromtimestamp(clock.machine() + 3600, UTC), usegmt=True)
+    wait = understand(429, b"", {"Retry-After": until}).wait
+    assert wait is not None
+    assert 3000 < wait <= 3600
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ('"m_1"', "m_1"),
+        ("123456", "123456"),
+        ('"m_\\u0000b"', "m_\ufffdb"),
+        ('"m_\\ud800x"', "m_\ufffdx"),
+        ('"m_\U0001f600"', "m_\U0001f600"),
+        (f'"m_{"x" * 5000}"', f"m_{'x' * 5000}"),
+        ('" "', " "),
+    ],
+)
+def test_a_messages_id_is_kept_whatever_it_contains(told: str, kept: str) -> None:
+    answer = understand(200, f'{{"recipient_id": "1", "message_id": {told}}}'.encode(), {}, psid="1")
+    assert (answer.result, answer.mid) == ("sent", kept)
+    # An echo or a delivery that names it is read the same way.
+    told_later = read_json(f'{{"mid": {told}}}'.encode())
+    assert isinstance(told_later, dict)
+    assert message_id(told_later["mid"]) == kept
+
+
+def test_an_acceptance_for_somebody_else_is_not_believed() -> None:
+    for told in ('"3180000000000002"', "3180000000000002"):
+        body = f'{{"recipient_id": {told}, "message_id": "m_1"}}'.encode()
+        answer = understand(200, body, {}, psid="3180000000000001")
+        assert (answer.result, answer.reason, answer.mid) == ("in_doubt", "answer_to_another", None)
+        # On a token the recipient's id is not ours to compare.
+        assert understand(200, body, {}).mid == "m_1"
+    for told in ('"3180000000000001"', "3180000000000001", "null", '"1"'):
+        body = f'{{"recipient_id": {told}, "message_id": "m_1"}}'.encode()
+        assert understand(200, body, {}, psid="3180000000000001").mid == "m_1"
+
+
+def test_a_refusal_that_brings_an_id_proves_nothing() -> None:
+    body = b'{"recipient_id": "1", "message_id": "m_1", "error": {"code": 10, "error_subcode": 2018278}}'
+    answer = understand(200, body, {})
+    assert (answer.result, answer.reason, answer.effect) == ("in_doubt", "contradictory_answer", None)
+
+
 def test_the_platform_says_in_minutes_how_long_to_wait() -> None:
     usage = json.dumps({"1": [{"type": "messenger", "estimated_time_to_regain_access": 19}, {"type": "pages",
                         "estimated_time_to_regain_access": 2}]})  # fmt: skip
@@ -131,10 +221,26 @@ def test_the_platform_says_in_minutes_how_long_to_wait() -> None:
              '"call_count":96, "estimated_time_to_regain_access": 3}]}'}, True, False, 180.0,
         ),
         ({"X-Business-Use-Case-Usage": '{"9": [{"type":"ads_insights","call_count":100}]}'}, False, False, None),
-        ({"X-Business-Use-Case-Usage": '{"9": [5, {"call_count": "100"}], "8": {}}'}, False, False, None),
+        ({"X-Business-Use-Case-Usage": '{"9": [5, {"call_count": "100"}], "8": {}}'}, True, False, None),
+        ({"X-App-Usage": '{"call_count": "99"}'}, True, True, None),
+        ({"X-App-Usage": '{"call_count": 10}, {"call_count": 99}'}, True, True, None),  # two headers of one name
+        ({"X-App-Usage": '{"call_count": 10}, {"call'}, False, False, None),
+        # Of a limit that is far from used up, nothing is to be regained.
+        (
+            {"X-Business-Use-Case-Usage": '{"9": [{"type":"messenger","call_count":10, '
+             '"estimated_time_to_regain_access": 999999}]}'}, False, False, None,
+        ),
+        (
+            {"X-Business-Use-Case-Usage": '{"9": [{"type":"messenger","call_count":"NaN", '
+             '"estimated_time_to_regain_access": "12"}]}'}, False, False, None,
+        ),
+        (
+            {"X-Business-Use-Case-Usage": '{"9": [{"type":"messenger","call_count":"100", '
+             '"estimated_time_to_regain_access": "12"}]}'}, True, False, 720.0,
+        ),
         ({"X-App-Usage": '{"call_count": NaN, "total_time": Infinity, "total_cputime": true}'}, False, False, None),
         ({"X-App-Usage": "[" * 5000, "X-Page-Usage": "7"}, False, False, None),
-        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, False, False, None),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, False, False, None),
     ],
 )  # fmt: skip
 def test_an_answer_of_success_tells_how_near_the_limits_are(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 import uuid
@@ -17,7 +18,11 @@ Script = Callable[[socket.socket, bytes], None]
 class WireServer:
     """Accepts connections; hands each request's bytes and the connection to the script."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+        #: What it says on a new connection before it is asked anything.
+        self.greeting = b""
+        self._busy = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -34,7 +39,11 @@ class WireServer:
         with suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
+                if self.greeting:
+                    connection.sendall(self.greeting)
                 self.connections += 1
+                if self._tls is not None:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
                 self._open.append(connection)
                 thread = threading.Thread(target=self._serve, args=(connection,))
                 self._threads.append(thread)
@@ -45,7 +54,26 @@ class WireServer:
             while request := _whole_request(connection):
                 self.arrivals.append(time.monotonic())
                 self.requests.append(request)
-                self.script(connection, request)
+                self._busy += 1
+                try:
+                    self.script(connection, request)
+                finally:
+                    self._busy -= 1
+
+    def settled(self) -> bool:
+        """Whether everything that was said has arrived, within some seconds."""
+        deadline = time.monotonic() + 10
+        while (self._busy or not self.connections) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return not self._busy and self.connections > 0
+
+    def send(self, what: bytes) -> None:
+        """Say something on the newest connection, unasked."""
+        self._open[-1].sendall(what)
+
+    def hang_up(self) -> None:
+        """Close the newest connection from this side."""
+        self._open[-1].shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         with suppress(OSError):
