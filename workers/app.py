@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from typing import Any
 
 from celery import Celery
@@ -21,7 +22,7 @@ from celery.signals import (
 )
 
 from scheduler import logs, metrics
-from scheduler.errors import Unavailable
+from scheduler.errors import DulyError, Unavailable
 from scheduler.settings import get_settings
 from scheduler.store import database
 from workers import channel
@@ -39,6 +40,8 @@ PERIODS = {
 #: Real seconds after which what beat asked for is dropped. By the clocks of two machines, so far more than these may
 #: differ by; what piles up until then costs nothing, for a worker runs a task once in its period (``tasks.periodic``).
 _STALE = 60.0
+#: Real seconds between two looks at a database that cannot be worked with yet.
+_LOOK_AGAIN = 0.5
 
 
 def configuration() -> dict[str, Any]:
@@ -121,9 +124,28 @@ def _log_our_way(**_: object) -> None:
 
 
 @worker_init.connect
-def _stop_early_if_unusable(**_: object) -> None:
-    # Named at the start, rather than by every task.
-    database.database_url()
+def _wait_for_the_database(**_: object) -> None:
+    """Say once what keeps this version from working with the database, and wait until it can."""
+    said = None
+    try:
+        database.database_url()
+    except DulyError as error:
+        # Celery logs what a receiver raises and goes on: every task would fail.
+        _log.error("cannot_start", error=str(error))
+        raise SystemExit(error.exit_code) from None
+    while True:
+        try:
+            with database.session():
+                break
+        except Unavailable as error:
+            if str(error) != said:
+                said = str(error)
+                _log.error("waiting_for_the_database", error=said)
+            time.sleep(_LOOK_AGAIN)
+    if said is not None:
+        _log.warning("the_database_is_ready")
+    # Connections do not survive the forks to come.
+    database.dispose()
 
 
 @worker_ready.connect

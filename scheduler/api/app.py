@@ -43,8 +43,11 @@ from scheduler.api.limits import Limits
 from scheduler.api.webhook_door import WebhookDoor
 from scheduler.api.webhook_groups import Groups
 from scheduler.api.webhook_signers import Signers
+from scheduler.errors import DulyError
 from scheduler.settings import get_settings
 from scheduler.store import database
+
+_log = logs.get_logger(__name__)
 
 #: What is under /api/v1, and needs a key.
 _VERSIONED = (
@@ -82,9 +85,19 @@ def create_app() -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     memory.settle()
+    await run_in_threadpool(_look_at_the_database)
     yield
     await run_in_threadpool(app.state.webhook_groups.close)
     database.dispose()
+
+
+def _look_at_the_database() -> None:
+    """Say at the start what every request will be answered with."""
+    try:
+        with database.session():
+            pass
+    except DulyError as error:
+        _log.error("database_not_usable", error=str(error))
 
 
 def _operation_id(route: APIRoute) -> str:

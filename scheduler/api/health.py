@@ -7,7 +7,6 @@ import time
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from sqlalchemy import text
 
 from scheduler import clock, metrics
 from scheduler.api.gauges import gauges
@@ -15,7 +14,8 @@ from scheduler.errors import Unavailable
 from scheduler.facts import ops
 from scheduler.facts.health import beat_ages, silent_tasks, stalled
 from scheduler.settings import get_settings
-from scheduler.store import database, migrate
+from scheduler.store import database
+from scheduler.store.revision import check_revision, needed
 from scheduler.throttle_state import redis_answers
 
 router = APIRouter(tags=["health"])
@@ -52,17 +52,8 @@ def ready() -> dict[str, str]:
     """The servers answer, the tables are this version's, beat ticks, and what is due is begun. 503 otherwise."""
     now = clock.now()
     with database.session() as session:
-        found = session.connection().execute(text("SELECT to_regclass('alembic_version') IS NOT NULL")).scalar_one()
-        revision = (
-            session.connection().execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-            if found
-            else None
-        )
-        if revision != migrate.head():
-            raise Unavailable(
-                f"the database is at revision {revision or 'none'}, this version needs {migrate.head()}",
-                way_out="run `duly db upgrade`",
-            )
+        # Every time: the connection may be older than what was done to the database.
+        check_revision(session.connection())
         if not redis_answers():
             raise Unavailable("Redis does not answer: nothing is sent", way_out="check DULY_REDIS_URL")
         wrong = silent_tasks(beat_ages(session, now), clock.rate())
@@ -71,7 +62,7 @@ def ready() -> dict[str, str]:
         wrong += [slow] if slow is not None else []
     if wrong:
         raise Unavailable("; ".join(wrong), way_out="`duly ops status` tells more")
-    return {"status": "ready", "revision": str(revision)}
+    return {"status": "ready", "revision": needed()}
 
 
 @router.get("/metrics", include_in_schema=True, response_class=Response)

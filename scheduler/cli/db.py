@@ -8,9 +8,12 @@ from tempfile import TemporaryDirectory
 
 import typer
 
+from scheduler.errors import Conflict
+from scheduler.settings import get_settings, running_environment
 from scheduler.store import migrate
 from scheduler.store.database import database_url
 from scheduler.store.embedded import Servers
+from scheduler.store.revision import needed, unfit
 
 app = typer.Typer(help="Move the database between revisions.", no_args_is_help=True)
 
@@ -26,20 +29,34 @@ def downgrade(
     revision: str = typer.Argument(help="A revision, or base for none."),
     yes: bool = typer.Option(False, "--yes", help="Do not ask."),
 ) -> None:
-    """Take the database down to a revision. What only newer revisions hold is deleted."""
+    """Take the database down to a revision; refused while Duly runs. What only newer revisions hold is deleted."""
+    _refuse_in_use()
     if not yes:
         typer.confirm(f"Delete everything that is newer than revision {revision}?", abort=True, err=True)
     typer.echo(migrate.downgrade(database_url(), revision) or "base")
 
 
+def _refuse_in_use() -> None:
+    """Raise Conflict where Duly runs on the database: web and workers would find no tables."""
+    if running_environment(get_settings().data_dir):
+        raise Conflict("Duly runs here", way_out="stop `duly up` first")
+    if count := migrate.connected(database_url()):
+        connections = "1 connection" if count == 1 else f"{count} connections"
+        raise Conflict(
+            f"Duly runs on this database: {connections} of it are open",
+            way_out="stop web, workers and every other `duly` command first",
+        )
+
+
 @app.command()
 def current(as_json: bool = typer.Option(False, "--json", help="As JSON.")) -> None:
     """Show the database's revision and the newest that this version knows."""
-    here, newest = migrate.current(database_url()), migrate.head()
+    here, newest = migrate.current(database_url()), needed()
     if as_json:
         typer.echo(json.dumps({"current": here, "head": newest, "up_to_date": here == newest}))
-    else:
-        typer.echo(f"{here or 'base'}" + ("" if here == newest else f" (newest: {newest}; `duly db upgrade`)"))
+        return
+    wrong = unfit(here)
+    typer.echo(f"{here or 'base'}" + (f" ({wrong})" if wrong is not None else ""))
 
 
 @app.command(hidden=True)

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlmodel import Session
 
 from scheduler.errors import Unavailable
 from scheduler.settings import get_settings
 from scheduler.store.lists import write_lists_at_once
+from scheduler.store.revision import check_revision
 
 #: A pool belongs to the process that made it: (process id, address) → engine. A forked child makes its own.
 _engines: dict[tuple[int, str], Engine] = {}
+
+#: SQLSTATEs of tables, columns and functions that are not there.
+_NOT_THERE = ("42P01", "42703", "42883")
 
 
 def database_url() -> str:
@@ -76,10 +80,12 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
 def session() -> Iterator[Session]:
     """One transaction: committed when the block ends, rolled back when it raises.
 
-    Objects stay readable after the commit. Raises Unavailable when the database cannot be reached.
+    Objects stay readable after the commit. Raises Unavailable when the database cannot be reached, or is at a revision
+    that this version does not work with.
     """
     with Session(engine(), expire_on_commit=False) as opened:
         try:
+            _check_once(opened)
             yield opened
             opened.commit()
         except OperationalError as error:
@@ -89,9 +95,23 @@ def session() -> Iterator[Session]:
                     "the database does not answer", way_out="try again; `duly db current` tells"
                 ) from error
             raise
+        except ProgrammingError as error:
+            opened.rollback()
+            if getattr(error.orig, "sqlstate", None) in _NOT_THERE:
+                # Migrated, up or down, since this connection was made?
+                check_revision(opened.connection())
+            raise
         except BaseException:
             opened.rollback()
             raise
+
+
+def _check_once(opened: Session) -> None:
+    """Look at the database's revision, once a connection. The row of the pool remembers it."""
+    connection = opened.connection()
+    if not connection.info.get("revision_checked"):
+        check_revision(connection)
+        connection.info["revision_checked"] = True
 
 
 def dispose() -> None:

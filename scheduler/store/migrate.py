@@ -12,19 +12,29 @@ from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import OperationalError
 
 from scheduler.errors import Invalid, Unavailable
+from scheduler.store import revision as revisions
 from scheduler.store.database import driver_url
 
 #: Any number, the same everywhere: two processes that migrate at once take turns.
 _ADVISORY_LOCK = 0x64756C79
 
+#: Connections to this database of web, workers and commands: migrations do not call themselves so.
+_OTHERS = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'duly' AND datname = current_database()")
+
 
 def upgrade(url: str, revision: str = "head") -> str | None:
-    """Bring the database at ``url`` up to ``revision`` and return where it is. Raises Invalid, Unavailable."""
+    """Bring the database at ``url`` up to ``revision`` and return where it is.
+
+    Raises Invalid; Unavailable where it does not answer, or is newer than this version knows.
+    """
     return _move(url, revision, up=True)
 
 
 def downgrade(url: str, revision: str) -> str | None:
-    """Bring the database at ``url`` down to ``revision`` (``base`` is empty) and return where it is."""
+    """Bring the database at ``url`` down to ``revision`` (``base`` is empty) and return where it is.
+
+    Raises Invalid, and Unavailable as ``upgrade`` does. ``connected`` tells whether somebody still works with it.
+    """
     return _move(url, revision, up=False)
 
 
@@ -32,6 +42,12 @@ def current(url: str) -> str | None:
     """The revision the database at ``url`` is at; None before the first. Raises Unavailable."""
     with _connected(url) as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def connected(url: str) -> int:
+    """How many connections of web, workers and commands there are to the database at ``url``. Raises Unavailable."""
+    with _connected(url) as connection:
+        return int(connection.execute(_OTHERS).scalar_one())
 
 
 def head() -> str:
@@ -69,10 +85,13 @@ def _script() -> ScriptDirectory:
 
 
 def _move(url: str, revision: str, *, up: bool) -> str | None:
-    known = {script.revision for script in _script().walk_revisions()} | {"head", "base"}
-    if revision not in known:
+    if revision not in {*revisions.known(), "head", "base"}:
         raise Invalid(f"`{revision}` is not a revision", way_out="`duly db current` shows the known ones")
     with _connected(url) as connection:
+        here = MigrationContext.configure(connection).get_current_revision()
+        if here is not None and here not in revisions.known() and (newer := revisions.unfit(here)) is not None:
+            raise newer
+        connection.rollback()
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _ADVISORY_LOCK})
         connection.commit()
         try:
