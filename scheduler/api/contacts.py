@@ -15,6 +15,7 @@ from scheduler.consent.standing import suppressions
 from scheduler.contacts import records, registry
 from scheduler.contacts.evidence import SOURCES
 from scheduler.contacts.identities import identities_of
+from scheduler.contacts.psids import ROUNDED, looks_rounded
 from scheduler.contacts.tables import Contact
 from scheduler.facts.contacts import Waiting, list_contacts
 from scheduler.facts.places import place_evidence, zone_candidates
@@ -123,6 +124,7 @@ class ContactView(BaseModel):
     identities: list[IdentityView]
     merged_into: str | None = Field(description="The psid that stands for this person; nothing is sent to this one.")
     created_at: Instant
+    warnings: list[str] = Field(description="What looks like a mistake: an id that a spreadsheet rounded.")
 
 
 class ContactItem(BaseModel):
@@ -242,4 +244,5 @@ def view_of(session: Session, contact: Contact) -> ContactView:
         identities=[IdentityView.model_validate(each) for each in identities_of(session, contact.id)],
         merged_into=survivor,
         created_at=contact.created_at,
+        warnings=[f"psid: {ROUNDED}"] if contact.last_inbound_at is None and looks_rounded(contact.psid) else [],
     )

@@ -50,7 +50,9 @@ class NewEvent(Body):
     """Something that happened in the shop."""
 
     kind: str = Field(examples=["product.back_in_stock"])
-    key: str = Field(description="The shop's own name for this event: telling it twice is harmless.")
+    key: str = Field(
+        description="The shop's own name for this event: telling it twice is harmless, using it for another is refused."
+    )
     occurred_at: GivenInstant | None = Field(None, description="When it happened; now, if left out.")
     data: dict[str, Any] = Field(
         description=(
@@ -115,6 +117,8 @@ def receive(
     after: BackgroundTasks,
 ) -> EventView:
     """Tell what happened. 202 for a new event, 200 with the first one when it was told before.
+
+    409 when the key named another event.
 
     A telephone number or an address is not kept, only its hash.
     """

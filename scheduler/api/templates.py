@@ -12,6 +12,7 @@ from scheduler.api.instants import Instant, Now
 from scheduler.api.pages import PageInPath
 from scheduler.api.refusals import Body
 from scheduler.api.sessions import Db
+from scheduler.content.foreign import foreign_writing
 from scheduler.content.tables import Template
 from scheduler.content.templates import get_template, list_templates, save_template
 from scheduler.pages.registry import get_page
@@ -49,6 +50,7 @@ class TemplateView(BaseModel):
     utility_name: str | None
     utility_approved: bool
     created_at: Instant
+    warnings: list[str] = Field(description="What people would see that nobody meant: other tools' placeholders, HTML.")
 
 
 class TemplateList(BaseModel):
@@ -84,4 +86,5 @@ def read(page: PageInPath, name: str, session: Db) -> TemplateView:
 
 
 def _view(template: Template) -> TemplateView:
-    return TemplateView.model_validate(template, from_attributes=True)
+    known = {name: getattr(template, name) for name in TemplateView.model_fields if name != "warnings"}
+    return TemplateView(**known, warnings=foreign_writing(template.bodies))

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.contacts.psids import is_placeholder
 from scheduler.errors import Invalid
 from scheduler.followups.waiting import person_known
 from scheduler.store.secrets import derived_keys
@@ -180,6 +181,8 @@ def uniform(kind: str, value: str, *, field: str | None = None) -> str:
     text_ = value.strip()
     if not text_ or len(text_) > _LONGEST or not text_.isprintable():
         raise Invalid("is not a usable text", field=place, way_out=f"give 1 to {_LONGEST} printable characters")
+    if is_placeholder(text_):
+        raise Invalid(f"`{text_[:16]}` stands for no value", field=place, way_out="leave it out where there is none")
     if kind == "phone":
         # "(0)" is dialled at home and not from abroad: dropping the brackets would make another number.
         number = _PUNCTUATION.sub("", text_)

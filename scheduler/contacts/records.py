@@ -11,6 +11,7 @@ from scheduler.contacts.attributes import MAX_TEXT, check_attributes, patched, s
 from scheduler.contacts.evidence import Evidence, Kind, forget_evidence, record_evidence
 from scheduler.contacts.persons import lock_persons
 from scheduler.contacts.places import check_country, check_locale, check_region, check_zone, check_zones
+from scheduler.contacts.psids import check_psid
 from scheduler.contacts.registry import ensure_contacts, get_contact
 from scheduler.contacts.tables import Contact
 from scheduler.errors import Invalid
@@ -34,6 +35,7 @@ def upsert_contact(
     Of a merged contact it is kept with, and returned is, who stands for the person. Raises Invalid with the field;
     nothing is kept then.
     """
+    check_psid(psid, field="psid")
     wanted = _checked(changes)
     contact_id = ensure_contacts(session, page_id, [psid], now)[psid]
     contact_id = lock_persons(session, [contact_id]).get(contact_id, contact_id)

@@ -136,6 +136,11 @@ def _refuse_ranges(source: str, field: str) -> None:
             )
 
 
+def without_markup(source: str) -> str:
+    """What of ``source`` is said as it stands: Liquid's own markup is a blank."""
+    return _MARKUP.sub(" ", source)
+
+
 def refuse_tags(text: str, *, field: str) -> None:
     """Raise Invalid when ``text`` names a message tag: Duly never sends one."""
     found = _TAGS.search(text)

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 from liquid.exceptions import LiquidError
 
 from scheduler.content.liquid_source import Attributes, compiled
+from scheduler.content.locales import best_locale
 from scheduler.content.variables import BY_EVENT
+from scheduler.content.visible import shows_nothing
 from scheduler.errors import Invalid
 
 #: The platform takes texts of fewer than 2000 characters (Send API reference, ``text``).
@@ -98,17 +100,10 @@ def render(template: TemplateLike, contact: ContactLike, page: PageLike, variabl
 
 
 def choose_locale(bodies: Mapping[str, Any], wanted: str | None, default: str) -> str:
-    """The body for a person of locale ``wanted``: the same, else the same language, else ``default``."""
-    if wanted:
-        if wanted in bodies:
-            return wanted
-        language = wanted.replace("-", "_").partition("_")[0].lower()
-        if language in bodies:
-            return language
-        for locale in bodies:
-            if locale.partition("_")[0] == language:
-                return locale
-    return default
+    """The body that a person of locale ``wanted`` reads best; ``default`` where they may read none of them."""
+    if not wanted or wanted in bodies:
+        return wanted or default
+    return best_locale(tuple(bodies), wanted) or default
 
 
 def _filled(source: str, names: Mapping[str, Any], place: str) -> str:
@@ -119,7 +114,7 @@ def _filled(source: str, names: Mapping[str, Any], place: str) -> str:
         raise CannotRender(
             str(error.args[0]) if isinstance(error, LiquidError) else "a filter cannot take that", field=place
         ) from error
-    if not text:
+    if shows_nothing(text):
         raise CannotRender("nothing is left to say when the variables are filled in", field=place)
     if len(text) > LONGEST_TEXT:
         raise CannotRender(f"{len(text)} characters, the platform takes {LONGEST_TEXT}", field=place)

@@ -12,15 +12,16 @@ from sqlmodel import Session, col, select
 
 from scheduler.audit.record import record
 from scheduler.content.liquid_source import check_source, refuse_tags, tag_refused
+from scheduler.content.locales import normalize_locale, same_locale
 from scheduler.content.tables import Template
 from scheduler.content.try_out import try_out
 from scheduler.content.variables import ALWAYS, BY_EVENT
+from scheduler.content.visible import shows_nothing
 from scheduler.errors import Invalid, NotFound
 
 CATEGORIES = ("promotional", "utility", "service")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_LOCALE = re.compile(r"[a-z]{2,3}(_[A-Z]{2}|_[A-Z][a-z]{3})?")
 _PARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _LOCK_PAGE = text("SELECT id FROM page WHERE id = :id FOR NO KEY UPDATE")
 
@@ -45,7 +46,8 @@ def save_template(
     Raises Invalid naming the field: bad Liquid, an unknown variable, a message tag, a text over the platform's limit.
     """
     _check_frame(name, category, topic, utility_name, utility_approved)
-    checked = _check_bodies(bodies, default_locale, utility_name)
+    checked = _check_bodies(bodies, utility_name)
+    default_locale = _default_of(checked, default_locale)
     template = Template(
         page_id=page_id,
         name=name,
@@ -158,21 +160,30 @@ def _check_frame(name: str, category: str, topic: str | None, utility_name: str 
         )
 
 
-def _check_bodies(bodies: Mapping[str, Any], default_locale: str, utility_name: str | None) -> dict[str, Any]:
-    if not bodies:
-        raise Invalid("there is no body", field="bodies", way_out='give one a locale, {"en": {"text": "…"}}')
-    if default_locale not in bodies:
+def _default_of(bodies: Mapping[str, Any], given: str) -> str:
+    default = normalize_locale(given, field="default_locale")
+    if default not in bodies:
         raise Invalid(
-            f"there is no body for `{default_locale[:32]}`",
+            f"there is no body for `{default}`",
             field="default_locale",
             way_out=f"use one of {', '.join(sorted(bodies))[:200]}, or add that body",
         )
+    return default
+
+
+def _check_bodies(bodies: Mapping[str, Any], utility_name: str | None) -> dict[str, Any]:
+    if not bodies:
+        raise Invalid("there is no body", field="bodies", way_out='give one a locale, {"en": {"text": "…"}}')
     checked: dict[str, Any] = {}
     names: set[str] | None = None
-    for locale, body in bodies.items():
-        field = f"bodies.{locale[:32]}"
-        if not _LOCALE.fullmatch(locale):
-            raise Invalid(f"`{locale[:32]}` is not a locale", field=field, way_out="write en, pt_BR, zh_Hans, …")
+    for given, body in bodies.items():
+        field = f"bodies.{given[:32]}"
+        locale = normalize_locale(given, field=field)
+        before = next((each for each in checked if same_locale(each, locale)), None)
+        if before is not None:
+            raise Invalid(
+                f"`{given[:32]}` and `{before}` are the same locale", field=field, way_out="leave one of them out"
+            )
         checked[locale] = _check_body(body, field, utility_name)
         parameters = set(checked[locale].get("parameters", {}))
         if names is not None and parameters != names:
@@ -198,7 +209,7 @@ def _check_body(body: object, field: str, utility_name: str | None) -> dict[str,
                 way_out="a body has text and parameters",
             )
     source = body.get("text")
-    if not isinstance(source, str) or not source.strip():
+    if not isinstance(source, str) or shows_nothing(source):
         raise Invalid("there is no text", field=f"{field}.text", way_out="write what is to be said")
     check_source(source, field=f"{field}.text")
     checked: dict[str, Any] = {"text": source}

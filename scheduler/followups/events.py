@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import text
@@ -50,19 +50,21 @@ def receive_event(
 ) -> tuple[BusinessEvent, bool]:
     """Keep what happened in the shop; returns it, and whether it is new.
 
-    ``key`` is the shop's own name for the event: telling it twice answers the first one, whatever the second says.
+    ``key`` is the shop's own name for the event: telling it twice answers the first one.
     ``occurred_at`` is epoch seconds UTC, ``now`` if left out. An event about somebody whom an identity names and nobody
     knows yet is kept and waits for them (``waiting.py``). Raises Invalid naming the field, also for an unknown psid,
-    and Conflict when the page has no recipe for what is to be sent, or the person was erased.
+    and Conflict when the page has no recipe for what is to be sent, the person was erased, or the key named another
+    event before.
     """
     assert page.id is not None  # a stored page has its id
     check_told(kind, field="kind")
     if not key.strip() or len(key) > 200 or "\x00" in key:
         raise Invalid("is not a usable key", field="key", way_out="give 1 to 200 characters that name this event")
+    told = check_data(kind, data)
     known = _find(session, page.id, kind, key)
     if known is not None:
+        _check_same(session, known, told, occurred_at)
         return known, False
-    told = check_data(kind, data)
     happened = now if occurred_at is None else occurred_at
     if happened < 0:
         raise Invalid("is before 1970", field="occurred_at", way_out="give an instant like 2026-03-28T08:00:00Z")
@@ -93,6 +95,8 @@ def receive_event(
     new = inserted.rowcount == 1
     event = _find(session, page.id, kind, key)
     assert event is not None  # inserted here, or by whoever made the conflict
+    if not new:
+        _check_same(session, event, told | person.said, occurred_at)
     if new:
         _note_interest(session, event, now)
         record(
@@ -115,10 +119,36 @@ def _find(session: Session, page_id: int, kind: str, key: str) -> BusinessEvent 
     ).first()
 
 
+def _check_same(session: Session, known: BusinessEvent, told: Mapping[str, str], occurred_at: int | None) -> None:
+    """Raise Conflict when the event that has this key already is another one."""
+    if not known.body:
+        # Blanked by retention: what it said is not known any more.
+        return
+    kept = {member: value for member, value in told.items() if member not in ("phone", "email")}
+    other = {member for member in {*kept, *known.body} if kept.get(member) != known.body.get(member)}
+    hashed = next((member for member in ("phone", "email") if member in told), None)
+    if hashed is not None:
+        name = uniform(hashed, told[hashed], field=f"data.{hashed}")
+        if known.person_key not in keys_of(hashing_keys(session), known.page_id, hashed, name):
+            other.add(hashed)
+    elif known.person_kind in ("phone", "email"):
+        other.add(known.person_kind)
+    if occurred_at is not None and min(occurred_at, known.received_at) != known.occurred_at:
+        other.add("occurred_at")
+    if other:
+        raise Conflict(
+            f"names another event of {known.kind}, which differs in {', '.join(sorted(other))}",
+            field="key",
+            way_out="give each event a key of its own; tell the same event again with what it said at first",
+        )
+
+
 @dataclass(slots=True, kw_only=True)
 class _Person:
     """Whom an event is about: the contact, where known, and the identity that named them, as it is stored."""
 
+    #: The telephone number or the address that named them, which is taken out of what is kept.
+    said: dict[str, str] = field(default_factory=dict)
     contact: Contact | None = None
     kind: str | None = None
     key: str | None = None
@@ -145,8 +175,7 @@ def _person(session: Session, page_id: int, told: dict[str, str]) -> _Person:
         return _Person(contact=_survivor(session, contact))
     kind = next(each for each in KINDS_OF_IDENTITY if each in told)
     name = uniform(kind, told[kind], field=f"data.{kind}")
-    if kind != "crm_id":
-        del told[kind]
+    said: dict[str, str] = {} if kind == "crm_id" else {kind: told.pop(kind)}
     # Whoever links them from now on finds this event; whoever did before is found by it.
     wait_for_links(session, alone=False)
     found = find_by_identity(session, page_id, kind, [name])
@@ -158,6 +187,7 @@ def _person(session: Session, page_id: int, told: dict[str, str]) -> _Person:
         contact=session.get_one(Contact, contact_id, populate_existing=True) if contact_id is not None else None,
         kind=kind,
         key=keys[0],
+        said=said,
     )
 
 

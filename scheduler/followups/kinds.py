@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scheduler.contacts.psids import check_psid
 from scheduler.errors import Invalid
 from scheduler.followups.interests import check_sku
 
@@ -82,6 +83,8 @@ def check_data(kind: str, data: Mapping[str, Any]) -> dict[str, str]:
         check_sku(checked["sku"], field="data.sku")
     if is_personal(kind):
         _check_one_person(checked)
+        if "psid" in checked:
+            check_psid(checked["psid"], field="data.psid")
     return checked
 
 

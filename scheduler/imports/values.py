@@ -12,12 +12,10 @@ from typing import Any
 
 from scheduler.contacts.places import check_country, check_locale, check_region, check_zones
 from scheduler.contacts.profiles import offset_minutes
+from scheduler.contacts.psids import check_psid
 from scheduler.errors import Invalid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PSID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-#: 7.00000000E+15, 7.0E15, 7000000000000001.0: no platform gives such ids.
-_AS_NUMBER = re.compile(r"\d+(?:[.,]\d+)?E\+?\d+|\d+[.,]0*", re.IGNORECASE)
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-]?)(\d{1,2})(?::(\d\d)|\.(\d{1,2}))?", re.IGNORECASE)
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
 _YES = frozenset({"yes", "true", "y", "1", "x"})
@@ -37,11 +35,7 @@ _CATEGORIES = ("promotional", "utility", "service")
 
 def psid(cell: str) -> str:
     """The platform's id of the person."""
-    if _AS_NUMBER.fullmatch(cell):
-        raise Invalid("a spreadsheet took this id for a number and rounded it, perhaps; export the column as text")
-    if _PSID.fullmatch(cell) is None:
-        raise Invalid("is not a page-scoped id")
-    return cell
+    return check_psid(cell)
 
 
 def text(cell: str, most: int = _MAX_TEXT) -> str:

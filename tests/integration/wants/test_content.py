@@ -42,6 +42,11 @@ def test_saving_a_name_again_makes_its_next_version(session: Session, page: Page
             get_template(session, page.id, unknown)
 
 
+def test_locales_are_kept_as_the_platform_writes_them(session: Session, page: Page) -> None:
+    saved = save(session, page, default_locale="pt-br", bodies={"pt-BR": {"text": "Oi"}, "es-419": {"text": "Hola"}})
+    assert (saved.default_locale, sorted(saved.bodies)) == ("pt_BR", ["es_419", "pt_BR"])
+
+
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
@@ -53,6 +58,10 @@ def test_saving_a_name_again_makes_its_next_version(session: Session, page: Page
         ({"bodies": {}}, "bodies", "no body"),
         ({"default_locale": "fr"}, "default_locale", "no body for `fr`"),
         ({"bodies": {"en": {"text": "x"}, "english": {"text": "x"}}}, "bodies.english", "not a locale"),
+        ({"bodies": {"en": {"text": "x"}, "EN": {"text": "x"}}}, "bodies.EN", "are the same locale"),
+        ({"bodies": {"en": {"text": "x"}, "es_LA": {"text": "x"}, "es-419": {"text": "x"}}}, "bodies.es-419", "same"),
+        ({"bodies": {"en": {"text": "\u200b\u2800"}}}, "bodies.en.text", "no text"),
+        ({"bodies": {"en": {"text": "{{ '\u2060' }}"}}}, "bodies.en.text", "nothing is left to say"),
         ({"bodies": {"en": "x"}}, "bodies.en", "not an object"),
         ({"bodies": {"en": {}}}, "bodies.en.text", "no text"),
         ({"bodies": {"en": {"text": 5}}}, "bodies.en.text", "no text"),

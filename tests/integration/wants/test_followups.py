@@ -129,9 +129,47 @@ def test_an_order_ships_outside_the_window_as_its_utility_template(
     row = rows("SELECT * FROM message")[0]
     assert (row.lane, row.state, row.ground, row.due_at) == ("utility", "scheduled", "utility_template", NOON)
     assert (row.variables, row.expires_at) == ({"order": {"number": "7", "carrier": "DHL"}}, NOON + 23 * HOUR)
-    again, new = tell("order.shipped", "o-7", {"order": "8", "psid": "ada"})
+    again, new = tell("order.shipped", "o-7", {"order": "7", "psid": "ada", "carrier": " DHL "})
     assert (again.id, again.body["order"], new) == (event.id, "7", False)
     assert plan_all(session) == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "occurred_at", "differs"),
+    [
+        ({"order": "8", "psid": "ada", "carrier": "DHL"}, None, "order"),
+        ({"order": "7", "psid": "bob", "carrier": "DHL"}, None, "psid"),
+        ({"order": "7", "psid": "ada"}, None, "carrier"),
+        ({"order": "7", "psid": "ada", "carrier": "DHL"}, NOON - 2 * HOUR, "occurred_at"),
+        ({"order": "7", "crm_id": "C-1", "carrier": "DHL"}, None, "crm_id, psid"),
+        ({"order": "7", "email": "ada@example.com", "carrier": "DHL"}, None, "email, psid"),
+    ],
+)
+def test_a_key_that_named_another_event_is_refused_and_says_what_differs(
+    session: Session, people: Callable[..., dict[str, int]], tell: Callable[..., Any],
+    data: dict[str, str], occurred_at: int | None, differs: str,
+) -> None:  # fmt: skip
+    people("ada")
+    people("bob")
+    told = {"order": "7", "psid": "ada", "carrier": "DHL"}
+    event, _ = tell("order.shipped", "o-7", told, occurred_at=NOON - HOUR)
+    with pytest.raises(Conflict, match=f"differs in {differs}; ") as refused:
+        tell("order.shipped", "o-7", data, occurred_at=occurred_at)
+    assert refused.value.field == "key"
+    again, new = tell("order.shipped", "o-7", told, occurred_at=NOON - HOUR)
+    assert (again.id, again.body, new) == (event.id, told, False)
+
+
+def test_an_event_about_somebody_named_by_a_hash_may_be_told_again_and_not_of_somebody_else(
+    session: Session, people: Callable[..., dict[str, int]], tell: Callable[..., Any]
+) -> None:
+    event, new = tell("order.placed", "p-1", {"order": "7", "email": "Ada@Example.com"})
+    assert new
+    again, new = tell("order.placed", "p-1", {"order": "7", "email": "ada@example.com"})
+    assert (again.id, new) == (event.id, False)
+    for other in ({"email": "bob@example.com"}, {"phone": "+49 30 901820"}):
+        with pytest.raises(Conflict, match="differs in"):
+            tell("order.placed", "p-1", {"order": "7", **other})
 
 
 def test_an_unapproved_utility_template_has_the_standard_window_only(

@@ -134,9 +134,12 @@ def test_events_and_recipes(api: Callable[..., Any], crowd: None) -> None:
     }  # fmt: skip
     assert api("GET", f"{BASE}/recipes").json()["items"] == [recipe.json()]
     first = api("POST", f"{BASE}/events", event)
-    second = api("POST", f"{BASE}/events", event | {"data": {"sku": "y", "name": "Y"}})
+    second = api("POST", f"{BASE}/events", event)
     assert (first.status_code, second.status_code) == (202, 200)
     assert first.json() == second.json()
+    other = api("POST", f"{BASE}/events", event | {"data": {"sku": "y", "name": "X"}})
+    assert (other.status_code, other.json()["errors"][0]["field"]) == (409, "key")
+    assert "differs in sku" in other.json()["detail"]
     plan_all()
     assert api("POST", f"{BASE}/events", event).json()["planned_at"] == "2026-05-05T12:00:00Z"
     assert api("GET", "/messages").json()["items"] == []
