@@ -19,6 +19,18 @@ class Send:
 
 
 @dataclass(slots=True, kw_only=True)
+class Planned:
+    """Another message that is scheduled for the same contact and is of no lower priority: a forecast of a send."""
+
+    #: When it is to begin, epoch seconds UTC.
+    at: int
+    category: str
+    ground: str | None = None
+    #: What it belongs to, such as "campaign 3" or "event 12".
+    owner: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
 class Consent:
     """Something the person agreed to, as the ledger holds it."""
 
@@ -83,6 +95,8 @@ class Facts:
     tokens: tuple[Token, ...] = ()
     #: Earlier sends of the last 30 days.
     sends: tuple[Send, ...] = ()
+    #: What gaps and caps are to count before it has begun. Never given where a message is about to begin.
+    planned: tuple[Planned, ...] = ()
     #: "promotional", "utility" or "service".
     category: str = "promotional"
     topic: str | None = None
@@ -131,6 +145,7 @@ def with_message(
         consents=contact.consents,
         tokens=contact.tokens,
         sends=contact.sends,
+        planned=contact.planned,
         category=category,
         topic=topic,
         not_before=not_before,
@@ -147,8 +162,10 @@ _DEFAULTS = Facts()
 _NAMES = tuple(field.name for field in fields(Facts))
 _TUPLES = {"timezones", "opted_out_topics"}
 #: Tuples of values, each written as a list of its fields in their order; trailing ones at their defaults left out.
-_RECORDS: dict[str, type[Send | Consent | Token]] = {"sends": Send, "consents": Consent, "tokens": Token}
-_FIELDS = {kind: fields(kind) for kind in (Send, Consent, Token)}
+_RECORDS: dict[str, type[Send | Planned | Consent | Token]] = {
+    "sends": Send, "planned": Planned, "consents": Consent, "tokens": Token,
+}  # fmt: skip
+_FIELDS = {kind: fields(kind) for kind in (Send, Planned, Consent, Token)}
 
 
 def facts_to_json(facts: Facts) -> dict[str, object]:
@@ -184,7 +201,7 @@ def facts_from_json(stored: Mapping[str, object]) -> Facts:
     return Facts(**values)  # type: ignore[arg-type]  # the names were checked; the values are those we wrote
 
 
-def _record_to_json(record: Send | Consent | Token) -> list[object]:
+def _record_to_json(record: Send | Planned | Consent | Token) -> list[object]:
     values = [(getattr(record, each.name), each.default) for each in _FIELDS[type(record)]]
     while len(values) > 3 and values[-1][0] == values[-1][1]:
         values.pop()

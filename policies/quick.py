@@ -81,8 +81,8 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
         if named:
             opens, grounded, later = _together(named, now, closes)
     gap = cap = begin = wait = sooner = now
-    if facts.sends:
-        rested = resting(place, facts.sends, now)
+    if facts.sends or facts.planned:
+        rested = resting(place, facts.sends, facts.planned, now)
         if rested is None:
             return None
         gap, cap = rested

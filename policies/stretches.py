@@ -5,19 +5,23 @@ The same as the rules themselves say (``policies.rules``, ``policies.grounds``),
 
 from __future__ import annotations
 
-from policies.facts import Facts, Send
+from policies.facts import Facts, Planned, Send
 from policies.grounds import marketing_token, one_time_token
+from policies.intervals import Interval, union
 from policies.plain import Carrier, Plain
 from policies.rules.consent import accepted, end_of
+from policies.rules.frequency_cap import closed_rolling
 
 #: (begin, end, ground).
 Grounded = tuple[int, int, str]
 
 
-def resting(place: Plain, sends: tuple[Send, ...], now: int) -> tuple[int, int] | None:
+def resting(place: Plain, sends: tuple[Send, ...], planned: tuple[Planned, ...], now: int) -> tuple[int, int] | None:
     """When the gaps and the full rolling caps end, each at least ``now``."""
     if place.calendar:
         return None
+    if planned:
+        return _resting_ahead(place, sends, planned, now)
     gap = cap = now
     for applies_to, between, caps in place.paces:
         counted = [send.at for send in sends if not applies_to or send.category in applies_to]
@@ -36,6 +40,32 @@ def resting(place: Plain, sends: tuple[Send, ...], now: int) -> tuple[int, int] 
             if number <= count and counted[-number] + period > cap:
                 cap = counted[-number] + period
     return gap, cap
+
+
+def _resting_ahead(
+    place: Plain, sends: tuple[Send, ...], planned: tuple[Planned, ...], now: int
+) -> tuple[int, int] | None:
+    """The same where something is planned, which closes times before itself, too."""
+    gaps: list[Interval] = []
+    full: list[Interval] = []
+    for applies_to, between, caps in place.paces:
+        counted = sorted([send.at for send in sends if not applies_to or send.category in applies_to])
+        ahead = sorted([each.at for each in planned if not applies_to or each.category in applies_to])
+        if counted and counted[-1] > now:
+            return None
+        gaps += [(at, at + between) for at in counted[-1:]] + [(at - between + 1, at + between) for at in ahead]
+        for limit, period in caps:
+            full += closed_rolling(limit, period, counted, ahead)
+    gap, cap = _opens(gaps, now), _opens(full, now)
+    return None if gap is None or cap is None else (gap, cap)
+
+
+def _opens(closed: list[Interval], now: int) -> int | None:
+    """From when on nothing is closed any more; None where that is not one stretch from ``now`` on."""
+    left = [each for each in union(closed) if each[1] > now]
+    if not left:
+        return now
+    return left[0][1] if len(left) == 1 and left[0][0] <= now else None
 
 
 def consented(place: Plain, facts: Facts, now: int, limit: int) -> int | None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from policies.case import Case
 from policies.decision import Finding
 from policies.intervals import Intervals, covers, usable
-from policies.terms import Cap, Gap, Hours, duration
+from policies.terms import Cap, Gap, Hours, binds, duration
 
 
 class Hold(NamedTuple):
@@ -36,6 +36,12 @@ def clause_of(key: str, entry: Hours | Cap | Gap) -> str:
     """The name of an entry's text: "permitted_hours.house" in a policy, "KR.kr-night" in a jurisdiction's pack."""
     source = None if isinstance(entry, Gap) else entry.source
     return f"{source.jurisdiction}.{entry.id}" if source else f"{key}.{entry.id}"
+
+
+def planned_words(case: Case, applies_to: tuple[str, ...]) -> str:
+    """What a cap or a gap counts of what is planned, such as "; campaign 3's is planned at …"; empty for nothing."""
+    counted = [each for each in case.facts.planned if binds(applies_to, each.category)]
+    return "".join(f"; {each.owner}'s is planned at {case.shown(each.at)}" for each in counted)
 
 
 def finding(

@@ -147,16 +147,33 @@ class Rules:
     def counted(self, entry: Entry) -> list[Send]:
         return [send for send in self.facts.sends if bound(entry, send.category)]
 
+    def planned(self, entry: Entry) -> list[int]:
+        return [each.at for each in self.facts.planned if bound(entry, each.category)]
+
     def gap(self, at: int) -> bool:
         return not any(
-            send.at <= at < send.at + seconds(gap["between"]) for gap in self.gaps for send in self.counted(gap)
+            any(send.at <= at < send.at + seconds(gap["between"]) for send in self.counted(gap))
+            or any(abs(planned - at) < seconds(gap["between"]) for planned in self.planned(gap))
+            for gap in self.gaps
         )
 
     def cap(self, at: int) -> bool:
         for cap in self.rolling:
             if sum(s.at <= at < s.at + seconds(cap["per"]) for s in self.counted(cap)) >= cap["limit"]:
                 return False
+            if self.spoils(cap, at):
+                return False
         return self.some_or_all(self.calendar_open(zones, used, at) for zones, used in self.by_days_of_sends)
+
+    def spoils(self, cap: Entry, at: int) -> bool:
+        """Whether a send at this instant and what is planned would be too many for some period that holds both."""
+        planned, per = self.planned(cap), seconds(cap["per"])
+        others = [send.at for send in self.counted(cap)] + planned
+        for start in {at, *(other for other in others if at - per < other <= at)}:
+            full = sum(start <= each < start + per for each in others) >= cap["limit"]
+            if full and any(start <= each < start + per for each in planned):
+                return True
+        return False
 
     def calendar_open(self, zones: tuple[str, ...], used: list[Counter[date]], at: int) -> bool:
         """Whether calendar caps permit in zones that all had the sends on the same local days."""
@@ -172,7 +189,10 @@ class Rules:
         groups: dict[tuple[tuple[date, ...], ...], list[str]] = {}
         for name in zones:
             days = tuple(
-                tuple(period(cap, wall_clock(send.at + offset(name, send.at)).date()) for send in self.counted(cap))
+                tuple(
+                    period(cap, wall_clock(each + offset(name, each)).date())
+                    for each in [*(send.at for send in self.counted(cap)), *self.planned(cap)]
+                )
                 for cap in self.calendar
             )
             groups.setdefault(days, []).append(name)
@@ -186,6 +206,8 @@ class Rules:
         found |= {edge for edge in (facts.not_before, facts.expires_at, self.handed_back) if edge is not None}
         found |= {send.at + seconds(gap["between"]) for gap in self.gaps for send in facts.sends}
         found |= {send.at + seconds(cap["per"]) for cap in self.rolling for send in facts.sends}
+        for spans in ([seconds(gap["between"]) for gap in self.gaps], [seconds(cap["per"]) for cap in self.rolling]):
+            found |= {each.at + end for each in facts.planned for span in spans for end in (1 - span, span)}
         return found
 
     def local_edges(self, end: int) -> set[int]:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from policies.facts import Consent, Facts, Send, Token
+from policies.facts import Consent, Facts, Planned, Send, Token
 from tests.properties.naive_documents import DAY, HOUR, MINUTE
 from tests.properties.naive_places import all_zones, pack_codes, subdivisions, zone_tab
 
@@ -105,7 +105,7 @@ def case(chance: random.Random) -> tuple[Facts, int, int]:
     facts.topic = chance.choice((None, None, "news", "sport"))
     for share, add in (
         (0.85, _inbound), (0.25, _advertisement), (0.5, _sends), (0.5, _tokens), (0.6, _consents), (0.35, _schedule),
-        (0.12, _handover), (0.2, _bars), (0.1, _switches),
+        (0.12, _handover), (0.2, _bars), (0.1, _switches), (0.2, _planned),
     ):  # fmt: skip
         if chance.random() < share:
             add(chance, facts, now)
@@ -135,6 +135,14 @@ def _sends(chance: random.Random, facts: Facts, now: int) -> None:
             confirms_opt_out=chance.random() < 0.1,
         )
         for at in made
+    )
+
+
+def _planned(chance: random.Random, facts: Facts, now: int) -> None:
+    spans = (0, 0, 5 * MINUTE, HOUR, 5 * HOUR, DAY, 30 * HOUR, 3 * DAY, 8 * DAY)
+    facts.planned = tuple(
+        Planned(at=at, category=chance.choices(CATEGORIES, (8, 2, 1))[0], owner="campaign 3")
+        for at in sorted(max(now, around(chance, now, spans)) for _ in range(chance.choice((1, 1, 1, 2, 3))))
     )
 
 

@@ -12,7 +12,7 @@ from policies.binding import binding_of
 from policies.case import case_of
 from policies.decision import Decision
 from policies.engine import decide, judge
-from policies.facts import CATEGORIES, Consent, Facts, Send, Token
+from policies.facts import CATEGORIES, Consent, Facts, Planned, Send, Token
 from policies.local_time import zone_names
 from policies.policy import Policy, load_policy, parse_policy
 from policies.quick import decide_plain
@@ -180,6 +180,19 @@ def someone(chance: random.Random, now: int) -> Facts:
     return facts
 
 
+def plan_ahead(chance: random.Random, facts: Facts, now: int) -> None:
+    """Some of them have messages that are scheduled."""
+    if chance.random() < 0.1:
+        spans = (0, 0, HOUR, 2 * HOUR, 9 * HOUR, DAY, 3 * DAY)
+        facts.planned = tuple(
+            Planned(
+                at=max(now, now + chance.choice(spans) + chance.choice((0, 0, -1, 1, chance.randint(-HOUR, HOUR)))),
+                category=chance.choices(CATEGORIES, (6, 2, 1))[0],
+            )
+            for _ in range(chance.choice((1, 1, 2, 3)))
+        )
+
+
 def someone_close(chance: random.Random, now: int, remaining: int) -> Facts:
     """Somebody whose every instant is some hours from ``now``, or as much as a message must last from there."""
 
@@ -238,16 +251,18 @@ def token(chance: random.Random, now: int) -> Token:
 @cache
 def worked_out() -> list[tuple[Policy, Facts, int, int, Decision]]:
     """Random cases with what the general path decides: policy, facts, instant, how long it must last, decision."""
-    chance, found = random.Random(7), []
+    chance, beside, found = random.Random(7), random.Random(8), []
     for _ in range(CASES):
         policy = chance.choice(POLICIES)
         now = chance.choice(INSTANTS) + chance.randint(-3 * 96, 3 * 96) * 900 + chance.choice((0, -1, 1))
         facts, remaining = someone(chance, now), chance.choice((0, 2, 2000))
+        plan_ahead(beside, facts, now)
         found.append((policy, facts, now, remaining, judge(case_of(policy, facts, now, remaining))))
     for _ in range(CLOSE_CASES):
         policy, remaining = chance.choice(CLOSE), chance.choice((0, 1, HOUR, 2 * HOUR))
         now = INSTANTS[0] + chance.randint(0, 23) * HOUR
         facts = someone_close(chance, now, remaining)
+        plan_ahead(beside, facts, now)
         found.append((policy, facts, now, remaining, judge(case_of(policy, facts, now, remaining))))
     return found
 
@@ -263,8 +278,9 @@ def why_not_plain(policy: Policy, facts: Facts, now: int, general: Decision) -> 
                 "it is held": facts.kill_switch or facts.page_stopped or facts.campaign_paused or facts.held,
                 "the zone is awaited": bound.held,
                 "handed over for good": facts.handover and None in (facts.handover_at, policy.handover_timeout),
-                "calendar caps": bool(bound.calendar and facts.sends),
+                "calendar caps": bool(bound.calendar and (facts.sends or facts.planned)),
                 "a send ahead of our clock": any(each.at > now for each in facts.sends),
+                "planned messages that leave several stretches": any(each.at > now for each in facts.planned),
                 "a consent ahead of our clock": any(each.granted_at > now for each in facts.consents),
                 "a use ahead of our clock": any((each.last_used_at or 0) > now for each in facts.tokens),
                 "a consent to the night": bound.lifted and any(each.kind == "night" for each in facts.consents),
@@ -297,6 +313,8 @@ def test_the_short_way_is_the_general_way() -> None:
         seen[f"{plain.verdict} {plain.reason}"] += 1
         seen[f"{plain.verdict} on {plain.ground}"] += 1
         seen[f"{plain.verdict} for {len(plain.because)}"] += 1
+        if any(each.at > now for each in facts.planned):
+            seen[f"{plain.verdict} beside what is planned"] += 1
     # It is worth its while, and every shape of a plain decision came up.
     assert seen["not plain"] < (CASES + CLOSE_CASES) / 4
     assert set(seen) >= {
@@ -306,6 +324,7 @@ def test_the_short_way_is_the_general_way() -> None:
         "deny quiet_hours", "deny frequency_cap", "deny no_consent", "deny consent_expired", "deny opted_out",
         "deny blocked", "deny unreachable", "deny erased", "deny test_mode",
         "not plain: it is held", "not plain: rules about to change", "not plain: several stretches, all too short",
+        *(f"{verdict} beside what is planned" for verdict in ("send", "defer", "deny")),
         *(f"{verdict} on {ground}" for verdict in ("send", "defer") for ground in GROUNDS),
         *(f"{verdict} for {number}" for verdict in ("defer", "deny") for number in (1, 2, 3)),
     }, sorted(seen)  # fmt: skip

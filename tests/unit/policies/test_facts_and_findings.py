@@ -8,7 +8,7 @@ import pytest
 
 from policies.engine import decide
 from policies.explain import explain
-from policies.facts import Consent, Facts, Send, Token, facts_from_json, facts_to_json, with_message
+from policies.facts import Consent, Facts, Planned, Send, Token, facts_from_json, facts_to_json, with_message
 from policies.policy import load_policy
 
 DEFAULT = load_policy("default")
@@ -22,6 +22,7 @@ FULL = Facts(
     timezones=("Europe/Berlin", "UTC"), utc_offset=0, country="DE", region="DE-BE", locale="de_DE", last_inbound=1,
     opted_out=True, opted_out_topics=("a",), blocked=True, unreachable=True, erased=True, not_allowed=True,
     handover=True, held=True, sends=(Send(at=1, category="utility"), Send(at=2, category="service", ground="g")),
+    planned=(Planned(at=3, category="promotional"), Planned(at=4, category="service", owner="event 12")),
     category="utility", topic="t", not_before=3, expires_at=4, template_approved=True, kill_switch=True,
     campaign_paused=True, page_stopped=True,
 )  # fmt: skip

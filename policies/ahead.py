@@ -1,0 +1,77 @@
+"""A forecast: what becomes of a message where others are scheduled for the same contact, and what to do until then.
+
+What is planned is no send yet: it may be taken back, or be denied. So nothing is denied for good on its account while
+the message could wait and see; and a message that is about to begin is decided by ``decide`` alone, from what was sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from policies.binding import binding_of
+from policies.blame import closed_now
+from policies.case import case_of
+from policies.decision import Decision
+from policies.engine import decide
+from policies.facts import Facts, Planned
+from policies.policy import Policy
+from policies.rules import frequency_cap, minimum_gap
+from policies.terms import binds
+
+_PACES = frozenset({frequency_cap.NAME, minimum_gap.NAME})
+
+
+@dataclass(slots=True, kw_only=True)
+class Outlook:
+    """A decision in the light of what is planned."""
+
+    #: What to do with the message now.
+    decision: Decision
+    #: What it comes to in the end if all that is planned goes. The same, save where ``decision`` waits and sees.
+    expected: Decision
+    #: What it waits for, or is lost to, by time. Empty: nothing planned makes a difference.
+    after: tuple[Planned, ...] = ()
+
+
+def look_ahead(policy: Policy, facts: Facts, now: int, *, min_remaining: int = 0) -> Outlook:
+    """The decision at ``now`` (epoch seconds UTC) on a message that is planned; never raises.
+
+    The deadline is that of the message alone: what is planned ends no permission.
+    """
+    expected = decide(policy, facts, now, min_remaining=min_remaining)
+    if not facts.planned:
+        return Outlook(decision=expected, expected=expected)
+    alone_facts = replace(facts, planned=())
+    alone = decide(policy, alone_facts, now, min_remaining=min_remaining)
+    if alone.at is None or expected.at == alone.at or expected.reason == "rule_error":
+        # It does not go for reasons of its own, or it goes when it would go anyway.
+        found = expected if expected.reason == "rule_error" else alone
+        return Outlook(decision=found, expected=found)
+    after = _in_the_way(policy, facts, expected.at)
+    if expected.at is not None:
+        # It may wait as long for its hours as for the others: what the rules say of now is why.
+        expected = replace(expected, deadline=alone.deadline)
+        return Outlook(decision=expected, expected=expected, after=after)
+    seen = max(each.at for each in after) + 1
+    not_before = seen if facts.not_before is None else max(seen, facts.not_before)
+    later = decide(policy, replace(alone_facts, not_before=not_before), now, min_remaining=min_remaining)
+    if later.at is None:
+        return Outlook(decision=expected, expected=expected, after=after)
+    because = closed_now(case_of(policy, facts, now, min_remaining)) or (frequency_cap.NAME,)
+    paces = tuple(name for name in because if name in _PACES) or because
+    waits = replace(later, deadline=alone.deadline, because=paces, reason=paces[0], wakes_on=None)
+    return Outlook(decision=waits, expected=expected, after=after)
+
+
+def _in_the_way(policy: Policy, facts: Facts, before: int | None) -> tuple[Planned, ...]:
+    """What is planned before that instant and is counted by a cap or a gap that binds the message."""
+    binding = binding_of(policy, facts)
+    counting = [cap.applies_to for cap in (*binding.rolling, *binding.calendar)]
+    counting += [gap.applies_to for gap in binding.gaps]
+    found = (each for each in facts.planned if before is None or each.at < before)
+    return tuple(
+        sorted(
+            (each for each in found if any(binds(applies_to, each.category) for applies_to in counting)),
+            key=lambda each: each.at,
+        )
+    )
