@@ -5,7 +5,7 @@ from __future__ import annotations
 from policies.case import Case
 from policies.decision import PRECEDENCE
 from policies.intervals import Intervals, clip, usable
-from policies.rules import frequency_cap, messaging_window, quiet_hours, schedule
+from policies.rules import frequency_cap, handover, messaging_window, quiet_hours, schedule
 from policies.rules.holds import HOLDS
 from policies.rules.rule import Rule
 
@@ -14,6 +14,9 @@ _RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in sorted((messaging_window.RULE, *HOLDS), key=lambda rule: _ORDER[rule.name])
 }  # fmt: skip
+#: Those that a denial may blame. A handover only ever defers: the conversation may be handed back before it times out,
+#: so a denial is blamed as if nobody had the conversation.
+_DENYING = tuple(name for name in _RULES if name != handover.NAME)
 
 
 def closed_now(case: Case, *, also: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -31,14 +34,16 @@ def to_blame(case: Case) -> tuple[str, ...]:
     """
     grounded = messaging_window.grounded(case)
     relaxed = tuple(
-        name for name in _RULES if _left_without(case, name, case.whole if name == messaging_window.NAME else grounded)
+        name
+        for name in _DENYING
+        if _left_without(case, name, case.whole if name == messaging_window.NAME else grounded)
     )
     if relaxed:
         return relaxed
     # Only the schedule is to blame for an expiry that comes sooner than a message is asked to stay permitted.
     span: Intervals = ((case.now, max(case.horizon, case.now + case.remaining + 1)),)
-    alone = tuple(name for name, rule in _RULES.items() if not usable(rule.narrow(case, span), case.remaining))
-    return alone or tuple(name for name in _RULES if _restricts(case, name))
+    alone = tuple(name for name in _DENYING if not usable(_RULES[name].narrow(case, span), case.remaining))
+    return alone or tuple(name for name in _DENYING if _restricts(case, name))
 
 
 def _restricts(case: Case, name: str) -> bool:
@@ -78,6 +83,6 @@ def _left_without(case: Case, relaxed: str, times: Intervals) -> bool:
     for hold in HOLDS:
         if not times:
             return False
-        if hold.name != relaxed:
+        if hold.name not in (relaxed, handover.NAME):
             times = hold.narrow(case, times)
     return bool(usable(times, case.remaining))

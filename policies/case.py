@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from policies import confirmation
 from policies.binding import Binding, binding_of
 from policies.facts import Facts
 from policies.intervals import Intervals
@@ -36,9 +37,17 @@ class Case:
         return ((self.now, self.now + HORIZON),)
 
     @property
+    def expires_at(self) -> int | None:
+        """When the message expires; one that confirms an opt-out does so with the time for that, at the latest."""
+        ends = confirmation.ends_at(self.facts)
+        if ends is None or (self.facts.expires_at is not None and self.facts.expires_at < ends):
+            return self.facts.expires_at
+        return ends
+
+    @property
     def horizon(self) -> int:
         """Where looking ends: when the message expires, at most 30 days from now."""
-        expires_at = self.facts.expires_at
+        expires_at = self.expires_at
         limit = self.now + HORIZON
         return limit if expires_at is None else max(self.now, min(limit, expires_at))
 

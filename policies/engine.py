@@ -49,7 +49,7 @@ def permitted(policy: Policy, facts: Facts, now: int) -> Intervals:
     The same set that ``decide`` reads; raises what a rule raises.
     """
     case = case_of(policy, facts, now, 0)
-    if suppression.barred(facts) or schedule.expired(case) or unknown_zone.impossible(case):
+    if suppression.barred(facts, now) or schedule.expired(case) or unknown_zone.impossible(case):
         return NEVER
     if any(hold(case) for _, hold in _OPEN_ENDED):
         return NEVER
@@ -59,7 +59,7 @@ def permitted(policy: Policy, facts: Facts, now: int) -> Intervals:
 def judge(case: Case) -> Decision:
     """The decision on a case. Raises what a rule raises."""
     facts, now = case.facts, case.now
-    barred = suppression.barred(facts)
+    barred = suppression.barred(facts, now)
     if barred is not None:
         return Decision(verdict="deny", because=(suppression.NAME,), reason=barred)
     if schedule.expired(case):

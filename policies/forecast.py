@@ -56,7 +56,7 @@ def forecast(policy: Policy, facts: Facts, now: int, *, span: int = 48 * 3600, m
 
 
 def _stretches(case: Case, end: int) -> list[Stretch]:
-    barred = suppression.barred(case.facts)
+    barred = suppression.barred(case.facts, case.now)
     if barred is not None:
         return [_shut(case.now, end, (suppression.NAME,), barred)]
     if schedule.expired(case):
@@ -83,6 +83,9 @@ def _judged(case: Case, end: int) -> Stretch:
 
 
 def _stretch(case: Case, end: int) -> Stretch:
+    barred = suppression.barred(case.facts, case.now)
+    if barred is not None:
+        return _shut(case.now, end, (suppression.NAME,), barred)
     if schedule.expired(case):
         return _shut(case.now, end, (schedule.NAME,), "expired")
     holds = open_ended(case)

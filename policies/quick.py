@@ -57,9 +57,11 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
         or facts.not_allowed
         or facts.opted_out_topics
     ):
-        barred = suppression.barred(facts)
+        barred = suppression.barred(facts, now)
         if barred is not None:
             return _BARRED[barred]
+        if facts.confirms_opt_out:
+            return None
     if facts.kill_switch or facts.page_stopped or facts.campaign_paused or facts.held or place.held:
         return None
     limit = now + HORIZON
@@ -80,7 +82,7 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
             return None
         if named:
             opens, grounded, later = _together(named, now, closes)
-    gap = cap = begin = wait = sooner = now
+    gap = cap = begin = wait = now
     if facts.sends or facts.planned:
         rested = resting(place, facts.sends, facts.planned, now)
         if rested is None:
@@ -103,11 +105,11 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
             end = expires_at
         if expires_at < horizon:
             horizon = expires_at
+    sooner = begin
     if facts.handover:
         if facts.handover_at is None or policy.handover_timeout is None:
             return None
         wait = facts.handover_at + policy.handover_timeout
-        sooner = begin
         if wait > begin:
             begin = wait
     if place.lifting and any(each.kind in place.lifting for each in facts.consents):
@@ -115,9 +117,9 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
     timeline = place.timeline
     if place.uncertain and timeline is not None and not timeline.opens(now, horizon, remaining):
         return None
-    if grounded <= now and wait <= now:
+    if grounded <= now:
         # No ground at all, the plainest of denials: relaxing any other rule could not help.
-        if end - begin > remaining if timeline is None else timeline.opens(begin, end, remaining):
+        if end - sooner > remaining if timeline is None else timeline.opens(sooner, end, remaining):
             return _CLOSED
         found = None
     else:
@@ -159,7 +161,11 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
     if cap > now:
         spans.append(("frequency_cap", cap, limit))
     asked = now + remaining + 1
-    if found is None and wait > now and (held := _first(timeline, max(sooner, opens), last, remaining)) is not None:
+    if (
+        found is None
+        and wait > now < grounded
+        and (held := _first(timeline, max(sooner, opens), last, remaining)) is not None
+    ):
         # It times out too late, but the person may hand the conversation back before.
         because = shut(spans, timeline, now, asked)
         reason = _reason(policy, facts, place, now, remaining, because)
@@ -167,6 +173,8 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
             verdict="defer", deadline=held[2], because=because, reason=reason, wakes_on=handover.WAKES_ON
         )  # fmt: skip
     if found is None:
+        # A handover only ever defers, because the conversation may be handed back: a denial is blamed without it.
+        spans = [each for each in spans if each[0] != handover.NAME]
         because = helpful = relaxable(spans, timeline, now, limit, remaining)
         if not because:
             because = alone(spans, timeline, now, max(horizon, now + remaining + 1), remaining)

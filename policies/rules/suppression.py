@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from policies.case import Case
+from policies.confirmation import WITHIN, exempt, opted_out
 from policies.decision import Finding
 from policies.facts import Facts
 from policies.rules.rule import standing
+from policies.terms import duration
 
 NAME = "suppression"
 
@@ -18,9 +20,9 @@ _WORDS = {
 }
 
 
-def barred(facts: Facts) -> str | None:
-    """Why the contact is not to be messaged at all, or not on this topic; None if they may be."""
-    if opted_out(facts) and not confirms(facts):
+def barred(facts: Facts, now: int) -> str | None:
+    """Why the contact is not to be messaged at ``now`` at all, or not on this topic; None if they may be."""
+    if opted_out(facts) and not exempt(facts, now):
         return "opted_out"
     if facts.blocked:
         return "blocked"
@@ -33,22 +35,9 @@ def barred(facts: Facts) -> str | None:
     return None
 
 
-def opted_out(facts: Facts) -> bool:
-    """Whether the contact asked for no more messages at all, or for none about this topic."""
-    return facts.opted_out or (bool(facts.opted_out_topics) and facts.topic in facts.opted_out_topics)
-
-
-def confirms(facts: Facts) -> bool:
-    """Whether this is the one service message that may confirm an opt-out: none was sent since they asked."""
-    if not facts.confirms_opt_out or facts.category != "service":
-        return False
-    since = facts.opted_out_at
-    return not any(send.confirms_opt_out and (since is None or send.at >= since) for send in facts.sends)
-
-
 def findings(case: Case) -> list[Finding]:
     """One finding: the bar, or that there is none."""
-    reason = barred(case.facts)
+    reason = barred(case.facts, case.now)
     if reason is None:
         if opted_out(case.facts):
             words = "the contact asked for no more messages; this one does nothing but confirm that"
@@ -58,5 +47,5 @@ def findings(case: Case) -> list[Finding]:
     if reason == "opted_out" and not case.facts.opted_out:
         words = f"the contact asked for no more messages about `{case.facts.topic}`"
     if reason == "opted_out" and case.facts.confirms_opt_out:
-        words += "; only one service message may confirm it"
+        words += f"; only one service message may confirm it, within {duration(WITHIN)}"
     return [standing(NAME, reason=reason, words=words, topics=list(case.facts.opted_out_topics))]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import sys
 from typing import Any
 
 import typer
 
 from scheduler import logs
 from scheduler.cli.loading import LoadingGroup
+from scheduler.cli.pipe import outlive_readers
 from scheduler.errors import EXIT_CODES, DulyError
 from scheduler.settings import get_settings
 
@@ -27,6 +27,7 @@ class _Duly(LoadingGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        outlive_readers()
         try:
             return super().invoke(ctx)
         except DulyError as error:
@@ -34,10 +35,6 @@ class _Duly(LoadingGroup):
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
-        except BrokenPipeError:
-            # Whoever read our output has enough of it: `duly message list | head`.
-            sys.stderr.close()
-            raise typer.Exit(0) from None
 
 
 app = typer.Typer(

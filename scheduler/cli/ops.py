@@ -16,6 +16,7 @@ from scheduler.api import governance
 from scheduler.api import ops as doors
 from scheduler.api.instants import format_instant
 from scheduler.cli.output import echo_json, print_table, words
+from scheduler.cli.pipe import nobody_reads
 from scheduler.doorbell import ring
 from scheduler.errors import NotFound
 from scheduler.governance import switches
@@ -173,7 +174,7 @@ def _status() -> doors.StatusView:
 
 def _until_interrupted(look: Callable[[], None], every: float) -> None:
     try:
-        while True:
+        while not nobody_reads():
             time.sleep(every)
             look()
     except KeyboardInterrupt:

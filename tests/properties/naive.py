@@ -46,7 +46,7 @@ class Naive:
         self.bound = Rules(document, facts, now)
         self.rules = self.bound.rules
         self.end = now + HORIZON
-        self.horizon = self.end if facts.expires_at is None else min(self.end, facts.expires_at)
+        self.horizon = min(self.end, *self.bound.ends) if self.bound.ends else self.end
         #: Where facts and documents say that something changes; local time may change the answer at others besides.
         self.exact = self.bound.exact_edges() | {now, self.end}
         edges = self.exact | self.bound.local_edges(self.end)
@@ -118,9 +118,10 @@ class Naive:
         facts = self.facts
         opted_out = facts.opted_out or (facts.topic is not None and facts.topic in facts.opted_out_topics)
         if facts.confirms_opt_out and facts.category == "service" and opted_out:
-            # One message may confirm it, once.
+            # One message may confirm it, once, in the five minutes after they said so.
             since = facts.opted_out_at
-            opted_out = any(send.confirms_opt_out and (since is None or send.at >= since) for send in facts.sends)
+            in_time = since is not None and self.now < since + 300
+            opted_out = not in_time or any(send.confirms_opt_out and send.at >= since for send in facts.sends)
         codes = {
             "opted_out": opted_out,
             "blocked": facts.blocked,
@@ -207,6 +208,8 @@ class Naive:
         )
 
     def deny(self, rules: list[str]) -> Reading:
+        # Whoever has the conversation may hand it back at any time, so no denial is a handover's doing.
+        rules = [rule for rule in rules if rule != "handover"]
         blamed = [r for r in rules if self.leaves_something([other for other in rules if other != r], self.end)]
         helped = bool(blamed)
         reach = max(self.horizon, self.now + self.remaining + 1)

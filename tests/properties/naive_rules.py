@@ -67,6 +67,11 @@ class Rules:
         self.rolling = [cap for cap in caps if cap["per"] not in ("day", "week")]
         self.calendar = [cap for cap in caps if cap["per"] in ("day", "week")]
         self.gaps = [gap for gap in document.gaps if bound(gap, facts.category)]
+        #: When the message runs out of time: its own expiry; of a confirmed opt-out, five minutes.
+        self.ends = [] if facts.expires_at is None else [facts.expires_at]
+        gone = facts.opted_out or (facts.topic is not None and facts.topic in facts.opted_out_topics)
+        if facts.confirms_opt_out and gone and facts.opted_out_at is not None:
+            self.ends.append(facts.opted_out_at + 300)
         self.uncertain = len(self.zones) > 1 and bool(self.hours or self.calendar)
         self.by_days_of_sends = self.days_of_sends(self.zones)
         #: When a handover ends by itself; None where it does not, or there is none.
@@ -139,10 +144,7 @@ class Rules:
     # --- the rest ---
 
     def schedule(self, at: int) -> bool:
-        facts = self.facts
-        return (facts.not_before is None or at >= facts.not_before) and (
-            facts.expires_at is None or at < facts.expires_at
-        )
+        return (self.facts.not_before is None or at >= self.facts.not_before) and all(at < end for end in self.ends)
 
     def counted(self, entry: Entry) -> list[Send]:
         return [send for send in self.facts.sends if bound(entry, send.category)]
@@ -203,7 +205,7 @@ class Rules:
     def exact_edges(self) -> set[int]:
         """Every instant at which facts or the document say that something begins or ends."""
         facts, found = self.facts, self.grounds.edges()
-        found |= {edge for edge in (facts.not_before, facts.expires_at, self.handed_back) if edge is not None}
+        found |= {edge for edge in (facts.not_before, *self.ends, self.handed_back) if edge is not None}
         found |= {send.at + seconds(gap["between"]) for gap in self.gaps for send in facts.sends}
         found |= {send.at + seconds(cap["per"]) for cap in self.rolling for send in facts.sends}
         for spans in ([seconds(gap["between"]) for gap in self.gaps], [seconds(cap["per"]) for cap in self.rolling]):

@@ -196,7 +196,7 @@ def _bars(chance: random.Random, facts: Facts, now: int) -> None:
     if sort < 3:
         facts.opted_out = sort != 0
         facts.opted_out_topics = () if sort == 1 else chance.choice((("news",), ("sport",), ("sport", "news")))
-        facts.opted_out_at = chance.choice((None, now - HOUR, now - 3 * DAY))
+        facts.opted_out_at = chance.choice((None, now - HOUR, now - 4 * MINUTE, now, now + 1, now - 299, now - 300))
         if chance.random() < 0.6:
             facts.confirms_opt_out = True
             facts.category = chance.choice(("service", "service", "service", "promotional"))

@@ -59,18 +59,20 @@ def command(
     places = _places(coverage_of)
     scenarios, count = _read(files)
     chosen = _choose(scenarios, select)
+    if junit is not None:
+        _make_folder(junit)
     coverage = Coverage() if covered or fail_under is not None else None
     observe = coverage.observe if coverage is not None else None
     results = list(_told("ran", run_all(chosen, observe), len(chosen)))
     report = coverage.report(places) if coverage is not None else None
-    if junit is not None:
-        _write_junit(results, junit)
     if json_:
         echo_json(as_json(results) | ({} if report is None else {"coverage": coverage_as_json(report)}))
     else:
         _print(results, count, time.monotonic() - started, verbose=verbose, quiet=quiet)
         if report is not None and not quiet:
             typer.echo("\n".join(coverage_lines(report)))
+    if junit is not None:
+        _write_junit(results, junit)
     short = report is not None and fail_under is not None and report.percent < fail_under
     if report is not None and short:
         typer.echo(f"clause coverage of {report.percent:.1f} % is below the {fail_under:g} % asked for", err=True)
@@ -115,13 +117,29 @@ def _choose(scenarios: list[Scenario], select: str | None) -> list[Scenario]:
     return chosen
 
 
+def _make_folder(path: Path) -> None:
+    """The folder of the report, before anything runs: what cannot be written is better known now than at the end."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if path.is_dir():
+        raise Invalid(f"`{path}` is a folder", field="--junit", way_out="name a file in it, such as report.xml")
+
+
+def _unwritable(path: Path, error: OSError) -> Invalid:
+    return Invalid(
+        f"`{path}` cannot be written: {error.strerror}", field="--junit", way_out="name a file in a folder of yours"
+    )
+
+
 def _write_junit(results: Sequence[Result], path: Path) -> None:
     from policies.scenarios.junit import write_junit  # an XML library that only this option needs
 
     try:
         write_junit(results, path)
     except OSError as error:
-        raise Invalid(f"`{path}` cannot be written: {error.strerror}", field="--junit") from error
+        raise _unwritable(path, error) from error
 
 
 def _print(results: Sequence[Result], files: int, seconds: float, *, verbose: bool, quiet: bool) -> None:

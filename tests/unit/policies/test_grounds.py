@@ -11,6 +11,7 @@ from policies.decision import Finding
 from policies.engine import decide, judge, permitted
 from policies.explain import explain
 from policies.facts import Facts, Send, Token
+from policies.forecast import forecast
 from policies.policy import load_policy, parse_policy
 
 
@@ -180,12 +181,12 @@ def test_one_service_message_may_confirm_an_opt_out() -> None:
     for changed in (
         {"category": "promotional"}, {"category": "utility"}, {"confirms_opt_out": False},
         {"sends": (Send(at=NOON, category="service", confirms_opt_out=True),)},
-        {"opted_out_at": None, "sends": (Send(at=NOON - DAY, category="service", confirms_opt_out=True),)},
+        {"opted_out_at": None}, {"opted_out_at": NOON - 300},
     ):  # fmt: skip
         refused = Facts(**{name: getattr(facts, name) for name in Facts.__slots__} | changed)
         assert decide(PLATFORM, refused, NOON).reason == "opted_out", changed
     refused.confirms_opt_out = True
-    assert explain(PLATFORM, refused, NOON)[1][0].words.endswith("; only one service message may confirm it")
+    assert explain(PLATFORM, refused, NOON)[1][0].words.endswith("; only one service message may confirm it, within 5m")
     # An earlier opt-out's confirmation, or another service message, does not use it up.
     facts.sends = (
         Send(at=NOON - 1, category="service", confirms_opt_out=True), Send(at=NOON, category="service"),
@@ -200,10 +201,34 @@ def test_one_service_message_may_confirm_an_opt_out() -> None:
     assert decide(PLATFORM, facts, NOON).reason == "window_closed"
 
 
+def test_the_confirmation_ends_five_minutes_after_the_opt_out() -> None:
+    facts = Facts(last_inbound=NOON, opted_out=True, opted_out_at=NOON, category="service", confirms_opt_out=True)
+    assert permitted(PLATFORM, facts, NOON) == ((NOON, NOON + 300),)
+    assert decide(PLATFORM, facts, NOON + 299).verdict == "send"
+    assert decide(PLATFORM, facts, NOON + 300).reason == "opted_out"
+    # With seconds that it must have left, it is as the end of any message's own time.
+    late = decide(PLATFORM, facts, NOON + 299, min_remaining=2)
+    assert (late.verdict, late.because, late.reason) == ("deny", ("schedule",), "expired")
+    said = next(found for found in explain(PLATFORM, facts, NOON)[1] if found.rule == "schedule")
+    assert said.words.endswith(", because an opt-out is confirmed within 5m or not at all")
+    assert said.numbers["expires_at"] == NOON + 300
+    told = forecast(PLATFORM, facts, NOON, span=DAY)
+    assert [(each.permitted, each.end - NOON, each.reason) for each in told.stretches] == [
+        (True, 300, None), (False, DAY, "opted_out"),
+    ]  # fmt: skip
+    # Its own expiry may be sooner, and is then what is told.
+    facts.expires_at = NOON + 60
+    assert permitted(PLATFORM, facts, NOON) == ((NOON, NOON + 60),)
+    # Whoever has not opted out gets it as any other message.
+    facts.expires_at, facts.opted_out = None, False
+    assert permitted(PLATFORM, facts, NOON) == ((NOON, NOON + DAY),)
+
+
 def test_an_opt_out_of_a_topic_may_be_confirmed_too() -> None:
     facts = Facts(
-        last_inbound=NOON, opted_out_topics=("news",), topic="news", category="service", confirms_opt_out=True
-    )
+        last_inbound=NOON, opted_out_at=NOON, opted_out_topics=("news",), topic="news", category="service",
+        confirms_opt_out=True,
+    )  # fmt: skip
     assert decide(PLATFORM, facts, NOON).verdict == "send"
     facts.confirms_opt_out = False
     assert decide(PLATFORM, facts, NOON).reason == "opted_out"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
+import pytest
+
+from policies.case import case_of
 from policies.decision import Finding
-from policies.engine import decide, permitted
+from policies.engine import decide, judge, permitted
 from policies.explain import explain
-from policies.facts import Facts
+from policies.facts import Facts, Send
 from policies.policy import load_policy, parse_policy
 
 
@@ -69,6 +73,39 @@ def test_if_nothing_would_be_left_without_it_the_others_are_to_blame() -> None:
     facts = handed(NOON - HOUR, last_inbound=NOON - DAY)
     decision = decide(POLICY, facts, NOON)
     assert (decision.verdict, decision.because, decision.wakes_on) == ("deny", ("messaging_window",), None)
+
+
+@pytest.mark.parametrize("handover_at", [None, NOON - HOUR, NOON - 2 * HOUR, NOON + HOUR])
+@pytest.mark.parametrize(
+    ("known", "blamed", "reason"),
+    [
+        # The window closes at 22:25, and the night lasts until eight.
+        ({"last_inbound": NOON - 14 * HOUR}, ("messaging_window", "quiet_hours"), "window_closes_in_quiet_hours"),
+        # A cap that lets go after the window, which closes in the night.
+        (
+            {"last_inbound": NOON - 12 * HOUR, "sends": (Send(at=NOON, category="promotional"),)},
+            ("messaging_window",), "window_closes_in_quiet_hours",
+        ),
+        ({"expires_at": NOON + 10 * HOUR, "not_before": NOON + 10 * HOUR}, ("schedule",), "not_before"),
+        ({"last_inbound": NOON - 14 * HOUR, "expires_at": NOON + 18 * HOUR}, ("quiet_hours",), "quiet_hours"),
+        # Two rules stand in the way, and neither's relaxation alone would help.
+        (
+            {"last_inbound": None, "expires_at": NOON + 10 * HOUR},
+            ("messaging_window", "quiet_hours"), "window_closed",
+        ),
+    ],
+)  # fmt: skip
+def test_a_denial_is_blamed_as_if_nobody_had_the_conversation(
+    known: dict[str, object], blamed: tuple[str, ...], reason: str, handover_at: int | None
+) -> None:
+    evening = NOON + 9 * HOUR + 1800
+    policy = load_policy("default")
+    facts = handed(handover_at, **known)
+    alone = replace(facts, handover=False, handover_at=None)
+    for asked in (facts, alone):
+        decision = decide(policy, asked, evening)
+        assert (decision.verdict, decision.because, decision.reason) == ("deny", blamed, reason)
+        assert judge(case_of(policy, asked, evening, 0)) == decision
 
 
 def test_beside_another_rule_both_are_named() -> None:

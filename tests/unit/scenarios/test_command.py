@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -108,7 +110,12 @@ def test_a_file_that_is_wrong_ends_with_2_and_nothing_runs(files: Path) -> None:
         (["good.scenarios.toml", "-k", "and"], "-k: `and`: a word is missing before `and`"),
         (["good.scenarios.toml", "-k", "utility"], "-k: `utility` chooses none of 1 scenarios"),
         (["good.scenarios.toml", "--coverage-of", "US,XX"], "--coverage-of: `XX` has no pack"),
-        (["good.scenarios.toml", "--junit", "deep"], "--junit: `deep` cannot be written"),
+        (["good.scenarios.toml", "--junit", "deep"], "--junit: `deep` is a folder; name a file in it"),
+        (
+            ["good.scenarios.toml", "--junit", "good.scenarios.toml/report.xml"],
+            "--junit: `good.scenarios.toml/report.xml` cannot be written: ",
+        ),
+        (["good.scenarios.toml", "--junit", "/proc/none/report.xml"], "--junit: `/proc/none/report.xml` cannot be"),
         (["good.scenarios.toml", "--fail-under", "101"], "equal to"),
         ([], "Missing argument"),
     ],
@@ -116,8 +123,68 @@ def test_a_file_that_is_wrong_ends_with_2_and_nothing_runs(files: Path) -> None:
 def test_what_cannot_be_used_ends_with_2(files: Path, arguments: list[str], words: str) -> None:
     (files / "empty").mkdir()
     done = duly(*arguments)
-    assert done.exit_code == 2
+    assert (done.exit_code, done.stdout) == (2, "")
     assert words in done.stderr
+
+
+def test_a_report_that_cannot_be_written_at_the_end_takes_no_result_with_it(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("policies.scenarios.junit.write_junit", full)
+    done = duly(".", "--junit", "report.xml")
+    assert done.exit_code == 2
+    assert done.stdout.startswith("FAIL deep/bad.scenarios.toml:2")
+    assert "--junit: `report.xml` cannot be written: No space left" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["policy", "test", "deep"], 1),
+        (["policy", "test", "deep", "--json"], 1),
+        (["policy", "test", "good.scenarios.toml"], 0),
+        (["policy", "test", "good.scenarios.toml", "-v", "--coverage"], 0),
+        (["policy", "lint", "odd.policy.toml"], 1),
+        (["policy", "lint", "broken.policy.toml"], 2),
+        (["policy", "lint", "default"], 0),
+        (["policy", "diff", "default", "platform-only", "--budget", "0"], 1),
+        (["policy", "diff", "default", "default"], 0),
+        (["policy", "explain", "--opted-out"], 0),
+        (["policy", "explain", "--policy", "none"], 2),
+    ],
+)
+@pytest.mark.parametrize("closed", ["stdout", "both"])
+def test_a_reader_that_has_enough_changes_no_exit_code(
+    files: Path, arguments: list[str], code: int, closed: str
+) -> None:
+    (files / "odd.policy.toml").write_text('[policy]\nname = "t"\n[messaging_window]\nmargin = "23h50m"\n')
+    (files / "broken.policy.toml").write_text("[policy]\n")
+    reader, writer = os.pipe()
+    os.close(reader)  # nobody reads: the first write fails
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "scheduler.cli.main", *arguments], cwd=files, stdout=writer,
+            stderr=writer if closed == "both" else subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    assert done.returncode == code
+    if closed == "stdout":
+        assert "Traceback" not in done.stderr
+        assert "BrokenPipe" not in done.stderr
+
+
+def test_output_that_cannot_be_written_is_an_error_of_one_line(files: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "scheduler.cli.main", "policy", "test", "good.scenarios.toml"], cwd=files,
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 6
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"
 
 
 def test_the_report_for_programs_has_everything(files: Path) -> None:
