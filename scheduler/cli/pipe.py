@@ -9,8 +9,12 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from scheduler.errors import Unavailable
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _closed = False
 
@@ -18,7 +22,7 @@ _closed = False
 class _Pipe(io.FileIO):
     """A standard stream that takes and drops everything once nobody reads it any more."""
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]  # typeshed wants the buffer protocol's own name
+    def write(self, data: ReadableBuffer, /) -> int:
         """Write, or drop what nobody reads."""
         global _closed
         try:
@@ -26,7 +30,7 @@ class _Pipe(io.FileIO):
         except BrokenPipeError:
             _closed = True
             self._turn_away()
-            return len(data)
+            return memoryview(data).nbytes
         except OSError as error:
             self._turn_away()
             raise Unavailable(f"the output cannot be written: {error.strerror}") from error
