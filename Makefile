@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos chaos-ci lint check format agree coverage mutants bench bench-inbox bench-delivery bench-rows bench-facts bench-import bench-obvious lock migration clean
+.PHONY: help setup demo up test chaos chaos-ci lint check format agree coverage mutants bench bench-inbox bench-delivery bench-rows bench-facts bench-import bench-obvious bench-recovery lock migration clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,9 @@ bench-facts: $(SET_UP) ## Measure reading the facts of 1,000 contacts among a mi
 
 bench-import: $(SET_UP) ## Measure importing 100,000 people from a file: docs/import.md
 	@$(BIN)/python -m benchmarks.imports $(BENCH)
+
+bench-recovery: $(SET_UP) ## Measure how long a killed worker takes to send again: docs/performance.md
+	@$(BIN)/python -m benchmarks.recovery $(BENCH)
 
 bench-inbox: $(SET_UP) ## Measure webhooks against a bare check of their signature: docs/inbox.md
 	@$(BIN)/python -m benchmarks.inbox $(BENCH)

@@ -121,8 +121,9 @@ class Stage:
 
 
 @contextmanager
-def staged(*, keep: Path | None = None) -> Iterator[Stage]:
-    """Servers in a folder of their own, without fsync, on the servers' core; settings that point to them."""
+def staged(*, keep: Path | None = None, pinned: bool = True) -> Iterator[Stage]:
+    """Servers in a folder of their own, without fsync, on the servers' core (or any, if not ``pinned``); settings that
+    point to them."""
     settings_module.ENV_FILE = None
     for name in [name for name in os.environ if name.upper().startswith("DULY_")]:
         del os.environ[name]
@@ -146,7 +147,7 @@ def staged(*, keep: Path | None = None) -> Iterator[Stage]:
             servers.postgres.stop()
             servers.postgres.start()
             for server in (servers.postgres.process, servers.redis.process):
-                if server is not None:
+                if pinned and server is not None:
                     machine.pin(server.pid, machine.SERVER_CORE)
             try:
                 yield stage
@@ -158,13 +159,14 @@ def staged(*, keep: Path | None = None) -> Iterator[Stage]:
 class Platform:
     """A responder on the servers' core. A context manager."""
 
-    def __init__(self, latency: int) -> None:
-        self._latency = latency
+    def __init__(self, latency: int, *, pinned: bool = True) -> None:
+        self._latency, self._pinned = latency, pinned
 
     def __enter__(self) -> Platform:
         argv = [sys.executable, "-m", "benchmarks.delivery.responder", "--latency", str(self._latency)]
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-        machine.pin(self._process.pid, machine.SERVER_CORE)
+        if self._pinned:
+            machine.pin(self._process.pid, machine.SERVER_CORE)
         assert self._process.stdout is not None
         self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
         self._http = requests.Session()

@@ -22,9 +22,11 @@ def spawn(
     cwd: Path | None = None,
     user: tuple[int, int] | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
+    listens: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start ``argv`` in a session of its own, its output appended to ``log``, optionally as ``user`` (uid, gid).
 
+    ``listens``: its standard input is a pipe from us; else it is empty.
     On Linux it receives ``death_signal`` when the calling *thread* ends: call from one that lives as long as it should.
     """
     uid, gid = ("-", "-") if user is None else (str(user[0]), str(user[1]))
@@ -33,7 +35,7 @@ def spawn(
     with log.open("ab") as output:
         return subprocess.Popen(
             [*leash, *argv],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=None if env is None else dict(env),

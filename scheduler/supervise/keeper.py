@@ -17,9 +17,12 @@ from scheduler.supervise.program import Kept, Program
 log = get_logger(__name__)
 
 _LOOK_EVERY = 0.1
+#: Before its second restart in a row; the first is at once.
 _FIRST_WAIT = 0.25
 #: With a worker's own start it sends again within ten seconds, however often it died before.
 _LONGEST_WAIT = 4.0
+#: One that is to stand by is started so long after the last start: who does the work comes first.
+_STAND_BY_AFTER = 8.0
 #: A program that ran this long is well again: its next death is its first.
 _WELL_AFTER = 20.0
 #: A program that dies this often before it is ever ready will not be.
@@ -30,6 +33,8 @@ _HOPELESS = 3
 class _Life:
     kept: Kept
     started: float = 0.0
+    #: When one that stands by is started next; None where none is, or before it was ready once.
+    stand_by_at: float | None = None
     deaths: int = 0
     #: When to start it again; None while it runs.
     again_at: float | None = None
@@ -68,6 +73,7 @@ class Keeper:
         process.wait_until(lambda: kept.ready() or life.deaths >= _HOPELESS or self._closing.is_set(), seconds=seconds)
         if not kept.ready():
             raise Unavailable(f"{kept.name} does not start; the end of {kept.log}:\n{process.tail(kept.log)}")
+        life.stand_by_at = time.monotonic() + _STAND_BY_AFTER
 
     def processes(self) -> dict[str, int]:
         """The process id of every program that runs now, by name."""
@@ -77,6 +83,15 @@ class Keeper:
             if started is not None and started.poll() is None:
                 running[life.kept.name] = started.pid
         return running
+
+    def standing_by(self) -> dict[str, int]:
+        """The process id of every one that waits to take over, by name."""
+        found = {}
+        for life in list(self._lives):
+            waiting = life.kept.waiting if isinstance(life.kept, Program) else None
+            if waiting is not None and waiting.poll() is None:
+                found[life.kept.name] = waiting.pid
+        return found
 
     def stop(self) -> None:
         """Stop everything, in the reverse order of starting, and end the thread. May be called twice."""
@@ -122,25 +137,40 @@ class Keeper:
             return
         died = life.kept.process
         if died is None or died.poll() is None:
+            self._let_stand_by(life, now)
             return
         # Its children may live on: a killed Celery worker leaves its pool.
         process.kill_group(died.pid)
         life.deaths = 1 if now - life.started > _WELL_AFTER else life.deaths + 1
-        wait = min(_FIRST_WAIT * 2 ** (life.deaths - 1), _LONGEST_WAIT)
+        wait = _pause_after(life.deaths)
         life.again_at = now + wait
         log.warning(
             "process_died", process=life.kept.name, status=died.returncode, again_in=wait, log=str(life.kept.log)
         )
+        if not wait:
+            self._revive(life)
+
+    def _let_stand_by(self, life: _Life, now: float) -> None:
+        if isinstance(life.kept, Program) and life.stand_by_at is not None and now >= life.stand_by_at:
+            # One that died at once is not started again at once.
+            life.stand_by_at = now + _STAND_BY_AFTER
+            life.kept.stand_by()
 
     def _revive(self, life: _Life) -> None:
         try:
             life.kept.start()
         except Exception:
             life.deaths += 1
-            life.again_at = time.monotonic() + min(_FIRST_WAIT * 2 ** (life.deaths - 1), _LONGEST_WAIT)
+            life.again_at = time.monotonic() + max(_FIRST_WAIT, _pause_after(life.deaths))
             log.exception("process_not_restarted", process=life.kept.name)
             return
         life.again_at = None
         life.started = time.monotonic()
+        life.stand_by_at = life.started + _STAND_BY_AFTER
         self.restarts[life.kept.name] = self.restarts.get(life.kept.name, 0) + 1
         log.info("process_restarted", process=life.kept.name, pid=life.kept.process.pid if life.kept.process else None)
+
+
+def _pause_after(deaths: int) -> float:
+    """Real seconds before it is started again: none after the first death, then ever more."""
+    return min(_FIRST_WAIT * 2.0 ** (deaths - 2), _LONGEST_WAIT) if deaths > 1 else 0.0

@@ -137,6 +137,11 @@ class Stack:
         return self._keeper.processes() if self._keeper is not None else {}
 
     @property
+    def standing_by(self) -> dict[str, int]:
+        """The process id of every one that waits to take over for a part that dies, by name."""
+        return self._keeper.standing_by() if self._keeper is not None else {}
+
+    @property
     def restarts(self) -> dict[str, int]:
         """How often a part that died was started again, by name."""
         return dict(self._keeper.restarts) if self._keeper is not None else {}
@@ -269,9 +274,12 @@ class Stack:
         )
 
     def _worker_program(self) -> Program:
-        argv = _celery("worker", "--concurrency", str(get_settings().worker_children),
-                       "--without-gossip", "--without-mingle", "--hostname", "duly@%h")  # fmt: skip
-        return self._program("worker", argv, ready=self._worker_listens, patience=self._patience)
+        argv = [sys.executable, "-m", "workers.start"]
+        options = ["--concurrency", str(get_settings().worker_children), "--loglevel", get_settings().log_level]
+        return self._program(
+            "worker", [*argv, *options], ready=self._worker_listens, patience=self._patience,
+            standby=[*argv, "--standby", *options],
+        )  # fmt: skip
 
     def _worker_listens(self) -> bool:
         # A worker that is ready waits for tasks in a blocking pop.
@@ -287,6 +295,7 @@ class Stack:
         ready: Callable[[], bool] = lambda: True,
         more: Mapping[str, str] | None = None,
         patience: float = 10.0,
+        standby: list[str] | None = None,
     ) -> Program:
         return Program(
             name,
@@ -295,6 +304,7 @@ class Stack:
             log=self.log_of(name),
             ready=ready,
             patience=patience,
+            standby=standby,
         )
 
     def __enter__(self) -> Stack:

@@ -37,7 +37,7 @@ def keeper() -> Iterator[Keeper]:
 class Family:
     """A program whose every life leaves the process ids of a parent and its child."""
 
-    def __init__(self, folder: Path, name: str = "family", code: str = FAMILY) -> None:
+    def __init__(self, folder: Path, name: str = "family", code: str = FAMILY, *, standby: str | None = None) -> None:
         self.ids = folder / f"{name}.ids"
         self.program = Program(
             name,
@@ -46,7 +46,13 @@ class Family:
             log=folder / f"{name}.log",
             ready=lambda: bool(self.lives()),
             patience=2,
+            standby=[sys.executable, "-c", standby, str(self.ids)] if standby is not None else None,
         )
+
+    def ready(self, times: int) -> bool:
+        """Whether so many got ready to stand by."""
+        place = Path(f"{self.ids}.ready")
+        return place.exists() and place.read_text().count("ready") >= times
 
     def lives(self) -> list[list[int]]:
         if not self.ids.exists():
@@ -96,6 +102,57 @@ def test_a_program_that_cannot_start_is_told_with_the_end_of_its_log(keeper: Kee
     broken = Family(tmp_path, "broken", "raise SystemExit('no such table: page')")
     with pytest.raises(Unavailable, match="no such table: page"):
         keeper.start(broken.program, seconds=20)
+
+
+#: One that gets ready, says so, and lives as the others do once it has read a line.
+STANDBY = (
+    """
+import sys
+with open(sys.argv[1] + ".ready", "a") as file: file.write("ready\\n")
+if not sys.stdin.readline(): sys.exit()
+"""
+    + FAMILY
+)
+
+
+@pytest.fixture
+def standing(keeper: Keeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Eventually) -> Family:
+    """A family that runs, and one that stands by for it."""
+    monkeypatch.setattr("scheduler.supervise.keeper._STAND_BY_AFTER", 0.0)
+    family = Family(tmp_path, standby=STANDBY)
+    keeper.start(family.program, seconds=10)
+    eventually(lambda: "family" in keeper.standing_by() and family.ready(1), what="one that stands by")
+    return family
+
+
+def test_one_that_stands_by_takes_over(keeper: Keeper, standing: Family, eventually: Eventually) -> None:
+    waits = keeper.standing_by()["family"]
+    assert keeper.processes() == {"family": standing.lives()[0][0]}
+    os.kill(standing.lives()[0][0], signal.SIGKILL)
+    eventually(lambda: len(standing.lives()) == 2, what="the second life")
+    assert standing.lives()[1][0] == waits
+    assert keeper.processes() == {"family": waits}
+    assert keeper.restarts == {"family": 1}
+    # And another one stands by for that.
+    eventually(lambda: keeper.standing_by().get("family", waits) != waits, what="the next that stands by")
+
+
+def test_where_the_one_that_stands_by_is_gone_too_another_is_started(
+    keeper: Keeper, standing: Family, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    waits = keeper.standing_by()["family"]
+    monkeypatch.setattr("scheduler.supervise.keeper._STAND_BY_AFTER", 600.0)
+    eventually(lambda: standing.program.waiting is not None and standing.program.waiting.pid == waits)
+    os.kill(waits, signal.SIGKILL)
+    os.kill(standing.lives()[0][0], signal.SIGKILL)
+    eventually(lambda: len(standing.lives()) == 2, what="the second life")
+    assert standing.lives()[1][0] != waits
+
+
+def test_stopping_ends_the_one_that_stands_by(keeper: Keeper, standing: Family, eventually: Eventually) -> None:
+    waits = keeper.standing_by()["family"]
+    keeper.stop()
+    eventually(lambda: _gone([waits, *standing.lives()[0]]))
 
 
 SUPERVISOR = """

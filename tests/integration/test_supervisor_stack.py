@@ -137,7 +137,10 @@ def _ready(web: str) -> bool:
 
 
 def _workers(parent: int) -> set[int]:
-    return {pid for pid, command in _family(parent).items() if "celery" in command and " worker " in command}
+    """The worker with its pool. One that stands by has no pool."""
+    commands = {pid: command for pid, command in _family(parent).items() if "workers.start" in command}
+    worker = next((pid for pid in commands if any("workers.start" in each for each in _family(pid).values())), None)
+    return {worker, *_family(worker)} if worker is not None else set()
 
 
 def _serving(parent: int) -> set[int]:
