@@ -29,6 +29,8 @@ class ThrottleState:
     breaker: BreakerState
     opens_in: float
     closed_for: float
+    #: Real seconds since the platform last had the page wait: 0 while it does, None where it did not lately.
+    free_for: float | None
 
 
 def throttle_states(page_ids: Collection[int]) -> dict[int, ThrottleState] | None:
@@ -49,17 +51,14 @@ def throttle_states(page_ids: Collection[int]) -> dict[int, ThrottleState] | Non
     return {page_id: _state(now, told[1 + 2 * place], told[2 + 2 * place]) for place, page_id in enumerate(page_ids)}
 
 
-def redis_answers() -> bool:
-    """Whether Redis is there."""
-    return throttle_states(()) is not None
-
-
 def _state(now: float, opens: Any, closed: Any) -> ThrottleState:
     until = None if opens is None else float(opens)
+    ends = [float(end) for end in (opens, closed) if end is not None]
     return ThrottleState(
         breaker="closed" if until is None else "open" if until > now else "half_open",
         opens_in=max(0.0, (until or 0.0) - now),
         closed_for=max(0.0, float(closed or 0.0) - now),
+        free_for=max(0.0, now - max(ends)) if ends else None,
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from scheduler import clock
+from scheduler.api.stalls import stalls
 from scheduler.errors import DulyError
 from scheduler.facts import ops
 from scheduler.facts.health import beat_ages
@@ -43,6 +44,8 @@ def _of_database(session: Session, now: int) -> list[Metric]:
     deaf = {page.page for page in ops.deaf_pages(session, now, now - clock.real_seconds(SETTLED))}
     marks = retention_marks(session)
     states = throttle_states([page.id for page in pages])
+    still = {each.page for each in stalls(session, oldest, states, now)}
+    waits = ops.by_lane(oldest)
     found = [
         _many(
             "duly_messages", "Messages that are not at their end.", ("state", "lane"),
@@ -53,11 +56,13 @@ def _of_database(session: Session, now: int) -> list[Metric]:
               {(state,): number for state, number in
                (dict.fromkeys(ops.DEAD_STATES, 0) | ops.dead_letter_counts(session)).items()}),
         _many("duly_due_oldest_seconds", "How long the oldest due message of a lane has been due.", ("lane",),
-              {(lane,): now - oldest[lane] if lane in oldest else 0 for lane in ops.LANES}),
+              {(lane,): now - waits[lane] if lane in waits else 0 for lane in ops.LANES}),
         _many("duly_beat_age_seconds", "Since a periodic task last ran.", ("task",),
               {(task,): age for task, age in beat_ages(session, now).items()}),
         _many("duly_page_stopped", "1: the platform refuses the page as a whole.", ("page",),
               {(page.external_id,): page.stopped_at is not None for page in pages}),
+        _many("duly_page_stalled", "1: messages of the page could go, and are not begun.", ("page",),
+              {(page.external_id,): page.external_id in still for page in pages}),
         _many("duly_page_deaf", "1: the page sends and has received nothing since.", ("page",),
               {(page.external_id,): page.external_id in deaf for page in pages}),
         _many("duly_retention_pruned", "Rows that retention let go of, ever.", ("kind",),

@@ -10,13 +10,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from scheduler import clock, metrics
 from scheduler.api.gauges import gauges
+from scheduler.api.stalls import stalls, told
 from scheduler.errors import Unavailable
 from scheduler.facts import ops
-from scheduler.facts.health import beat_ages, silent_tasks, stalled
-from scheduler.settings import get_settings
+from scheduler.facts.health import beat_ages, silent_tasks
 from scheduler.store import database
 from scheduler.store.revision import check_revision, needed
-from scheduler.throttle_state import redis_answers
+from scheduler.throttle_state import throttle_states
 
 router = APIRouter(tags=["health"])
 
@@ -49,19 +49,30 @@ def alive() -> dict[str, str]:
 
 @router.get("/readyz")
 def ready() -> dict[str, str]:
-    """The servers answer, the tables are this version's, beat ticks, and what is due is begun. 503 otherwise."""
+    """The servers answer, the tables are this version's, beat ticks, and what is due is begun. 503 otherwise.
+
+    What is due is begun on every page that may send: one whose turn the platform or an operator puts off is left out.
+    For a load balancer take ``/readyz/webhooks``: whatever keeps messages from going out, opt-outs must come in.
+    """
     now = clock.now()
     with database.session() as session:
         # Every time: the connection may be older than what was done to the database.
         check_revision(session.connection())
-        if not redis_answers():
+        oldest = ops.oldest_due(session)
+        states = throttle_states({page for page, _ in oldest})
+        if states is None:
             raise Unavailable("Redis does not answer: nothing is sent", way_out="check DULY_REDIS_URL")
-        wrong = silent_tasks(beat_ages(session, now), clock.rate())
-        oldest, last = ops.oldest_due(session), ops.pace(session, now).last_begun
-        slow = stalled(oldest, last, now, clock.real_seconds(get_settings().ready_due))
-        wrong += [slow] if slow is not None else []
+        wrong = [*silent_tasks(beat_ages(session, now), clock.rate()), *told(stalls(session, oldest, states, now))]
     if wrong:
         raise Unavailable("; ".join(wrong), way_out="`duly ops status` tells more")
+    return {"status": "ready", "revision": needed()}
+
+
+@router.get("/readyz/webhooks")
+def ready_for_webhooks() -> dict[str, str]:
+    """This process can take webhooks: the database answers, and its tables are this version's. 503 otherwise."""
+    with database.session() as session:
+        check_revision(session.connection())
     return {"status": "ready", "revision": needed()}
 
 

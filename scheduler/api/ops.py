@@ -12,13 +12,13 @@ from sqlmodel import Session
 from scheduler import clock
 from scheduler.api.instants import Instant, Now, format_instant
 from scheduler.api.sessions import Db
+from scheduler.api.stalls import stalls
 from scheduler.doorbell import workers
 from scheduler.facts import at_risk, ops
-from scheduler.facts.health import beat_ages, silent_tasks, stalled
+from scheduler.facts.health import Stalled, beat_ages, silent_tasks
 from scheduler.governance import switches
 from scheduler.outbox.skews import skews
 from scheduler.pages.deaf import SETTLED
-from scheduler.settings import get_settings
 from scheduler.throttle_state import ThrottleState, throttle_states
 
 router = APIRouter(prefix="/ops", tags=["operations"])
@@ -153,7 +153,7 @@ def status(session: Db, now: Now) -> StatusView:
         at=now,
         exact=counted.exact,
         messages=messages,
-        due_oldest_seconds={lane: now - since for lane, since in oldest.items()},
+        due_oldest_seconds={lane: now - since for lane, since in ops.by_lane(oldest).items()},
         held=HeldCounts(**asdict(ops.held(session))),
         dead_letters=ops.dead_letter_counts(session),
         out_per_second=pace.begun / _PACE,
@@ -161,7 +161,7 @@ def status(session: Db, now: Now) -> StatusView:
         workers=WorkerState(names=names, last_begun=pace.last_begun, beat_seconds=ages),
         waking=[WakingView(**asdict(order)) for order in ops.waking(session)],
         pages=[page for page in shown if _unusual(page)],
-        alerts=_alerts(session, now, ages, shown, names, oldest, pace.last_begun),
+        alerts=_alerts(session, now, ages, shown, names, stalls(session, oldest, states, now)),
     )
 
 
@@ -231,8 +231,7 @@ def _alerts(
     ages: dict[str, int],
     pages: list[PageState],
     names: list[str] | None,
-    oldest: dict[str, int],
-    last: int | None,
+    still: list[Stalled],
 ) -> list[Alert]:
     alerts = []
     if names is None:
@@ -244,9 +243,7 @@ def _alerts(
         side = "ahead of" if skew.ahead > 0 else "behind"
         words = f"the clock of {skew.host} is {abs(skew.ahead):.1f} s {side} the database's: it sends nothing"
         alerts.append(Alert(kind="clock_wrong", words=words))
-    slow = stalled(oldest, last, now, clock.real_seconds(get_settings().ready_due))
-    if slow is not None:
-        alerts.append(Alert(kind="stalled", words=slow))
+    alerts += [Alert(kind="stalled", words=each.words, page=each.page) for each in still]
     for switch in switches.engaged(session):
         words = f"kill switch {switch.id} stops {switches.scope_of(switch)}: {switch.why} ({switch.actor})"
         alerts.append(Alert(kind="kill_switch", words=words))

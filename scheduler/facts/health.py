@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlmodel import Session
+
+from scheduler.facts.counting import within
 
 #: Real seconds after which a periodic task that did not run is silent: tick runs every second, sweep every five.
 BEAT_LIMITS = {"tick": 15.0, "sweep": 60.0}
 
 _BEATS = text("SELECT task, ran_at FROM beat")
+#: Real seconds that each look for a page's last movement may take.
+PATIENCE = 0.5
+_FREE = text("""
+    SELECT id, external_id FROM page p
+    WHERE id = ANY(:pages) AND stopped_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM kill_switch k WHERE k.released_at IS NULL AND k.campaign_id IS NULL AND k.category IS NULL
+        AND (k.page_id IS NULL OR k.page_id = p.id))
+    ORDER BY id
+""")
+#: Twice what several pages at their full rate begin in a minute.
+_BEGUN = text("""
+    SELECT page_id, max(begun_at) AS at FROM (SELECT page_id, begun_at FROM attempt ORDER BY id DESC LIMIT 50000) newest
+    WHERE page_id = ANY(:pages) GROUP BY page_id
+""")
+_DECIDED = text("""
+    SELECT m.page_id, max(l.at) AS at
+    FROM (SELECT message_id, at, from_state, actor FROM message_log ORDER BY id DESC LIMIT 20000) l
+    JOIN message m ON m.id = l.message_id
+    WHERE l.actor = 'deliver' AND l.from_state = 'due' AND m.page_id = ANY(:pages) GROUP BY m.page_id
+""")
 
 
 def beat_ages(session: Session, now: int) -> dict[str, int]:
@@ -30,14 +53,66 @@ def silent_tasks(ages: dict[str, int], rate: float) -> list[str]:
     return wrong
 
 
-def stalled(oldest: Mapping[str, int], last: int | None, now: int, limit: int) -> str | None:
-    """In words, that something has been due for more than ``limit`` seconds while nothing was begun; else None.
+@dataclass(slots=True, kw_only=True)
+class Stalled:
+    """A page whose messages could go, and do not."""
 
-    ``oldest``: lane → since when its oldest due message is due; ``last``: when the newest attempt began.
+    page: str
+    #: Seconds for which its oldest due message has been due, and since something was last begun or decided; None:
+    #: not lately.
+    due_for: int
+    idle_for: int | None
+
+    @property
+    def words(self) -> str:
+        """What is wrong, for a person."""
+        begun = "nothing was begun lately" if self.idle_for is None else f"the last was begun {self.idle_for} s ago"
+        return f"messages have been due for {self.due_for} s and {begun}: the workers do not get on"
+
+
+def stalled_pages(
+    session: Session,
+    oldest: Mapping[tuple[int, str], int],
+    now: int,
+    limit: int,
+    *,
+    waiting: Collection[int] = (),
+    free_since: Mapping[int, int] | None = None,
+) -> list[Stalled]:
+    """The pages on which something has been due for more than ``limit`` seconds while nothing was begun there.
+
+    ``oldest`` is as ``ops.oldest_due`` tells it. Pages that are stopped or under a kill switch wait for a person, and
+    those ``waiting`` for the platform: they are left out. ``free_since`` tells of pages that waited until lately.
     """
-    if not oldest or now - min(oldest.values()) <= limit:
-        return None
-    if last is not None and now - last <= limit:
-        return None
-    begun = "nothing was ever begun" if last is None else f"the last was begun {now - last} s ago"
-    return f"messages have been due for {now - min(oldest.values())} s and {begun}: the workers do not get on"
+    since: dict[int, int] = {}
+    for (page, _), at in oldest.items():
+        since[page] = min(at, since.get(page, at))
+    freed = free_since or {}
+    slow = [
+        page
+        for page, at in since.items()
+        if page not in waiting and now - max(at, freed.get(page, at)) > limit
+    ]  # fmt: skip
+    if not slow:
+        return []
+    free = {row.id: row.external_id for row in session.connection().execute(_FREE, {"pages": slow})}
+    last = _last_moved(session, free)
+    return [
+        Stalled(
+            page=name, due_for=now - since[page], idle_for=now - last[page] if page in last else None
+        )
+        for page, name in free.items()
+        if page not in last or now - last[page] > limit
+    ]  # fmt: skip
+
+
+def _last_moved(session: Session, pages: Collection[int]) -> dict[int, int]:
+    """When each page last had something begun or decided by a delivery, among what was done last of all."""
+    last: dict[int, int] = {}
+    if not pages:
+        return last
+    for statement in (_BEGUN, _DECIDED):
+        # Without the second answer, a page on which all is put off may seem to stand still; a person looks.
+        for row in within(session, PATIENCE, statement, {"pages": list(pages)}) or ():
+            last[row.page_id] = max(int(row.at), last.get(row.page_id, int(row.at)))
+    return last

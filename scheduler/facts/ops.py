@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import text
@@ -23,14 +24,16 @@ _DEAD = text("""
     SELECT state, count(*) AS n FROM message
     WHERE state IN ('refused', 'unconfirmed', 'dead') AND handled_at IS NULL GROUP BY state
 """)
-_OLDEST = text("SELECT lane, min(state_at) AS since FROM message WHERE state = 'due' GROUP BY lane")
+_OLDEST = text("""
+    SELECT page_id, lane, min(state_at) AS since FROM message WHERE state = 'due' GROUP BY page_id, lane
+""")
 # The heads of the queues: where there are too many to look at all.
 _OLDEST_HEADS = text("""
-    SELECT l.lane, min(m.state_at) AS since
+    SELECT p.id AS page_id, l.lane, min(m.state_at) AS since
     FROM page p CROSS JOIN unnest(CAST(:lanes AS text[])) AS l (lane) CROSS JOIN LATERAL (
         SELECT state_at FROM message due WHERE due.page_id = p.id AND due.lane = l.lane AND due.state = 'due'
         ORDER BY due.deadline, due.id LIMIT 100
-    ) m GROUP BY l.lane
+    ) m GROUP BY p.id, l.lane
 """)
 _HELD = text("""
     SELECT coalesce(reason, '') AS reason, due_at IS NULL AS parked, count(*) AS n FROM message
@@ -141,12 +144,19 @@ def dead_letter_counts(session: Session) -> dict[str, int]:
     return {row.state: int(row.n) for row in session.connection().execute(_DEAD)}
 
 
-def oldest_due(session: Session, *, patience: float = PATIENCE) -> dict[str, int]:
-    """Since when the oldest due message of each lane is due, epoch seconds; of a long queue, among its first."""
+def oldest_due(session: Session, *, patience: float = PATIENCE) -> dict[tuple[int, str], int]:
+    """(page, lane) → since when its oldest due message is due, epoch seconds; of a long queue, among its first."""
     rows = within(session, patience, _OLDEST, {})
     if rows is None:
         rows = session.connection().execute(_OLDEST_HEADS, {"lanes": list(LANES)}).all()
-    return {row.lane: int(row.since) for row in rows}
+    return {(row.page_id, row.lane): int(row.since) for row in rows}
+
+
+def by_lane(oldest: Mapping[tuple[int, str], int]) -> dict[str, int]:
+    """Since when the oldest due message of each lane is due, over all pages: see ``oldest_due``."""
+    return {
+        lane: min(since for (_, its), since in oldest.items() if its == lane) for lane in {key[1] for key in oldest}
+    }
 
 
 def held(session: Session, *, patience: float = PATIENCE) -> Held:
