@@ -25,13 +25,14 @@ class Decision:
     ground: str | None = None
     #: The end of the permitted interval that holds ``at``.
     closes_at: int | None = None
-    #: The end of the last permitted interval, at most the horizon. None on a ``deny``.
+    #: The end of the last permitted interval, at most the horizon. None on a ``deny``, and while a message waits for
+    #: the person: nothing is permitted yet.
     deadline: int | None = None
     #: The rules to blame, by precedence. Empty on a ``send``.
     because: tuple[str, ...] = ()
     #: The code of the first of them. None on a ``send``.
     reason: str | None = None
-    #: What ends an open-ended hold: "handback", "zone_evidence", "resume" or "page_restored".
+    #: What ends the wait: "handback", "zone_evidence", "resume", "page_restored", or "inbound" (the person writes).
     wakes_on: str | None = None
 
 

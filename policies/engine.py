@@ -21,6 +21,7 @@ from policies.quick import decide_plain
 from policies.rules import handover, kill_switch, messaging_window, schedule, suppression, unknown_zone
 from policies.rules.holds import HOLDS
 from policies.rules.rule import Hold
+from policies.waiting import awaited
 
 #: The open-ended holds by precedence.
 _OPEN_ENDED: tuple[tuple[str, Callable[[Case], Hold | None]], ...] = (
@@ -65,7 +66,7 @@ def judge(case: Case) -> Decision:
     if schedule.expired(case):
         return Decision(verdict="deny", because=(schedule.NAME,), reason="expired")
     if case.binding.uncertain and unknown_zone.impossible(case):
-        return Decision(verdict="deny", because=(unknown_zone.NAME,), reason=unknown_zone.NAME)
+        return _denied(case, (unknown_zone.NAME,), unknown_zone.NAME)
     times = usable(_times(case), case.remaining)
     if not times and handover.bounded(case):
         # It times out too late, but the person may hand the conversation back before.
@@ -74,7 +75,7 @@ def judge(case: Case) -> Decision:
             return _held(case, times)
     if not times:
         because = to_blame(case)
-        return Decision(verdict="deny", because=because, reason=reason_of_deny(case, because))
+        return _denied(case, because, reason_of_deny(case, because))
     if (
         facts.kill_switch
         or facts.page_stopped
@@ -130,6 +131,12 @@ def _times(case: Case, *, without: str = "") -> Intervals:
         if hold.name != without:
             times = hold.narrow(case, times)
     return times
+
+
+def _denied(case: Case, because: tuple[str, ...], reason: str) -> Decision:
+    """A denial; or, where the message may wait and the person can lift it, a wait with the same blame."""
+    wakes_on = awaited(case, because)
+    return Decision(verdict="deny" if wakes_on is None else "defer", because=because, reason=reason, wakes_on=wakes_on)
 
 
 def _held(case: Case, times: Intervals) -> Decision:

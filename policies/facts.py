@@ -102,6 +102,8 @@ class Facts:
     topic: str | None = None
     not_before: int | None = None
     expires_at: int | None = None
+    #: Where only the missing ground or the unknown zone denies it, it waits for the person instead.
+    may_wait: bool = False
     #: The platform approved the message's utility template.
     template_approved: bool = False
     #: The message does nothing but confirm an opt-out: the one exemption from it.
@@ -118,7 +120,7 @@ UTC_OFFSETS = (-12 * 60, 14 * 60)
 
 def with_message(
     contact: Facts, *, category: str, topic: str | None, not_before: int | None, expires_at: int | None,
-    template_approved: bool, kill_switch: bool, campaign_paused: bool,
+    may_wait: bool, template_approved: bool, kill_switch: bool, campaign_paused: bool,
 ) -> Facts:  # fmt: skip
     """The contact's facts with those of one message to them; the given ones stay as they are.
 
@@ -150,6 +152,7 @@ def with_message(
         topic=topic,
         not_before=not_before,
         expires_at=expires_at,
+        may_wait=may_wait,
         template_approved=template_approved,
         confirms_opt_out=contact.confirms_opt_out,
         kill_switch=kill_switch,

@@ -24,6 +24,7 @@ from policies.policy import Policy
 from policies.rules import consent, handover, quiet_hours, suppression
 from policies.stretches import Grounded, consented, on_tokens, resting
 from policies.timeline import Opening, Timeline
+from policies.waiting import INBOUND
 
 _WINDOW = ("messaging_window",)
 _QUIET = ("quiet_hours",)
@@ -34,6 +35,8 @@ _CODES = {
 
 #: The commonest denials are one object each: whoever holds a decision treats it as a value.
 _CLOSED = Decision(verdict="deny", because=_WINDOW, reason="window_closed")
+#: The same for a message that may wait until the person writes.
+_AWAITED = Decision(verdict="defer", because=_WINDOW, reason="window_closed", wakes_on=INBOUND)
 _EXPIRED = Decision(verdict="deny", because=("schedule",), reason="expired")
 _BARRED = {
     reason: Decision(verdict="deny", because=(suppression.NAME,), reason=reason)
@@ -120,7 +123,7 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
     if grounded <= now:
         # No ground at all, the plainest of denials: relaxing any other rule could not help.
         if end - sooner > remaining if timeline is None else timeline.opens(sooner, end, remaining):
-            return _CLOSED
+            return _AWAITED if facts.may_wait and policy.window > remaining else _CLOSED
         found = None
     else:
         first, last = (begin if begin > opens else opens), (end if end < grounded else grounded)
@@ -182,6 +185,8 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
                 return None
         code = code_of(because, bool(helpful), timeline, opens, min(grounded, horizon), cap, remaining)
         reason = code or _reason(policy, facts, place, now, remaining, because)
+        if facts.may_wait and "messaging_window" in helpful and policy.window > remaining:
+            return Decision(verdict="defer", because=because, reason=reason, wakes_on=INBOUND)
         return Decision(verdict="deny", because=because, reason=reason)
     because = shut(spans, timeline, now, asked)
     return Decision(

@@ -245,5 +245,6 @@ _MESSAGE: dict[str, _Reader] = {
     "not_before": _plain_instant("not_before"),
     "expires_at": _plain_instant("expires_at"),
     "template_approved": _plain_flag("template_approved"),
+    "may_wait": _plain_flag("may_wait"),
     "confirms_opt_out": _plain_flag("confirms_opt_out"),
 }

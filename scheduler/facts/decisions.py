@@ -186,6 +186,7 @@ def for_message(facts: Facts, message: MessageLike, thrown: Switches) -> Facts:
         topic=message.topic,
         not_before=message.not_before,
         expires_at=message.expires_at,
+        may_wait=False,
         template_approved=message.template_id in thrown.approved,
         kill_switch=bool(thrown.stops) and _stopped(message, thrown.stops),
         campaign_paused=message.campaign_id is not None and message.campaign_id in thrown.campaigns,

@@ -27,7 +27,7 @@ REASONS = (
     "window_closes_before_cap", "not_before", "expired", "handover", "minimum_gap", "frequency_cap", "quiet_hours",
     "closed_day", "unknown_zone",
 )  # fmt: skip
-WAKES = ("handback", "zone_evidence", "resume", "page_restored")
+WAKES = ("inbound", "handback", "zone_evidence", "resume", "page_restored")
 #: How many random documents stand behind a thousand facts.
 DOCUMENTS = 60
 

@@ -174,7 +174,7 @@ class Naive:
         if facts.expires_at is not None and facts.expires_at <= self.now:
             return Reading("deny", because=("schedule",), reasons=frozenset({"expired"}))
         if self.no_instant_suits_all():
-            return Reading("deny", because=("unknown_zone",), reasons=frozenset({"unknown_zone"}))
+            return self.or_wait(Reading("deny", because=("unknown_zone",), reasons=frozenset({"unknown_zone"})))
         held = self.open_ended()
         person = self.bound.handed_back is not None and self.bound.handed_back > self.now
         usable = self.usable(rules)
@@ -183,7 +183,7 @@ class Naive:
             # The person may hand back early: then something would be left.
             usable = self.usable([rule for rule in rules if rule != "handover"])
         if not usable:
-            return self.deny(rules)
+            return self.or_wait(self.deny(rules))
         closed = [rule for rule in rules if self.closed_now(rule)]
         if held or waits:
             return self.hold(held | ({"handover": ("handover", "handback")} if person else {}), closed, usable[-1][1])
@@ -224,6 +224,35 @@ class Naive:
             late |= set(codes) & set(blamed) if helped else set()
             reasons = {codes[rule] for rule in late} or reasons
         return Reading("deny", because=tuple(blamed), reasons=frozenset(reasons))
+
+    def or_wait(self, found: Reading) -> Reading:
+        """A denial that the person can lift is a wait with the same blame, where the message may wait."""
+        if not self.facts.may_wait or DAY - self.document.margin <= self.remaining:
+            return found
+        if found.because == ("unknown_zone",):
+            wakes_on, left = "zone_evidence", self.left_in_some_zone()
+        else:
+            wakes_on, left = "inbound", "messaging_window" in found.because and self.left_if_they_wrote()
+        if left:
+            found.verdict, found.wakes_on = "defer", wakes_on
+        return found
+
+    def left_if_they_wrote(self) -> bool:
+        """Whether a message from them, now or later, would let it go; the conversation may be handed back too."""
+        return self.leaves_something([r for r in self.rules if r not in ("messaging_window", "handover")], self.end)
+
+    def left_in_some_zone(self) -> bool:
+        """The same, if one of the candidate zones were known to be theirs."""
+        fixed = [rule for rule in self.rules if rule not in ("messaging_window", "handover", *LOCAL)]
+        return self.leaves_something(fixed, self.end) and any(
+            self.known_in(zone).left_if_they_wrote() for zone in self.bound.zones
+        )
+
+    def known_in(self, zone: str) -> Naive:
+        found = Naive(self.document, self.facts, self.now, self.remaining)
+        found.bound.zones = (zone,)
+        found.bound.by_days_of_sends = found.bound.days_of_sends((zone,))
+        return found
 
     def hold_reasons(self, rule: str) -> set[str | None]:
         if rule == "quiet_hours":

@@ -102,6 +102,7 @@ def case(chance: random.Random) -> tuple[Facts, int, int]:
     facts = Facts(**place(chance))  # type: ignore[arg-type]  # the names are those of Facts
     facts.category = chance.choices(CATEGORIES, (74, 16, 10))[0]
     facts.template_approved = chance.random() < 0.6
+    facts.may_wait = chance.random() < 0.4
     facts.topic = chance.choice((None, None, "news", "sport"))
     for share, add in (
         (0.85, _inbound), (0.25, _advertisement), (0.5, _sends), (0.5, _tokens), (0.6, _consents), (0.35, _schedule),

@@ -21,8 +21,6 @@ FOLDER = Path(__file__).parent
 
 #: No facts that a scenario can state make a rule raise.
 _NOT_BY_FACTS = {"rule_error"}
-#: A reply is a new decision, not something that a decision waits for.
-_NOT_YET = {"inbound"}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +61,6 @@ def test_every_word_of_a_decision_comes_up(scenarios: list[Scenario]) -> None:
     assert told["reason"] - {None} == set(REASONS) - _NOT_BY_FACTS
     assert told["ground"] - {None} == set(GROUNDS)
     woken = {each["wakes_on"] for each in expected if each.get("wakes_on")}
-    assert woken == set(WAKES_ON) - _NOT_YET
+    assert woken == set(WAKES_ON)
     blamed = [each["because"] for each in expected if "because" in each]
     assert {rule for rules in blamed if isinstance(rules, tuple) for rule in rules} == set(PRECEDENCE)

@@ -85,7 +85,7 @@ def _given(told: Told, at: int) -> dict[str, object]:
     # A zone that is read while a message is decided must be one: what is told here is checked like an import.
     flags = (
         "opted_out", "blocked", "unreachable", "erased", "kill_switch", "page_stopped", "campaign_paused",
-        "template_approved", "confirms_opt_out", "topic",
+        "template_approved", "may_wait", "confirms_opt_out", "topic",
     )  # fmt: skip
     instants = (
         "last_inbound", "ad_inbound", "opted_out_at", "handover_at", "not_before", "expires_at",

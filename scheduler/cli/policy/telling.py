@@ -7,7 +7,7 @@ from policies.terms import duration
 
 _FLAGS = (
     "opted_out", "blocked", "unreachable", "erased", "handover", "kill_switch", "page_stopped", "campaign_paused",
-    "template_approved", "confirms_opt_out",
+    "template_approved", "may_wait", "confirms_opt_out",
 )  # fmt: skip
 _TEXTS = ("country", "region", "topic")
 _INSTANTS = ("last_inbound", "ad_inbound", "opted_out_at", "handover_at", "not_before", "expires_at")

@@ -75,6 +75,10 @@ class Told:
     category: Annotated[str | None, _option(f"{', '.join(CATEGORIES)}. Default: promotional.")] = None
     topic: Annotated[str | None, _option("The message's topic.")] = None
     template_approved: Annotated[bool, _flag("--template-approved", "It is an approved utility template.")] = False
+    may_wait: Annotated[
+        bool,
+        _flag("--may-wait", "It may wait until the person writes or their zone is known, instead of being denied."),
+    ] = False
     confirms_opt_out: Annotated[bool, _flag("--confirms-opt-out", "It does nothing but confirm an opt-out.")] = False
     not_before: Annotated[str | None, _option("Not before this instant.")] = None
     expires_at: Annotated[str | None, _option("Not from this instant on.")] = None

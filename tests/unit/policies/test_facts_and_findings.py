@@ -24,6 +24,7 @@ FULL = Facts(
     handover=True, held=True, sends=(Send(at=1, category="utility"), Send(at=2, category="service", ground="g")),
     planned=(Planned(at=3, category="promotional"), Planned(at=4, category="service", owner="event 12")),
     category="utility", topic="t", not_before=3, expires_at=4, template_approved=True, kill_switch=True,
+    may_wait=True,
     campaign_paused=True, page_stopped=True,
 )  # fmt: skip
 
@@ -118,6 +119,7 @@ def test_the_facts_of_a_message_leave_out_none_of_the_contacts() -> None:
     assert all(getattr(contact, each.name) != each.default for each in fields(Facts) if each.name != "topic")
     of_the_message = {
         "category": "service", "topic": "u", "not_before": 8, "expires_at": 9, "template_approved": False,
+        "may_wait": False,
         "kill_switch": False, "campaign_paused": False,
     }  # fmt: skip
     assert with_message(contact, **of_the_message) == replace(contact, **of_the_message)  # type: ignore[arg-type]  # they are the fields' own

@@ -1,0 +1,58 @@
+"""What a denied message may wait for: the person's next message to us, or word of their time zone.
+
+Only for messages that may wait (``Facts.may_wait``). A denial that time cannot lift stays one: where the message would
+find no permitted time although the person wrote, or their zone were known, it is denied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from policies.binding import Binding
+from policies.case import Case
+from policies.intervals import Intervals, usable
+from policies.local_time import CHUNK, pieces
+from policies.rules import handover, messaging_window, unknown_zone
+from policies.rules.holds import HOLDS
+
+#: What ends the waiting.
+INBOUND = "inbound"
+ZONE = "zone_evidence"
+
+
+def awaited(case: Case, because: tuple[str, ...]) -> str | None:
+    """What a message that is denied ``because`` of these rules may wait for; None: nothing, the denial stands.
+
+    ``inbound``: something would be left if the person wrote, now or at any time before the horizon. ``zone_evidence``:
+    something would be left if one of the candidate zones were known to be theirs, and they wrote where no ground holds.
+    A conversation of the team may be handed back until then, so it is in nobody's way.
+    """
+    if not case.facts.may_wait or case.policy.window <= case.remaining:
+        return None
+    if because == (unknown_zone.NAME,):
+        return ZONE if any(_left(alone) for alone in _each_candidate(case)) else None
+    # A window that opens at whatever instant suits: the same as a ground that always holds.
+    return INBOUND if messaging_window.NAME in because and _left(case) else None
+
+
+def _left(case: Case) -> bool:
+    times: Intervals = case.whole
+    for hold in HOLDS:
+        if not times:
+            return False
+        if hold.name != handover.NAME:
+            times = hold.narrow(case, times)
+    return bool(usable(times, case.remaining))
+
+
+def _each_candidate(case: Case) -> Iterator[Case]:
+    """The case as it would be in each of the zones that the evidence allows; zones with one clock count once."""
+    chunk = case.now // CHUNK
+    zones = {pieces(name, chunk): name for name in case.binding.zones}.values()
+    return (replace(case, binding=_known(case.binding, zone)) for zone in zones)
+
+
+def _known(binding: Binding, zone: str) -> Binding:
+    # Its memory of timelines is of all the candidates together.
+    return replace(binding, zones=(zone,), uncertain=False, held=False, _timelines={}, _latest=None)
