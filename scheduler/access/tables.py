@@ -1,6 +1,6 @@
 """Tables of the access room. Instants are epoch seconds UTC on Duly's clock."""
 
-from sqlalchemy import BigInteger, Column, LargeBinary
+from sqlalchemy import BigInteger, Column, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -16,3 +16,21 @@ class ApiKey(SQLModel, table=True):
     sha256: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
     created_at: int = Field(sa_type=BigInteger)
     revoked_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class ApiAnswer(SQLModel, table=True):
+    """What a request with an ``Idempotency-Key`` was answered: sent again, it gets the same and does nothing."""
+
+    __tablename__ = "api_answer"
+    __table_args__ = (UniqueConstraint("actor", "idempotency_key"),)
+
+    id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
+    #: The API key's name: each has keys of its own.
+    actor: str
+    idempotency_key: str
+    #: SHA-256 of method, address and body.
+    fingerprint: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    #: None until the answer is known, and where it was not kept: too large, or about somebody who was erased.
+    status: int | None = None
+    body: str | None = None
+    created_at: int = Field(sa_type=BigInteger)

@@ -23,6 +23,7 @@ from scheduler.api import (
     failed_events,
     governance,
     health,
+    idempotency,
     imports,
     memory,
     messages,
@@ -55,6 +56,10 @@ _VERSIONED = (
     failed_events, templates, campaigns, events, messages, dead_letters, governance, ops,
 )  # fmt: skip
 
+_PREFIX = "/api/v1"
+#: What every route under it asks first.
+_OF_ALL = [Depends(actor), Depends(known_query), Depends(idempotency.heeded)]
+
 
 def create_app() -> FastAPI:
     """Duly's web application. Reads the settings; connects to the database on the first request that needs it."""
@@ -71,6 +76,7 @@ def create_app() -> FastAPI:
     app.state.webhook_signers, app.state.webhook_groups = Signers(), Groups()
     app.state.scrape = health.Scrape()
     problems.install(app)
+    idempotency.install(app, [door.router for door in _VERSIONED], _PREFIX)
     app.add_middleware(Limits)
     # The outermost: every line and every answer carries the id, refusals too.
     app.add_middleware(Correlation)
@@ -78,7 +84,7 @@ def create_app() -> FastAPI:
     app.include_router(health.router)
     app.include_router(webhook.router)
     for door in _VERSIONED:
-        app.include_router(door.router, prefix="/api/v1", dependencies=[Depends(actor), Depends(known_query)])
+        app.include_router(door.router, prefix=_PREFIX, dependencies=_OF_ALL)
     return app
 
 

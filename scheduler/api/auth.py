@@ -11,10 +11,10 @@ from scheduler.access.keys import verify_key
 from scheduler.errors import NotAuthenticated
 from scheduler.store import database
 
-_bearer = HTTPBearer(auto_error=False, description="An API key: `duly key create NAME`.")
+bearer = HTTPBearer(auto_error=False, description="An API key: `duly key create NAME`.")
 
 
-def actor(presented: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
+def actor(presented: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> str:
     """The name of the key that came with the request. Raises NotAuthenticated.
 
     In a transaction of its own: a connection held while the route waits for a thread could starve those who have one.

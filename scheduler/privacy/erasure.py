@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.access.answers import forget_answers
 from scheduler.audit.record import record
 from scheduler.campaigns.members import forget_members
 from scheduler.consent.blocks import suppress
@@ -148,6 +149,9 @@ def erase(session: Session, page_id: int, psid: str, *, actor: str, reason: str,
     counts["audiences"] = forget_members(session, ids)
     counts["import_rows"] = forget_rows(session, page_id, psids)
     counts["platform_events"] = forget_events(session, page_id, psids)
+    counts["answers"] = forget_answers(
+        session, [*psids, *(key for kind, key in names_of(session, ids) if kind == "crm_id")]
+    )
     counts["allow_list"] = forget_allowed(session, page_id, psids)
     counts |= forget_contacts(session, ids, prefix=ERASED_PSID, now=now)
     for each in ids:

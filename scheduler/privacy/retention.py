@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
+from scheduler.access.answers import KEPT_DAYS
 from scheduler.settings import Settings, get_settings
 
 #: Rows looked at, and at most deleted, in one transaction.
@@ -83,6 +84,15 @@ RULES: tuple[Rule, ...] = (
         days=lambda settings: settings.retention_messages,
         why="a message with its attempts and decisions proves that it was permitted: a year's reports, and a month to "
         "object; longer where claims run longer (four years in the United States)",
+    ),
+    Rule(
+        name="api_answers",
+        table="api_answer",
+        since="created_at",
+        may_go="true",
+        statements=("DELETE FROM api_answer WHERE id = ANY(:ids)",),
+        days=lambda _settings: KEPT_DAYS,
+        why="answers of the API for requests that are sent again: clients repeat within minutes",
     ),
     Rule(
         name="business_events",
