@@ -19,6 +19,7 @@ from scheduler.campaigns.status import status
 from scheduler.campaigns.tables import Campaign
 from scheduler.content.tables import Template
 from scheduler.doorbell import ring
+from scheduler.outbox.priorities import HIGHEST, LOWEST
 from scheduler.pages.registry import get_page
 from scheduler.pages.tables import Page
 
@@ -37,6 +38,13 @@ class NewCampaign(Body):
     audience: str | list[str] = Field(description='"everyone" on the page, or a list of psids.', examples=["everyone"])
     not_before: GivenInstant | None = None
     expires_at: GivenInstant | None = Field(None, description="What has not gone out by then does not go out.")
+    priority: int = Field(
+        0,
+        ge=LOWEST,
+        le=HIGHEST,
+        description="Its place among promotions: of one person's promotions the higher goes first, and a lower one "
+        "that is only scheduled gives way.",
+    )
 
 
 class CampaignView(BaseModel):
@@ -51,6 +59,7 @@ class CampaignView(BaseModel):
     status: str
     not_before: Instant | None
     expires_at: Instant | None
+    priority: int
     created_at: Instant
     launched_at: Instant | None
     planned_at: Instant | None
@@ -86,6 +95,7 @@ class SampleView(BaseModel):
     verdict: str
     reason: str | None
     at: Instant | None
+    after: list[str] = Field(description="Whose messages it comes after: campaign 3, event 12.")
 
 
 class PreviewView(BaseModel):
@@ -96,6 +106,10 @@ class PreviewView(BaseModel):
     later: int
     never: int
     reasons: ReasonCounts
+    after: dict[str, int] = Field(
+        description="Whose scheduled messages stand before this campaign's, such as campaign 3 or follow-ups, "
+        "so that it goes later or never → people."
+    )
     by_hour: list[HourCount]
     samples: list[SampleView]
 
@@ -131,7 +145,10 @@ def read(campaign: CampaignInPath, session: Db) -> CampaignView:
 
 @router.post("/campaigns/{id}/preview")
 def look_ahead(campaign: CampaignInPath, session: Db, now: Now) -> PreviewView:
-    """What a launch now would plan: now, later, never, by reason. The planner's own decisions; nothing is stored.
+    """What a launch now would come to: now, later, never, by reason. The planner's own decisions; nothing is stored.
+
+    Messages that are scheduled for these people already count against caps and gaps where they are of no lower
+    priority; `after` says whose.
 
     409 when it was launched already: `GET /campaigns/{id}` tells where its messages are.
     """
@@ -179,6 +196,7 @@ def preview_view(seen: preview.Preview) -> PreviewView:
         later=seen.later,
         never=seen.never,
         reasons=ReasonCounts(later=seen.later_reasons, never=seen.never_reasons),
+        after=seen.after,
         by_hour=[HourCount(hour=hour, count=count) for hour, count in seen.by_hour.items()],
         samples=[SampleView.model_validate(sample, from_attributes=True) for sample in seen.samples],
     )
@@ -209,6 +227,7 @@ def views(session: Session, campaigns: list[Campaign]) -> list[CampaignView]:
                 status=campaign.status,
                 not_before=campaign.not_before,
                 expires_at=campaign.expires_at,
+                priority=campaign.priority,
                 created_at=campaign.created_at,
                 launched_at=campaign.launched_at,
                 planned_at=campaign.planned_at,

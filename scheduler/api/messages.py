@@ -42,6 +42,10 @@ class MessageView(BaseModel):
     template: str
     lane: str
     category: str
+    priority: int = Field(
+        description="Of one person's messages the higher goes first: 2000 what they asked for, 1000 service, "
+        "-100 to 100 promotions by their campaigns."
+    )
     topic: str | None
     not_before: Instant | None
     expires_at: Instant | None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, text, tuple_
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from scheduler.campaigns.registry import audience_chunk, wish_of
@@ -32,6 +33,8 @@ _FINISH = text("""
 def plan_next(session: Session, now: int, limit: int = CHUNK) -> bool:
     """Plan the next chunk of the oldest campaign that nobody else is planning; False when there is none.
 
+    A page's campaigns are planned one after another, the higher priority first: each counts what those before it have
+    scheduled, so that what their previews said comes true.
     A page whose policy cannot be read has its campaigns wait, and nobody else's.
     With nothing left to plan, campaigns of which nothing waits any more are called finished.
     The chunk's messages and the cursor are one transaction, the caller's: call it again until it answers False.
@@ -42,7 +45,7 @@ def plan_next(session: Session, now: int, limit: int = CHUNK) -> bool:
     waiting = active_policies(session, pages).unreadable.keys()
     campaign = session.exec(
         select(Campaign)
-        .where(Campaign.status == "planning", col(Campaign.page_id).not_in(waiting))
+        .where(Campaign.status == "planning", col(Campaign.page_id).not_in(waiting), ~_another_first())
         .order_by(col(Campaign.launched_at), col(Campaign.id))
         .limit(1)
         .with_for_update(key_share=True, skip_locked=True)
@@ -67,6 +70,21 @@ def plan_next(session: Session, now: int, limit: int = CHUNK) -> bool:
     session.add(campaign)
     session.flush()
     return True
+
+
+def _another_first() -> ColumnElement[bool]:
+    """Whether another campaign of the page is to be planned before it."""
+    other = aliased(Campaign)
+    rank = tuple_(-other.priority, other.launched_at, other.id)
+    return (
+        select(other.id)
+        .where(
+            other.page_id == Campaign.page_id,
+            other.status == "planning",
+            rank < tuple_(-col(Campaign.priority), col(Campaign.launched_at), col(Campaign.id)),
+        )
+        .exists()
+    )
 
 
 def finish_campaigns(session: Session) -> int:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlmodel import Session
 
+from policies.facts import Planned
+from scheduler.campaigns.coming import coming, wishes_to_plan
 from scheduler.campaigns.planning import CHUNK
 from scheduler.campaigns.registry import audience_chunk, last_contact, wish_of
 from scheduler.campaigns.tables import Campaign
@@ -29,6 +31,8 @@ class Sample:
     reason: str | None
     #: When it would go, epoch seconds; None: never, or nobody knows yet.
     at: int | None
+    #: Whose messages it comes after, such as "campaign 3"; empty: nobody's.
+    after: list[str]
 
 
 @dataclass(slots=True)
@@ -42,6 +46,9 @@ class Preview:
     #: Reason → people, for ``later`` and ``never``.
     later_reasons: dict[str, int] = field(default_factory=dict)
     never_reasons: dict[str, int] = field(default_factory=dict)
+    #: Whose messages stand before this campaign's → people for whom they do, so that it goes later or never. "campaign
+    #: 3", or "follow-ups" for those of all events.
+    after: dict[str, int] = field(default_factory=dict)
     #: Start of the hour (epoch seconds) → messages that policy permits first in that hour.
     by_hour: dict[int, int] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
@@ -50,7 +57,9 @@ class Preview:
 def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUNK) -> Preview:
     """Decide the whole audience as it is at ``now`` and count; writes nothing.
 
-    The figures are those a launch at ``now`` plans: the same query, the same evaluator, the same parameters.
+    The figures are those that a launch at ``now`` comes to: the same query, the same evaluator, the same parameters.
+    Messages that are scheduled for these people, and those that launched campaigns are still to plan, count against
+    gaps and caps where they are of no lower priority.
     Raises Conflict when it is no draft any more, or when the page's policy cannot be read.
     """
     if campaign.status != "draft":
@@ -62,20 +71,22 @@ def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUN
         )
     wish = wish_of(session, campaign)
     until = last_contact(session, campaign.page_id)
+    before = wishes_to_plan(session, campaign.page_id, wish.priority)
+    after: Counter[str] = Counter()
     counts: Counter[tuple[str, str | None]] = Counter()
     hours: Counter[int] = Counter()
     shown: list[Decided] = []
     cursor = 0
     while True:
         contacts = audience_chunk(session, campaign, after=cursor, until=until, limit=limit)
-        for each in decide_wish(session, wish, contacts, now):
-            kind = each.decision.verdict, each.decision.reason
+        for each in decide_wish(session, wish, contacts, now, coming=coming(session, before, contacts, now)):
+            kind = each.expected.verdict, each.expected.reason
             counts[kind] += 1
             if counts[kind] <= _SAMPLES:
                 shown.append(each)
-            due_at = each.due_at(now)
-            if due_at is not None:
-                hours[due_at - due_at % _HOUR] += 1
+            if each.expected.at is not None:
+                hours[each.expected.at - each.expected.at % _HOUR] += 1
+            after.update({_owner(ahead) for ahead in each.after})
         if len(contacts) < limit:
             break
         cursor = contacts[-1]
@@ -86,8 +97,9 @@ def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUN
         never=_total(counts, "deny"),
         later_reasons=_reasons(counts, "defer"),
         never_reasons=_reasons(counts, "deny"),
+        after=dict(after.most_common()),
         by_hour=dict(sorted(hours.items())),
-        samples=_samples(session, shown, now),
+        samples=_samples(session, shown),
     )
 
 
@@ -100,9 +112,18 @@ def _reasons(counts: Counter[tuple[str, str | None]], verdict: str) -> dict[str,
     return {reason or "": count for (found, reason), count in counts.most_common() if found == verdict}
 
 
-def _samples(session: Session, shown: list[Decided], now: int) -> list[Sample]:
+def _samples(session: Session, shown: list[Decided]) -> list[Sample]:
     rows = session.connection().execute(_PSIDS, {"ids": [each.contact_id for each in shown]})
     psids = {row.id: row.psid for row in rows}
     return [
-        Sample(psids[each.contact_id], each.decision.verdict, each.decision.reason, each.due_at(now)) for each in shown
-    ]
+        Sample(
+            psids[each.contact_id], each.expected.verdict, each.expected.reason, each.expected.at,
+            list(dict.fromkeys(ahead.owner for ahead in each.after)),
+        )
+        for each in shown
+    ]  # fmt: skip
+
+
+def _owner(ahead: Planned) -> str:
+    # Each person may have an event of their own.
+    return ahead.owner if ahead.owner.startswith("campaign ") else "follow-ups"

@@ -18,6 +18,7 @@ from scheduler.content.tables import Template
 from scheduler.content.templates import get_template, require_filled
 from scheduler.errors import Invalid, NotFound
 from scheduler.outbox.plan import Wish
+from scheduler.outbox.priorities import HIGHEST, LOWEST
 from scheduler.pages.tables import Page
 
 EVERYONE = "everyone"
@@ -37,13 +38,15 @@ def create_campaign(
     audience: str | Sequence[str],
     not_before: int | None = None,
     expires_at: int | None = None,
+    priority: int = 0,
     actor: str,
     now: int,
 ) -> Campaign:
     """A draft: nothing is decided and nothing goes until it is launched.
 
     ``template`` is the name of one of the page's templates, taken in its newest version; ``audience`` is
-    ``"everyone"`` or a list of the platform's ids. ``not_before`` is less than 30 days ahead.
+    ``"everyone"`` or a list of the platform's ids. ``not_before`` is less than 30 days ahead. ``priority`` is its place
+    among promotions, -100 to 100: of one person's promotions the higher goes first.
     Instants are epoch seconds UTC. Raises Invalid naming the field.
     """
     assert page.id is not None  # a stored page has its id
@@ -56,6 +59,7 @@ def create_campaign(
     except NotFound as error:
         raise Invalid(error.message, field="template", way_out=error.way_out) from error
     require_filled(content, None, field="template")
+    _check_priority(priority, content)
     contacts = [] if audience == EVERYONE else _contacts(session, page.id, audience)
     campaign = Campaign(
         page_id=page.id,
@@ -64,6 +68,7 @@ def create_campaign(
         audience=EVERYONE if audience == EVERYONE else "list",
         not_before=not_before,
         expires_at=expires_at,
+        priority=priority,
         created_at=now,
     )
     session.add(campaign)
@@ -77,7 +82,8 @@ def create_campaign(
         actor=actor,
         action="campaign.create",
         subject=f"campaign:{campaign.id}",
-        detail={"name": name, "template": template, "audience": len(contacts) if contacts else EVERYONE},
+        detail={"name": name, "template": template, "audience": len(contacts) if contacts else EVERYONE}
+        | ({"priority": priority} if priority else {}),
         now=now,
     )
     return campaign
@@ -125,6 +131,7 @@ def wish_of(session: Session, campaign: Campaign) -> Wish:
         not_before=campaign.not_before,
         expires_at=campaign.expires_at,
         campaign_id=campaign.id,
+        own_priority=campaign.priority,
     )
 
 
@@ -137,6 +144,10 @@ _LISTED = text("""
     SELECT contact_id FROM audience_member
     WHERE campaign_id = :campaign_id AND contact_id > :after AND contact_id <= :until ORDER BY contact_id LIMIT :limit
 """)
+_AMONG = text("""
+    SELECT contact_id FROM audience_member WHERE campaign_id = :campaign_id AND contact_id = ANY(:contacts)
+    ORDER BY contact_id
+""")
 _LAST = text("SELECT coalesce(max(id), 0) FROM contact WHERE page_id = :page_id")
 
 
@@ -147,6 +158,16 @@ def audience_chunk(session: Session, campaign: Campaign, *, after: int, until: i
         rows = session.connection().execute(_EVERYONE, {**values, "page_id": campaign.page_id})
     else:
         rows = session.connection().execute(_LISTED, {**values, "campaign_id": campaign.id})
+    return list(rows.scalars())
+
+
+def still_to_plan(session: Session, campaign: Campaign, contacts: Sequence[int]) -> list[int]:
+    """Those of the contacts who are in a launched campaign's audience and whom the planner has not come to yet."""
+    until = campaign.plan_until or 0
+    ahead = [contact for contact in contacts if campaign.plan_cursor < contact <= until]
+    if campaign.audience == EVERYONE or not ahead:
+        return ahead
+    rows = session.connection().execute(_AMONG, {"campaign_id": campaign.id, "contacts": ahead})
     return list(rows.scalars())
 
 
@@ -175,6 +196,21 @@ def _contacts(session: Session, page_id: int, audience: str | Sequence[str]) -> 
     # Whoever was merged into somebody is that somebody, once.
     survivors = follow(session, known.values())
     return sorted({survivors.get(contact_id, contact_id) for contact_id in known.values()})
+
+
+def _check_priority(priority: int, template: Template) -> None:
+    if not LOWEST <= priority <= HIGHEST:
+        raise Invalid(
+            f"{priority} is out of bounds",
+            field="priority",
+            way_out=f"give {LOWEST} to {HIGHEST}; the higher goes first",
+        )
+    if priority and template.category != "promotional":
+        raise Invalid(
+            f"is for promotions, and template `{template.name}` is {template.category}",
+            field="priority",
+            way_out="leave it out: what is no promotion goes before all promotions anyway",
+        )
 
 
 def check_schedule(not_before: int | None, expires_at: int | None, now: int) -> None:

@@ -1,6 +1,6 @@
 """Tables of the campaigns room. Instants are epoch seconds UTC on Duly's clock."""
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, Index, SmallInteger
 from sqlmodel import Field, SQLModel
 
 
@@ -20,6 +20,8 @@ class Campaign(SQLModel, table=True):
     status: str = Field(default="draft")
     not_before: int | None = Field(default=None, sa_type=BigInteger)
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: Its place among promotions, -100 to 100: of one person's messages the higher goes first.
+    priority: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"})
     #: The planner's keyset cursor: every contact up to this id has its message row.
     plan_cursor: int = Field(default=0, sa_type=BigInteger)
     #: Contacts with a greater id came after the launch and are not in the audience.

@@ -55,6 +55,8 @@ def show(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
     console = Console()
     console.print(f"[bold]{row.id}  {row.name}[/]  {row.status}, page {row.page}", soft_wrap=True)
     console.print(f"template {row.template} (version {row.template_version}), audience {row.audience}")
+    if row.priority:
+        console.print(f"priority {row.priority:+d} among promotions")
     for name, instant in (
         ("launched", row.launched_at),
         ("planned", row.planned_at),
@@ -92,6 +94,8 @@ def look_ahead(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
         ],
         none="nobody is in its audience",
     )
+    for line in _after(seen.after):
+        console.print(line, soft_wrap=True)
     if seen.by_hour:
         busiest = max(seen.by_hour.values())
         console.print("\nwhen policy first permits them:")
@@ -108,6 +112,7 @@ def look_ahead(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
     for sample in seen.samples:
         when = f" at {format_instant(sample.at)}" if sample.at is not None else ""
         why = f", {words(sample.reason)}" if sample.reason else ""
+        why += "".join(f", after {owner}'s" for owner in sample.after)
         console.print(f"{sample.psid}: {sample.verdict}{when}{why}", soft_wrap=True, highlight=False)
 
 
@@ -124,6 +129,8 @@ def launch(campaign: int = _CAMPAIGN, yes: bool = typer.Option(False, "--yes", h
                     way_out="a campaign goes out once; create another one",
                 )
             seen = preview.preview(session, found, clock.now())
+        for line in _after(seen.after):
+            typer.echo(line, err=True)
         typer.confirm(f"{seen.now} now, {seen.later} later, {seen.never} never: launch?", abort=True, err=True)
     with database.session() as session:
         made = lifecycle.launch(session, campaign, actor=_ACTOR, now=clock.now())
@@ -156,6 +163,11 @@ def cancel(campaign: int = _CAMPAIGN, yes: bool = typer.Option(False, "--yes", h
     with database.session() as session:
         made = lifecycle.cancel(session, campaign, actor=_ACTOR, now=clock.now())
     typer.echo(f"cancelled {made.name}")
+
+
+def _after(after: dict[str, int]) -> list[str]:
+    """Such as "12 of them after campaign 3's, which is scheduled for them already"."""
+    return [f"{people} later or never: after {owner}'s, scheduled for them already" for owner, people in after.items()]
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -52,6 +52,11 @@ def is_personal(kind: str) -> bool:
     return kind != BACK_IN_STOCK
 
 
+def is_requested(kind: str) -> bool:
+    """Whether each person whom an event of ``kind`` reaches asked for its message: who has an open wish did."""
+    return kind == BACK_IN_STOCK
+
+
 def product_signal(kind: str) -> str | None:
     """``viewed``, ``carted`` or ``bought``; None for a kind that tells nothing of an interest."""
     return kind.removeprefix("product.") if kind in TOLD and kind.startswith("product.") else None

@@ -51,11 +51,11 @@ _CONTACTS = text("SELECT DISTINCT contact_id FROM message WHERE id = ANY(:ids)")
 _RESENT = text("SELECT message_id, resent_as FROM dead_letter_act WHERE message_id = ANY(:ids) AND act = 'redrive'")
 # What it says, to whom, until when: as before. What broke off stays counted, over all that it sends again.
 _SEND_AGAIN = text("""
-    INSERT INTO message (page_id, contact_id, template_id, campaign_id, event_id, resend_of, lane, category, topic,
-        variables, not_before, expires_at, state, state_at, due_at, deadline, reason, wakes_on, ground, policy_version,
-        attempts, crashes, created_at)
-    SELECT o.page_id, o.contact_id, o.template_id, o.campaign_id, o.event_id, o.id, o.lane, o.category, o.topic,
-        o.variables, o.not_before, o.expires_at, 'scheduled', :now, d.due_at, d.deadline, d.reason, d.wakes_on,
+    INSERT INTO message (page_id, contact_id, template_id, campaign_id, event_id, resend_of, lane, category, priority,
+        topic, variables, not_before, expires_at, state, state_at, due_at, deadline, reason, wakes_on, ground,
+        policy_version, attempts, crashes, created_at)
+    SELECT o.page_id, o.contact_id, o.template_id, o.campaign_id, o.event_id, o.id, o.lane, o.category, o.priority,
+        o.topic, o.variables, o.not_before, o.expires_at, 'scheduled', :now, d.due_at, d.deadline, d.reason, d.wakes_on,
         d.ground, d.version, 0, o.crashes, :now
     FROM message o JOIN unnest(CAST(:ids AS bigint[]), CAST(:dues AS bigint[]), CAST(:deadlines AS bigint[]),
             CAST(:reasons AS text[]), CAST(:wakes AS text[]), CAST(:grounds AS text[]), CAST(:versions AS text[]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +12,16 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import text
 from sqlmodel import Session
 
+from policies.ahead import Outlook, look_ahead
 from policies.calendars import holidays_version
 from policies.decision import Decision
-from policies.engine import decide
-from policies.facts import Facts, facts_to_json
+from policies.facts import Facts, Planned, facts_to_json
 from policies.local_time import tzdata_version
 from scheduler.clock import guard_seconds
 from scheduler.facts.decisions import contact_facts, for_message, switches
+from scheduler.facts.planned import in_order, planned_before, scheduled_messages
 from scheduler.governance.active import active_policies
+from scheduler.outbox.priorities import priority_of
 
 PLANNER = "planner"
 
@@ -36,6 +38,10 @@ class Wish:
     expires_at: int | None = None
     campaign_id: int | None = None
     event_id: int | None = None
+    #: The person asked for it.
+    requested: bool = False
+    #: What its campaign asks for among promotions.
+    own_priority: int = 0
     #: The opt-out, a row of the ledger, that it does nothing but confirm.
     confirms_record_id: int | None = None
     #: What the event adds to the template's variables.
@@ -47,6 +53,13 @@ class Wish:
         # What confirms an opt-out is for the next minutes.
         hurried = self.category == "utility" or self.confirms_record_id is not None
         return "utility" if hurried else "promotional"
+
+    @property
+    def priority(self) -> int:
+        """Its place among one person's messages."""
+        # Whoever opts out by a message is answered.
+        requested = self.requested or self.confirms_record_id is not None
+        return priority_of(self.category, requested=requested, own=self.own_priority)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,6 +73,10 @@ class Decided:
     policy_version: str | None
     #: The send guard that the decision was taken with, seconds.
     guard: int
+    #: What it comes to in the end, where the decision only waits to see whether what is planned before it goes.
+    expected: Decision
+    #: Whose messages it waits for, or is lost to; see ``policies.ahead``.
+    after: tuple[Planned, ...] = ()
 
     @property
     def state(self) -> str:
@@ -73,13 +90,24 @@ class Decided:
         return self.decision.at if self.decision.verdict == "defer" else None
 
 
-def decide_wish(session: Session, wish: Wish, contact_ids: Sequence[int], now: int) -> list[Decided]:
+def decide_wish(
+    session: Session,
+    wish: Wish,
+    contact_ids: Sequence[int],
+    now: int,
+    *,
+    coming: Mapping[int, Sequence[Planned]] | None = None,
+) -> list[Decided]:
     """Decide the wish for each contact, in the order given, with the send guard that dispatch uses.
 
-    Unknown contacts are left out. Reads only. A page without an active policy has everything denied; raises
-    Conflict when it has one that cannot be read, for then nothing can be said.
+    Gaps and caps count what is scheduled for them already and is of no lower priority, and of what is still to be
+    planned what ``coming`` (contact id → messages) foretells. Unknown contacts are left out. Reads only. A page without
+    an active policy has everything denied; raises Conflict when it has one that cannot be read, for then nothing can be
+    said.
     """
     facts_of = contact_facts(session, contact_ids, now)
+    scheduled = scheduled_messages(session, contact_ids, now, least=wish.priority)
+    coming = coming or {}
     policy = active_policies(session, [wish.page_id]).of(wish.page_id)
     thrown = switches(session)
     guard = guard_seconds()
@@ -89,14 +117,19 @@ def decide_wish(session: Session, wish: Wish, contact_ids: Sequence[int], now: i
         if known is None:
             continue
         facts = for_message(known, wish, thrown)
-        decision = _no_policy() if policy is None else decide(policy, facts, now, min_remaining=guard)
+        if contact_id in scheduled or contact_id in coming:
+            ahead = planned_before(scheduled.get(contact_id, ()), wish.priority)
+            facts.planned = in_order((*ahead, *coming.get(contact_id, ())))
+        found = _no_policy() if policy is None else look_ahead(policy, facts, now, min_remaining=guard)
         decided.append(
             Decided(
                 contact_id=contact_id,
                 facts=facts,
-                decision=decision,
+                decision=found.decision,
                 policy_version=None if policy is None else policy.version,
                 guard=guard,
+                expected=found.expected,
+                after=found.after,
             )
         )
     return decided
@@ -129,7 +162,7 @@ _MESSAGE = (
         "event_id": "int8", "lane": "text", "category": "text", "topic": "text", "variables": "jsonb",
         "not_before": "int8", "expires_at": "int8", "state": "text", "state_at": "int8", "due_at": "int8",
         "deadline": "int8", "reason": "text", "wakes_on": "text", "ground": "text", "policy_version": "text",
-        "attempts": "int4", "crashes": "int4", "created_at": "int8", "confirms_record_id": "int8",
+        "attempts": "int4", "crashes": "int4", "created_at": "int8", "confirms_record_id": "int8", "priority": "int2",
     },
 )  # fmt: skip
 _LOG = (
@@ -149,7 +182,7 @@ def _message(wish: Wish, each: Decided, id_: int, now: int) -> tuple[Any, ...]:
         wish.event_id, wish.lane, wish.category, wish.topic, Jsonb(wish.variables),
         wish.not_before, wish.expires_at, each.state, now, each.due_at(now),
         decision.deadline, decision.reason, decision.wakes_on, decision.ground, each.policy_version,
-        0, 0, now, wish.confirms_record_id,
+        0, 0, now, wish.confirms_record_id, wish.priority,
     )  # fmt: skip
 
 
@@ -180,6 +213,7 @@ def _copy(driver: Connection[Any], table: tuple[str, dict[str, str]], rows: Iter
             copy.write_row(row)
 
 
-def _no_policy() -> Decision:
+def _no_policy() -> Outlook:
     # Nobody said what this page may send. Fail closed.
-    return Decision(verdict="deny", because=("rule_error",), reason="rule_error")
+    denied = Decision(verdict="deny", because=("rule_error",), reason="rule_error")
+    return Outlook(decision=denied, expected=denied)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Column, Index, String, text
+from sqlalchemy import ARRAY, BigInteger, Column, Index, SmallInteger, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -86,6 +86,8 @@ class Message(SQLModel, table=True):
     #: ``utility`` | ``promotional``: the queue it waits in.
     lane: str
     category: str
+    #: Of one person's messages the higher goes first (``priorities.py``).
+    priority: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"})
     topic: str | None = None
     #: What the event adds to the template's variables.
     variables: dict[str, Any] = Field(

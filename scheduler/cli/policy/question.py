@@ -17,9 +17,11 @@ from scheduler.contacts.places import check_country, check_region, check_zone
 from scheduler.contacts.registry import get_contact
 from scheduler.errors import Invalid, NotFound
 from scheduler.facts.decisions import contact_facts, for_message, switches
+from scheduler.facts.planned import planned_before, scheduled_messages
 from scheduler.governance.active import active_policies, policy_by_version
 from scheduler.governance.history import read_version
 from scheduler.outbox.plan import Wish
+from scheduler.outbox.states import UNSENT
 from scheduler.outbox.tables import Message
 from scheduler.pages.registry import get_page
 from scheduler.store import database
@@ -117,7 +119,10 @@ def _not_told(facts: Facts) -> tuple[str, ...]:
 
 
 def _stored(session: Session, told: Told, at: int) -> tuple[Facts, Policy]:
-    """The facts of a stored person, with those of the message or of what was told of one, and the page's policy."""
+    """The facts of a stored person, with those of the message or of what was told of one, and the page's policy.
+
+    What is scheduled for the person before such a message counts as planned.
+    """
     wish: Message | Wish
     if told.message is not None:
         if told.contact is not None:
@@ -143,4 +148,8 @@ def _stored(session: Session, told: Told, at: int) -> tuple[Facts, Policy]:
     if policy is None:
         raise NotFound("the page has no active policy", field="policy", way_out="name one with --policy")
     known = contact_facts(session, [contact_id], at)[contact_id]
-    return for_message(known, wish, switches(session)), policy
+    facts = for_message(known, wish, switches(session))
+    scheduled = scheduled_messages(session, [contact_id], at, least=wish.priority).get(contact_id, ())
+    own_place = wish.id if isinstance(wish, Message) and wish.state in UNSENT else None
+    facts.planned = planned_before(scheduled, wish.priority, own_place)
+    return facts, policy

@@ -89,6 +89,11 @@ def test_a_message_is_explained_in_sentences(session: Session, duly: Callable[..
 
 
 def test_a_stored_message_or_person_is_judged_anew(session: Session, duly: Callable[..., Any], campaign: str) -> None:
+    # Before anything is scheduled for them: what is would count.
+    person = json.loads(duly("policy", "explain", "--contact", "555/berlin", "--json").output)
+    assert person["verdict"] == "send"
+    later = duly("policy", "explain", "--contact", "555/berlin", "--at", "2026-05-05T19:00:00Z").output
+    assert later.startswith("defer: it may go from 2026-05-06T06:00:00Z")
     duly("campaign", "launch", campaign, "--yes")
     while plan_next(session, NOON):
         session.commit()
@@ -96,13 +101,37 @@ def test_a_stored_message_or_person_is_judged_anew(session: Session, duly: Calla
     messages = {row["psid"]: str(row["id"]) for row in json.loads(duly("message", "list", "--json").output)}
     told = json.loads(duly("policy", "explain", "--message", messages["tokyo"], "--guard", "--json").output)
     assert (told["verdict"], told["until"], told["policy"]) == ("defer", "2026-05-05T23:00:00Z", "default")
-    person = json.loads(duly("policy", "explain", "--contact", "555/berlin", "--json").output)
-    assert person["verdict"] == "send"
-    later = duly("policy", "explain", "--contact", "555/berlin", "--at", "2026-05-05T19:00:00Z").output
-    assert later.startswith("defer: it may go from 2026-05-06T06:00:00Z")
     bare = duly("policy", "explain", "--message", messages["tokyo"], "--policy", "platform-only").output
     assert bare.startswith("send")
     duly("policy", "explain", "--message", "999", code=4)
     duly("policy", "explain", "--contact", "555/nobody", code=4)
     duly("policy", "explain", "--contact", "berlin", code=2)
     duly("policy", "explain", "--contact", "555/berlin", "--message", "1", code=2)
+
+
+def test_looking_ahead_on_the_command_line_counts_what_is_scheduled(
+    session: Session, duly: Callable[..., Any], campaign: str, page: Page
+) -> None:
+    made = registry.create_campaign(
+        session, page, name="Summer", template="promo", audience="everyone", priority=-3, actor="tests", now=NOON
+    )
+    session.commit()
+    assert "it may go at" in duly("policy", "explain", "--contact", "555/berlin").output
+    duly("campaign", "launch", campaign, "--yes")
+    while plan_next(session, NOON):
+        session.commit()
+    session.commit()
+    seen = duly("campaign", "preview", str(made.id)).output
+    assert f"2 later or never: after campaign {campaign}'s, scheduled for them already" in seen
+    [berlin] = [line for line in seen.splitlines() if line.startswith("berlin:")]
+    assert berlin.startswith("berlin: deny, ")
+    assert berlin.endswith(f", after campaign {campaign}'s")
+    assert "priority -3 among promotions" in duly("campaign", "show", str(made.id)).output
+    told = duly("policy", "explain", "--contact", "555/berlin").output
+    assert told.startswith("deny: it may never go")
+    assert f"0 counted; campaign {campaign}'s is planned at 2026-05-05 14:00 CEST" in told
+    # The message itself is in nobody's way but others'.
+    [mine] = [str(row["id"]) for row in json.loads(duly("message", "list", "--json").output) if row["psid"] == "berlin"]
+    assert "send: it may go at" in duly("policy", "explain", "--message", mine).output
+    shown = json.loads(duly("message", "show", mine, "--json").output)
+    assert shown["priority"] == 0

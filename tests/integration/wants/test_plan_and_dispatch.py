@@ -48,8 +48,9 @@ def dispatch(session: Session, page: Page, now: int) -> list[Any]:
 def test_what_was_seen_and_planned_for_now_is_begun_now(session: Session, page: Page, launched: int) -> None:
     del launched
     draft = registry.create_campaign(
-        session, page, name="Again", template="promo", audience="everyone", actor="tests", now=NOON
+        session, page, name="Again", template="promo", audience="everyone", priority=1, actor="tests", now=NOON
     )
+    # It goes before what is only scheduled, which is of lower priority.
     seen = preview.preview(session, draft, NOON)
     begun = dispatch(session, page, NOON)
     assert len(begun) == seen.now == 2
