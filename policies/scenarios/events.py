@@ -1,4 +1,8 @@
-"""What happens in a step of a timeline, as the facts then stand. DESIGN of the grammar: `docs/scenarios.md`."""
+"""What happens in a step of a timeline, as the facts then stand. The grammar: `docs/scenarios.md`.
+
+What people say of messages counts as in the product (`docs/consent.md`): an opt-out ends the consents that it covers,
+and no opt-in brings them back.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,21 @@ from dataclasses import replace
 
 from policies.case import case_of
 from policies.facts import Facts, Send, Token
+from policies.opt_out_law import floor_of, opt_out_laws
 from policies.policy import Policy
 from policies.rules.messaging_window import ground_at
 
 #: The ground that a token of each kind is.
 _GROUND_OF_TOKEN = {"marketing": "marketing_token", "recurring": "recurring", "one_time": "one_time_token"}
+
+
+def begin(facts: Facts, at: int) -> None:
+    """Change ``facts`` as the opt-outs did that were said before ``at`` (epoch seconds), the first step's instant."""
+    said = at if facts.opted_out_at is None else facts.opted_out_at
+    if facts.opted_out:
+        _end_consents(facts, None, said)
+    for topic in facts.opted_out_topics:
+        _end_consents(facts, topic, said)
 
 
 def apply(event: str, topic: str | None, policy: Policy, facts: Facts, at: int) -> None:
@@ -19,11 +33,7 @@ def apply(event: str, topic: str | None, policy: Policy, facts: Facts, at: int) 
         facts.last_inbound = at
         facts.blocked = facts.unreachable = False  # who writes can be reached; an opt-out and a handover stand
     elif event == "opt_out":
-        facts.opted_out_at = at
-        if topic is None:
-            facts.opted_out = True
-        else:
-            facts.opted_out_topics = (*(each for each in facts.opted_out_topics if each != topic), topic)
+        _opt_out(facts, topic, at)
     elif event == "opt_in":
         if topic is None:
             facts.opted_out = False
@@ -38,6 +48,25 @@ def apply(event: str, topic: str | None, policy: Policy, facts: Facts, at: int) 
     else:
         facts.handover = event == "handover"
         facts.handover_at = at if facts.handover else None
+
+
+def _opt_out(facts: Facts, topic: str | None, at: int) -> None:
+    if topic is not None and floor_of(opt_out_laws(facts.timezones, facts.country, facts.region), at) == "everything":
+        # A law of the person's place lets one revocation cover everything.
+        topic = None
+    facts.opted_out_at = at
+    if topic is None:
+        facts.opted_out = True
+    else:
+        facts.opted_out_topics = (*(each for each in facts.opted_out_topics if each != topic), topic)
+    _end_consents(facts, topic, at)
+
+
+def _end_consents(facts: Facts, topic: str | None, at: int) -> None:
+    """End what was agreed to by then: on the topic that an opt-out speaks of, or at all."""
+    facts.consents = tuple(
+        each for each in facts.consents if each.granted_at > at or (topic is not None and each.topic != topic)
+    )
 
 
 def _send(policy: Policy, facts: Facts, at: int) -> None:

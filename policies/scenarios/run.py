@@ -11,7 +11,7 @@ from policies.engine import decide
 from policies.explain import explain
 from policies.facts import Facts
 from policies.policy import Policy
-from policies.scenarios.events import apply
+from policies.scenarios.events import apply, begin
 from policies.scenarios.expectations import Difference, differences
 from policies.scenarios.model import Scenario, ScenarioFile, Step
 
@@ -61,6 +61,7 @@ def run_scenario(scenario: Scenario, observe: Observer | None = None) -> Result:
     policy, facts = scenario.policy, scenario.facts
     if any(step.event for step in scenario.steps):
         facts = replace(facts)
+        begin(facts, scenario.steps[0].at)
     checks: list[Check] = []
     for step in scenario.steps:
         if step.event is not None:

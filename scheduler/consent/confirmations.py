@@ -15,8 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
+from policies.confirmation import WITHIN
+from policies.opt_out_law import opt_out_laws
 from scheduler.consent.ledger import Entry
-from scheduler.consent.reach import opt_out_laws
 from scheduler.errors import DulyError
 from scheduler.logs import get_logger
 from scheduler.outbox.confirmations import call_off as call_off_messages
@@ -24,10 +25,6 @@ from scheduler.outbox.plan import Wish, decide_wish, store_planned
 from scheduler.store.direct import fetch
 
 _log = get_logger(__name__)
-
-#: Seconds after the opt-out in which the confirmation goes, or earlier where a law of the person's asks for that: what
-#: comes later is no answer to it any more, but a message to somebody who wants none.
-WITHIN = 5 * 60
 
 _SETTINGS = text("""
     SELECT c.id, c.page_id, c.timezones, c.country, c.region, t.id AS template_id

@@ -8,15 +8,11 @@ the person's jurisdictions says, and everything where nobody knows.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
 
-from policies.facts import Facts
-from policies.law import jurisdiction_pack
-from policies.law_terms import SCOPES, OptOutLaw
-from policies.places import place_of
+from policies.opt_out_law import floor_of, opt_out_laws
 from scheduler.consent.ledger import Entry
 from scheduler.store.direct import Ask
 
@@ -42,19 +38,6 @@ def widen(opt_outs: Sequence[Entry], rows: Iterable[Any]) -> None:
         entry.scope = _scope(entry.scope or "everything", floor_of(laws, entry.occurred_at), row.rule)
         if entry.scope == "category" and entry.category is None:
             entry.category = "promotional"
-
-
-def opt_out_laws(timezones: Sequence[str] | None, country: str | None, region: str | None) -> list[OptOutLaw]:
-    """What the jurisdictions of a place say about opting out; empty where none is known to say anything."""
-    facts = Facts(timezones=tuple(timezones or ()), country=country, region=region)
-    packs = [jurisdiction_pack(code) for code in place_of(facts).jurisdictions]
-    return [pack.opt_out for pack in packs if pack is not None and pack.opt_out is not None]
-
-
-def floor_of(laws: Sequence[OptOutLaw], at: int) -> str | None:
-    """The widest scope that any of these laws asks for at an instant; None: nobody knows."""
-    day = datetime.fromtimestamp(at, UTC).date()
-    return min((law.scope_on(day) for law in laws), key=SCOPES.index, default=None)
 
 
 def _scope(said: str, floor: str | None, rule: str) -> str:

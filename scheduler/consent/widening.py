@@ -12,9 +12,9 @@ from collections.abc import Collection
 from sqlalchemy import text
 from sqlmodel import Session
 
+from policies.opt_out_law import floor_of, opt_out_laws
 from scheduler.consent.ledger import Entry, append
 from scheduler.consent.projection import project
-from scheduler.consent.reach import floor_of, opt_out_laws
 from scheduler.store.direct import fetch
 
 #: Answered or not: an answer to the topic is none to all of it.

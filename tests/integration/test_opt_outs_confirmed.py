@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
+from policies.confirmation import WITHIN
 from policies.law_terms import OptOutLaw
+from policies.opt_out_law import opt_out_laws
 from scheduler.consent import confirmations
 from scheduler.consent.blocks import suppress
 from scheduler.consent.choices import Choice, record_choices, record_opt_in, record_opt_out
-from scheduler.consent.confirmations import WITHIN
-from scheduler.consent.reach import opt_out_laws
 from scheduler.consent.settings import Settings, change_settings
 from scheduler.contacts.holds import OPERATOR, hand_over
 from scheduler.content.templates import save_template
