@@ -89,8 +89,10 @@ class Facts:
     handover: bool = False
     #: When they last wrote, or took the thread. None: not known, so nothing times out.
     handover_at: int | None = None
-    #: An event of theirs could not be applied: they are held until a person looks.
+    #: Somebody has to look at them first: an event of theirs could not be applied, or ``under_review``.
     held: bool = False
+    #: They may have opted out, in words that somebody has to judge: why they are held, if nothing else is.
+    under_review: bool = False
     consents: tuple[Consent, ...] = ()
     tokens: tuple[Token, ...] = ()
     #: Earlier sends of the last 30 days.
@@ -144,6 +146,7 @@ def with_message(
         handover=contact.handover,
         handover_at=contact.handover_at,
         held=contact.held,
+        under_review=contact.under_review,
         consents=contact.consents,
         tokens=contact.tokens,
         sends=contact.sends,

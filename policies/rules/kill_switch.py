@@ -12,8 +12,12 @@ _WORDS = {
     "kill_switch": "a kill switch is engaged",
     "page_stopped": "the page is stopped",
     "campaign_paused": "the campaign is paused",
-    "contact_held": "an event of the contact could not be applied: they are held until a person looks",
+    "contact_held": "an event of the person's could not be applied: they are held until somebody has looked at it",
 }
+_REVIEW = (
+    "what the person wrote may be an opt-out: promotional messages wait until somebody has judged it, "
+    "see `duly consent reviews`"
+)
 
 
 def hold(case: Case) -> Hold | None:
@@ -35,4 +39,5 @@ def findings(case: Case) -> list[Finding]:
     held = hold(case)
     if held is None:
         return [standing(NAME, reason=None, words="no switch holds the message")]
-    return [standing(NAME, reason=held.reason, words=_WORDS[held.reason], binds="house", wakes_on=held.wakes_on)]
+    words = _REVIEW if held.reason == "contact_held" and case.facts.under_review else _WORDS[held.reason]
+    return [standing(NAME, reason=held.reason, words=words, binds="house", wakes_on=held.wakes_on)]

@@ -9,7 +9,8 @@ from scheduler import clock
 from scheduler.api import campaigns as shown
 from scheduler.api.instants import format_instant
 from scheduler.campaigns import lifecycle, preview, registry
-from scheduler.cli.output import echo_json, print_table, words
+from scheduler.cli.output import echo_json, print_table
+from scheduler.cli.wording import words
 from scheduler.doorbell import ring
 from scheduler.errors import Conflict
 from scheduler.pages.registry import get_page
@@ -111,7 +112,7 @@ def look_ahead(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
         console.print("\nsome of them:")
     for sample in seen.samples:
         when = f" at {format_instant(sample.at)}" if sample.at is not None else ""
-        why = f", {words(sample.reason)}" if sample.reason else ""
+        why = f", {words(sample.reason, sample.verdict)}" if sample.reason else ""
         why += "".join(f", after {owner}'s" for owner in sample.after)
         console.print(f"{sample.psid}: {sample.verdict}{when}{why}", soft_wrap=True, highlight=False)
 

@@ -14,7 +14,8 @@ from scheduler.api.consent_reviews import ReviewView
 from scheduler.api.contacts import contact_id_of
 from scheduler.api.instants import GivenInstant, format_instant
 from scheduler.audit.record import record
-from scheduler.cli.output import echo_json, print_findings, print_table, words
+from scheduler.cli.output import echo_json, print_findings, print_table
+from scheduler.cli.wording import words
 from scheduler.consent import review
 from scheduler.consent.choices import Action, Choice, record_choices
 from scheduler.consent.projection import rebuild as rebuild_next

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from scheduler import clock
 from scheduler.api import dead_letters as doors
 from scheduler.api.instants import format_instant
-from scheduler.cli.output import echo_json, print_table, words
+from scheduler.cli.output import echo_json, print_table
+from scheduler.cli.wording import words
 from scheduler.doorbell import ring
 from scheduler.errors import Invalid
 from scheduler.facts import dead_letters

@@ -9,7 +9,8 @@ from rich.text import Text
 from scheduler import clock
 from scheduler.api.instants import format_instant
 from scheduler.api.messages import LogView, MessageStory, MessageView, story, summary
-from scheduler.cli.output import echo_json, print_findings, print_table, words
+from scheduler.cli.output import echo_json, print_findings, print_table
+from scheduler.cli.wording import words
 from scheduler.errors import Invalid
 from scheduler.facts import messages
 from scheduler.outbox.states import STATES
@@ -131,7 +132,7 @@ def _arrow(console: Console, row: LogView) -> None:
 
 
 def _decision(row: LogView) -> str:
-    why = f" because {words(row.reason)}" if row.reason else ""
+    why = f" because {words(row.reason, row.verdict)}" if row.reason else ""
     if row.verdict == "send":
         return f"it may go now, on the ground {row.ground or 'unknown'}"
     if row.verdict == "defer":

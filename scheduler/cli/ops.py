@@ -15,8 +15,9 @@ from scheduler import clock
 from scheduler.api import governance
 from scheduler.api import ops as doors
 from scheduler.api.instants import format_instant
-from scheduler.cli.output import echo_json, print_table, words
+from scheduler.cli.output import echo_json, print_table
 from scheduler.cli.pipe import nobody_reads
+from scheduler.cli.wording import words
 from scheduler.doorbell import ring
 from scheduler.errors import NotFound
 from scheduler.governance import switches

@@ -16,47 +16,10 @@ from rich.text import Text
 
 from scheduler.errors import Invalid
 
-#: Reason codes that need more than their underscores taken out.
-_WORDS = {
-    "window_closed": "more than 24 hours have passed since the person's last message",
-    "window_closes_in_quiet_hours": "the 24 hours end before the quiet hours do",
-    "window_closes_before_cap": "the 24 hours end before another message is allowed",
-    "opted_out": "the person asked for no messages",
-    "blocked": "the person blocked the page",
-    "unreachable": "the platform says that the person cannot be reached",
-    "erased": "the person's data was erased",
-    "expired": "its time has run out",
-    "not_before": "its time has not come",
-    "quiet_hours": "it is night, or a quiet time, where the person is",
-    "closed_day": "no message may go on this day where the person is",
-    "frequency_cap": "the person has had enough messages for now",
-    "minimum_gap": "the person has had a message a short while ago",
-    "unknown_zone": "no instant suits every time zone that the person may be in",
-    "handover": "a person of the team has the conversation",
-    "kill_switch": "a kill switch is engaged",
-    "campaign_paused": "its campaign is paused",
-    "page_stopped": "its page is stopped",
-    "contact_held": "something the platform told about the person waits for somebody to look at it",
-    "cancelled": "its campaign was cancelled",
-    "rule_error": "no rule could be applied, so nothing is sent",
-    "test_mode": "the page is in mode test and the person is not on its allow-list",
-    # What ends a wait that has no instant.
-    "handback": "the person of the team to hand the conversation back",
-    "zone_evidence": "better evidence of the person's time zone",
-    "resume": "somebody to let it go on",
-    "page_restored": "its page to be restored",
-    "woken": "something happened that may permit more",
-}
-
 
 def echo_json(value: Any) -> None:
     """Print JSON for a program."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def words(reason: str) -> str:
-    """A reason code in words."""
-    return _WORDS.get(reason, reason.replace("_", " "))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, none: str, whole: Sequence[str] = ()) -> None:

@@ -91,8 +91,6 @@ class ContactFacts(Facts):
     """The facts of a contact of whom something holds for messages of one category alone; ``for_message`` applies it."""
 
     opted_out_categories: tuple[str, ...] = ()
-    #: They may have opted out: somebody is to judge their words, and until then nothing promotional goes.
-    under_review: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -195,7 +193,9 @@ def for_message(facts: Facts, message: MessageLike, thrown: Switches) -> Facts:
         made.confirms_opt_out = True
     if isinstance(facts, ContactFacts):
         made.opted_out = made.opted_out or made.category in facts.opted_out_categories
-        made.held = made.held or (facts.under_review and made.category == "promotional")
+        # Until their words are judged nothing promotional goes; what else holds them is the better reason.
+        made.under_review = facts.under_review and made.category == "promotional" and not made.held
+        made.held = made.held or made.under_review
     return made
 
 
@@ -272,5 +272,5 @@ def _of_category(facts: Facts, *, opted_out: tuple[str, ...] = (), under_review:
     if isinstance(facts, ContactFacts):
         facts.under_review = under_review
         return facts
-    known = {each.name: getattr(facts, each.name) for each in fields(Facts)}
-    return ContactFacts(**known, opted_out_categories=opted_out, under_review=under_review)
+    known = {each.name: getattr(facts, each.name) for each in fields(Facts)} | {"under_review": under_review}
+    return ContactFacts(**known, opted_out_categories=opted_out)

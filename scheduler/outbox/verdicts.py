@@ -113,7 +113,11 @@ def _held_shut(candidate: Candidate, decision: Decision) -> bool:
 
 def _ran_out(candidate: Candidate, decision: Decision, by: int) -> bool:
     # It was permitted once (only then it has a deadline), and it is the clock that ended it.
-    if candidate.deadline is None or decision.reason == "rule_error" or not _NOT_TIME.isdisjoint(decision.because):
+    if candidate.deadline is None or decision.reason == "rule_error":
+        return False
+    # What confirms an opt-out is barred by it once its minutes are over: there it is the clock all the same.
+    confirms = candidate.confirms_record_id is not None and decision.reason == "opted_out"
+    if not confirms and not _NOT_TIME.isdisjoint(decision.because):
         return False
     end = candidate.deadline if candidate.expires_at is None else min(candidate.deadline, candidate.expires_at)
     return by >= end

@@ -8,18 +8,18 @@ from rich.text import Text
 from policies.decision import Decision
 from policies.facts import facts_to_json
 from scheduler.api.instants import format_instant
-from scheduler.cli.output import words
 from scheduler.cli.policy.question import Asked
+from scheduler.cli.wording import words
 
 
 def sentence(decision: Decision, at: int) -> Text:
     """The verdict in one line."""
-    why = f", because {words(decision.reason)}" if decision.reason else ""
+    why = f", because {words(decision.reason, decision.verdict)}" if decision.reason else ""
     closes = f"; the permitted time ends {format_instant(decision.closes_at)}" if decision.closes_at else ""
     if decision.verdict == "send":
         return Text(f"send: it may go at {format_instant(at)} on the ground {decision.ground}{closes}", style="green")
     if decision.verdict == "deny":
-        return Text(f"deny: it may never go{why}", style="red")
+        return Text(f"deny: it may not go{why}", style="red")
     if decision.at is None:
         return Text(f"defer: it waits for {words(decision.wakes_on or 'somebody')}{why}", style="yellow")
     return Text(f"defer: it may go from {format_instant(decision.at)}{why}{closes}", style="yellow")

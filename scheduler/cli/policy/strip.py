@@ -10,7 +10,7 @@ from rich.text import Text
 
 from policies.forecast import Stretch
 from policies.local_time import CHUNK, DAY, Pieces, offset_at, pieces
-from scheduler.cli.output import words
+from scheduler.cli.wording import words
 
 _HOUR = 3600
 _LABEL = 12

@@ -82,7 +82,7 @@ def test_a_message_is_explained_in_sentences(session: Session, duly: Callable[..
     assert "forbids quiet_hours" in story
     assert "permits messaging_window" in story
     denied = duly("message", "show", by_psid["closed"]).output
-    assert "it must not go because more than 24 hours have passed" in denied
+    assert "it must not go because the messaging window is closed" in denied
     assert json.loads(duly("message", "show", by_psid["berlin"], "--json").output)["log"][0]["verdict"] == "send"
     duly("message", "show", "999", code=4)
     assert "is not a state" in duly("message", "list", "--state", "lost", code=2).output

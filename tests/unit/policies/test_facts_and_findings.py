@@ -21,7 +21,8 @@ def at(instant: str) -> int:
 FULL = Facts(
     timezones=("Europe/Berlin", "UTC"), utc_offset=0, country="DE", region="DE-BE", locale="de_DE", last_inbound=1,
     opted_out=True, opted_out_topics=("a",), blocked=True, unreachable=True, erased=True, not_allowed=True,
-    handover=True, held=True, sends=(Send(at=1, category="utility"), Send(at=2, category="service", ground="g")),
+    handover=True, held=True, under_review=True,
+    sends=(Send(at=1, category="utility"), Send(at=2, category="service", ground="g")),
     planned=(Planned(at=3, category="promotional"), Planned(at=4, category="service", owner="event 12")),
     category="utility", topic="t", not_before=3, expires_at=4, template_approved=True, kill_switch=True,
     may_wait=True,

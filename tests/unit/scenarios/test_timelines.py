@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
-from policies.facts import Facts, Send, Token
+from policies.confirmation import opted_out
+from policies.facts import Consent, Facts, Send, Token
 from policies.policy import load_policy, parse_policy
 from policies.scenarios.events import apply
 from policies.scenarios.parse import read_scenarios
 from policies.scenarios.report import failure_text
 from policies.scenarios.run import run_file, run_scenario
+from scheduler.consent.fold import Said, barred, bars, standing
 
 NOW = int(datetime.fromisoformat("2026-05-06T12:00:00Z").timestamp())
 DAY = 86_400
@@ -209,3 +213,39 @@ def test_a_send_under_a_ground_that_fails_has_none() -> None:
     facts = Facts(timezones=("Mars/Olympus",), last_inbound=NOW)
     apply("sent", None, PLATFORM, facts, NOW)
     assert facts.sends == (Send(at=NOW, category="promotional", ground=None),)
+
+
+def test_what_people_say_counts_as_in_the_product() -> None:
+    chance = random.Random(7)
+    topics: tuple[str | None, ...] = (None, "news", "sale")
+    for _ in range(400):
+        rows: list[Said] = []
+        consents: list[Consent] = []
+        # Whatever was agreed to, before and in between; consents of the future are known from the beginning.
+        for number in range(chance.randint(0, 4)):
+            granted, topic = NOW + chance.randint(-50, 50) * 2 + 1, chance.choice(topics)
+            consents.append(Consent(topic=topic, kind="express", granted_at=granted, expires_at=granted + number))
+            rows.append(
+                Said(
+                    id=number, action="granted", source="api", occurred_at=granted, recorded_at=granted, topic=topic,
+                    kind="express", expires_at=granted + number,
+                )
+            )  # fmt: skip
+        facts = Facts(consents=tuple(consents), country=chance.choice(("DE", "US", None)))
+        for number in range(chance.randint(1, 6)):
+            action, topic = chance.choice(("opt_out", "opt_in")), chance.choice(topics)
+            said_at = NOW + number * 2
+            apply(action, topic, PLATFORM, facts, said_at)
+            rows.append(
+                Said(
+                    id=100 + number, action=action, source="message", occurred_at=said_at, recorded_at=said_at,
+                    topic=topic,
+                )
+            )  # fmt: skip
+        bars_now = bars(rows)
+        for topic in (*topics, "other"):
+            asked = replace(facts, topic=topic)
+            barred_there = barred(bars_now, topic=topic, category="promotional")
+            assert (barred_there is not None) is opted_out(asked), rows
+        left = {(each.topic, each.granted_at, each.expires_at) for each in standing(rows)}
+        assert {(each.topic, each.granted_at, each.expires_at) for each in facts.consents} == left, rows
