@@ -43,8 +43,10 @@ class Binding:
     #: What names them: "timezone", "region", "utc_offset", "country", "none", or "fallback".
     evidence: str
     jurisdictions: tuple[str, ...]
-    #: The countries among them.
+    #: The countries the contact may be in.
     countries: tuple[str, ...]
+    #: What is odd about the evidence of the place: see ``policies.places``.
+    remarks: tuple[str, ...]
     #: The consents that promotional messages need.
     consents: tuple[Asked, ...]
     hours: tuple[Hours, ...]
@@ -81,7 +83,7 @@ class Binding:
 
 
 def binding_of(policy: Policy, facts: Facts) -> Binding:
-    """What binds this message under the policy. Raises LookupError for a zone that tzdata has not."""
+    """What binds this message under the policy."""
     key: BindingKey = (facts.timezones, facts.utc_offset, facts.region, facts.country, facts.category)
     found = policy.bindings.get(key)
     if found is None:
@@ -102,7 +104,7 @@ def _bind(policy: Policy, facts: Facts) -> Binding:
         caps += binding_caps(code, policy.jurisdictions)
     category = facts.category
     bound_hours = tuple(
-        located(each, place.countries, facts.region) for each in hours if binds(each.applies_to, category)
+        located(each, place.countries, place.region) for each in hours if binds(each.applies_to, category)
     )
     bound_caps = [each for each in caps if binds(each.applies_to, category)]
     calendar = tuple(each for each in bound_caps if each.calendar)
@@ -116,6 +118,7 @@ def _bind(policy: Policy, facts: Facts) -> Binding:
         evidence=evidence,
         jurisdictions=place.jurisdictions,
         countries=place.countries,
+        remarks=place.remarks,
         consents=consents,
         hours=bound_hours,
         rolling=rolling,

@@ -17,6 +17,7 @@ from importlib.metadata import version
 import holidays
 
 from policies.terms import Hours
+from policies.territories import territories
 
 _EPOCH = date(1970, 1, 1).toordinal()
 #: What ISO 3166-2 gives a region; the library has other calendars beside, such as one of a city.
@@ -77,7 +78,8 @@ def days_off(calendars: str, first_day: int, last_day: int) -> frozenset[int]:
 def located(hours: Hours, countries: tuple[str, ...], region: str | None) -> Hours:
     """The hours with the concrete calendars of a contact's place in ``holidays``, comma-joined; "" where none is known.
 
-    "contact" is the region's calendar, else those of the countries; a pack's entry looks at its own country alone.
+    "contact" is the region's calendar, else those of the countries; a pack's entry looks at its own country alone, and
+    in a territory of that (Réunion) at the territory's calendar.
     """
     if hours.holiday is None and hours.before_holiday is None:
         return replace(hours, holidays="") if hours.holidays else hours
@@ -85,12 +87,26 @@ def located(hours: Hours, countries: tuple[str, ...], region: str | None) -> Hou
         return hours
     if hours.source is not None:
         own, _, part = hours.source.jurisdiction.partition("-")
-        countries = (own,)
+        countries = tuple(code for code in countries if own in (code, _state_of(code))) or (own,)
         if part:
-            region = hours.source.jurisdiction
+            countries, region = (own,), hours.source.jurisdiction
     inside = {country: region if region and region.partition("-")[0] == country else None for country in countries}
-    found = (calendar_of(country, within) for country, within in inside.items())
+    found = (_calendar_of_place(country, within) for country, within in inside.items())
     return replace(hours, holidays=",".join(sorted({name for name in found if name is not None})))
+
+
+def _calendar_of_place(country: str, region: str | None) -> str | None:
+    """As ``calendar_of``; of a territory that the library has not, that of the state's region."""
+    found = calendar_of(country, region)
+    territory = territories().get(country)
+    if found is None and territory is not None:
+        return calendar_of(territory.state, territory.regions[0] if territory.regions else None)
+    return found
+
+
+def _state_of(country: str) -> str | None:
+    territory = territories().get(country)
+    return territory.state if territory is not None else None
 
 
 @cache

@@ -57,5 +57,5 @@ class Case:
 
 
 def case_of(policy: Policy, facts: Facts, now: int, min_remaining: int) -> Case:
-    """The case. Raises LookupError for a zone that tzdata has not."""
+    """The case."""
     return Case(policy, facts, binding_of(policy, facts), now, min_remaining)

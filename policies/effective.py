@@ -59,7 +59,7 @@ class Effective:
 def effective(policy: Policy, facts: Facts, now: int) -> Effective:
     """The policy for whoever these facts are about, at ``now``, epoch seconds UTC.
 
-    Of the facts only those of the place count. Raises LookupError for a stated zone that tzdata has not.
+    Of the facts only those of the place count.
     """
     case = case_of(policy, replace(facts, category="promotional"), now, 0)
     laws = tuple(Law(code=code, pack=jurisdiction_pack(code)) for code in case.binding.jurisdictions)

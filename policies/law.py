@@ -13,6 +13,7 @@ from policies.law_terms import CONSENT_KINDS, SCOPES, UNITS, ConsentLaw, Morator
 from policies.local_time import known_zones
 from policies.readers import HOURS_KEYS, read_cap, read_day, read_duration, read_hours, read_span
 from policies.terms import Cap, Hours, Source
+from policies.territories import UNIONS, territories
 from policies.toml_source import PolicyError, Table, read_toml
 
 #: Courtesy: whoever may not be texted at an hour shall not be written to in an app either.
@@ -34,8 +35,6 @@ BASES = ("statute", "regulation", "industry_code", "carrier_rule", "vendor_pract
 #: How a fact was checked: the text itself was seen, somebody's summary of it, or neither; "a/b" where parts differ.
 CHECKED = ("primary", "secondary", "memory")
 CONFIDENCE = ("high", "medium", "low")
-#: What has members and rules of its own beside theirs.
-UNIONS = ("EU",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +107,14 @@ def binding_consent(code: str, mode: str) -> ConsentLaw | None:
 
 @cache
 def unions_of(country: str) -> tuple[str, ...]:
-    """The unions with rules of their own (such as "EU") that this country is a member of."""
-    return tuple(code for code in UNIONS if (pack := jurisdiction_pack(code)) and country in pack.members)
+    """The unions with rules of their own (such as "EU") that this country, or territory of one, is part of."""
+    territory = territories().get(country)
+    return tuple(
+        code
+        for code in UNIONS
+        if (territory is not None and territory.union == code)
+        or ((pack := jurisdiction_pack(code)) and country in pack.members)
+    )
 
 
 def read_pack(code: str) -> JurisdictionPack:

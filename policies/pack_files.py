@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from policies import country_codes
 from policies.keyword_packs import keyword_packs
 from policies.law import jurisdictions_with_packs, read_pack
 from policies.platform_pack import platform_pack, platform_packs
+from policies.territories import territories
 
 
 def check_packs() -> int:
@@ -14,4 +16,6 @@ def check_packs() -> int:
         read_pack(code)
     for name in platform_packs():
         platform_pack(name)
-    return len(codes) + len(platform_packs()) + len(keyword_packs())
+    territories()
+    country_codes.codes()
+    return len(codes) + len(platform_packs()) + len(keyword_packs()) + 2

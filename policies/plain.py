@@ -58,7 +58,7 @@ class Plain:
 
 
 def plain_of(policy: Policy, facts: Facts, now: int) -> Plain:
-    """What binds this message, in short. Raises LookupError for a zone that tzdata has not."""
+    """What binds this message, in short."""
     key: PlainKey = (facts.timezones, facts.utc_offset, facts.region, facts.country, facts.category, now // CHUNK)
     found = policy.plains.get(key)
     if found is None:

@@ -9,9 +9,10 @@ from importlib import resources
 
 from policies.countries import known_countries
 from policies.facts import CATEGORIES
-from policies.law import CHECKED, CONFIDENCE, UNIONS, jurisdiction_pack, read_upcoming
+from policies.law import CHECKED, CONFIDENCE, jurisdiction_pack, read_upcoming
 from policies.law_terms import Upcoming
 from policies.readers import read_day, read_duration
+from policies.territories import UNIONS, territories
 from policies.toml_source import PolicyError, Table, read_toml
 
 #: What a person may do that opens the standard messaging window.
@@ -186,6 +187,12 @@ def _countries(table: Table, key: str) -> frozenset[str]:
         if union is None and code not in known_countries():
             raise table.error(key, f"`{code}` is neither a country's ISO 3166-1 code nor one of {', '.join(UNIONS)}")
         found.update(union.members if union else (code,))
+        # And for the territories that are part of it: Réunion of the EU, Norfolk Island of Australia.
+        found.update(
+            each.code
+            for each in territories().values()
+            if (each.union == code if union else each.state == code and each.takes_state_law)
+        )
     return frozenset(found)
 
 

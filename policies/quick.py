@@ -47,10 +47,7 @@ _BARRED = {
 def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would cost what it saves
     policy: Policy, facts: Facts, now: int, remaining: int
 ) -> Decision | None:
-    """The decision on a plain case, the same that the general path takes; None where the case is not plain.
-
-    Raises LookupError for a zone that tzdata has not.
-    """
+    """The decision on a plain case, the same that the general path takes; None where the case is not plain."""
     place = plain_of(policy, facts, now)
     if (
         facts.opted_out

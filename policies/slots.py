@@ -38,10 +38,7 @@ class Wish:
 
 
 def slot(permitted: Intervals, wish: Wish, *, remaining: int = 0) -> int | None:
-    """The instant to send at, epoch seconds UTC; None where none has ``remaining`` permitted seconds left after it.
-
-    Raises LookupError for a zone that tzdata has not.
-    """
+    """The instant to send at, epoch seconds UTC; None where none has ``remaining`` permitted seconds left after it."""
     instants = [(start, end - 1 - remaining) for start, end in permitted if end - 1 - remaining >= start]
     if not instants:
         return None

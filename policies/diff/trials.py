@@ -18,7 +18,9 @@ from policies.policy import Policy
 HOUR = 3600
 
 #: Zones of no country with rules of their own, and some whose clocks change or run oddly.
-_ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")
+#: A place whose clock shows UTC: the name `UTC` is no place.
+_EVEN = "Atlantic/Reykjavik"
+_ZONES = (_EVEN, "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")
 #: Countries whose holidays differ, for rows that speak of them.
 _CALENDARS = (("US", "America/New_York"), ("DE", "Europe/Berlin"), ("KR", "Asia/Seoul"), ("GB", "Europe/London"))
 _MOST_SENDS = 40
@@ -119,7 +121,7 @@ def _about_hours(id_: str, old: Policy, new: Policy, at: int) -> Iterator[Trial]
 
 
 def _about_history(old: Policy, new: Policy, at: int) -> Iterator[Trial]:
-    moments = [(name, day + 12 * HOUR) for name in ("UTC", "America/New_York") for day in _days(name, at, (2,))]
+    moments = [(name, day + 12 * HOUR) for name in (_EVEN, "America/New_York") for day in _days(name, at, (2,))]
     if any(cap.calendar for cap in (*old.caps, *new.caps)):
         # A calendar's day has 23 or 25 hours where the clocks change.
         moments += [
@@ -153,7 +155,7 @@ def _histories(old: Policy, new: Policy) -> Iterator[tuple[int, ...]]:
 
 def _about_window(at: int, old: Policy) -> Iterator[Trial]:
     since = max(at, old.platform.click_to_messenger_since)
-    for name, begun, hours, category in product(("UTC", "Asia/Kathmandu"), (at, since), (0, 6, 12, 18), CATEGORIES):
+    for name, begun, hours, category in product((_EVEN, "Asia/Kathmandu"), (at, since), (0, 6, 12, 18), CATEGORIES):
         now = begun - begun % DAY + DAY + hours * HOUR
         for trial in _opened(Facts(timezones=(name,)), category, now):
             yield trial
@@ -165,7 +167,7 @@ def _about_handover(old: Policy, new: Policy, at: int) -> Iterator[Trial]:
     ages = [0, *spans, *(span - HOUR for span in spans if span > HOUR)]
     for hours, category in product((0, 9, 15), CATEGORIES):
         now = at - at % DAY + hours * HOUR
-        for trial, age in product(_opened(Facts(timezones=("UTC",)), category, now), ages):
+        for trial, age in product(_opened(Facts(timezones=(_EVEN,)), category, now), ages):
             yield Trial(replace(trial.facts, handover=True, handover_at=now - age), now)
 
 
@@ -189,8 +191,8 @@ def _about_consent(at: int, codes: Iterable[str] | None = None) -> Iterator[Tria
 
 def _about_zones(at: int) -> Iterator[Trial]:
     places = [
-        Facts(), Facts(utc_offset=60), Facts(timezones=("UTC", "Asia/Kathmandu")),
-        Facts(timezones=("America/New_York", "Pacific/Honolulu")), Facts(timezones=("UTC", "Pacific/Auckland")),
+        Facts(), Facts(utc_offset=60), Facts(timezones=(_EVEN, "Asia/Kathmandu")),
+        Facts(timezones=("America/New_York", "Pacific/Honolulu")), Facts(timezones=(_EVEN, "Pacific/Auckland")),
         *(Facts(country=code) for code in ("US", "RU", "AU", "CA", "BR")),
     ]  # fmt: skip
     for place, hours, category in product(places, (0, 8, 16), CATEGORIES):
@@ -240,12 +242,12 @@ def _place(code: str) -> Facts:
     members = pack.members if pack else ()
     region = code if "-" in code else None
     country = code.partition("-")[0] if not members else members[0]
-    zones = (pack.zones if pack and pack.zones else ()) or zones_of_countries().get(country, ("UTC",))
+    zones = (pack.zones if pack and pack.zones else ()) or zones_of_countries().get(country, (_EVEN,))
     return Facts(country=country, region=region, timezones=(zones[0],))
 
 
 def _noon(place: Facts, at: int) -> int:
-    return next(iter(_days(place.timezones[0] if place.timezones else "UTC", at, (2,)))) + 12 * HOUR
+    return next(iter(_days(place.timezones[0] if place.timezones else _EVEN, at, (2,)))) + 12 * HOUR
 
 
 def _days(name: str, at: int, days: Iterable[int]) -> Iterator[int]:

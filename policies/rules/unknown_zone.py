@@ -66,13 +66,14 @@ def findings(case: Case) -> list[Finding]:
     numbers: dict[str, object] = {
         "zones": len(zones), "evidence": binding.evidence, "candidates": list(zones[:_SHOWN]),
         "jurisdictions": list(binding.jurisdictions), "mode": case.policy.unknown_zone.mode,
+        "remarks": list(binding.remarks),
     }  # fmt: skip
     named = ", ".join(zones[:_SHOWN]) + (", …" if len(zones) > _SHOWN else "")
     possible = "1 zone is possible" if len(zones) == 1 else f"{len(zones)} zones are possible"
     where = {
         "timezone": f"the zone is stated: {named}",
         "region": f"the region lies in {named}",
-        "utc_offset": f"only a numeric offset is known: {named} are possible",
+        "utc_offset": f"only an offset is known: {named} are possible",
         "country": f"only the country is known: {possible} ({named})",
         "none": f"nothing tells the zone: all {len(zones)} zones are possible",
         "fallback": f"nothing tells the zone: the policy assumes {named}",
@@ -82,6 +83,6 @@ def findings(case: Case) -> list[Finding]:
         reason, where = NAME, f"{where}; the policy waits until it is known"
     elif impossible(case):
         reason, where = NAME, f"{where}; no instant suits them all"
-    found = standing(NAME, reason=reason, words=where)
+    found = standing(NAME, reason=reason, words="; ".join((where, *binding.remarks)))
     found.numbers = numbers
     return [found]

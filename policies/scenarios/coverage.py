@@ -58,10 +58,7 @@ class Coverage:
         """Take note of what the decision at ``now`` (epoch seconds UTC) rests on."""
         version = policy.version
         self._policies[version] = policy
-        try:
-            self._places.setdefault(version, set()).update(binding_of(policy, facts).jurisdictions)
-        except LookupError:  # nothing but the error decided
-            return
+        self._places.setdefault(version, set()).update(binding_of(policy, facts).jurisdictions)
         self._counts.update((version, clause) for clause in deciding(policy, facts, now))
 
     def report(self, jurisdictions: Collection[str] | None = None) -> CoverageReport:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from operator import attrgetter
 
+from policies.country_codes import country_code, instead_of, region_code
 from policies.facts import CATEGORIES, UTC_OFFSETS, Consent, Facts, Send, Token
-from policies.local_time import known_zones, tzdata_version, zone_data
+from policies.local_time import tzdata_version
 from policies.scenarios.instants import Relative, read_instant
 from policies.scenarios.vocabulary import CONSENT_KINDS, GROUNDS, TOKEN_KINDS
+from policies.stated_zones import looks_like_an_offset, telling_zone
 from policies.toml_source import Table
 
-_REGION = re.compile(r"([A-Z]{2})-[A-Z0-9]{1,3}")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z]{4})?([_-]([A-Za-z]{2}|[0-9]{3}))?")
 
 
@@ -108,11 +108,17 @@ def _plain_instant(field: str) -> _Reader:
 def _timezone(table: Table, key: str) -> Known:
     written = table.raw(key)
     names = (written,) if isinstance(written, str) else table.texts(key)
-    for name in names:
-        if name not in known_zones():
-            known = f"tzdata {tzdata_version()} has names such as America/New_York"
-            raise table.error(key, f"`{name}` is no time zone; {known}")
-    return {"timezones": names}
+    return {"timezones": tuple(_zone(table, key, name) for name in names)}
+
+
+def _zone(table: Table, key: str, written: str) -> str:
+    found = telling_zone(written)
+    if found is None and looks_like_an_offset(written):
+        raise table.error(key, f"`{written}` is an offset, no time zone; write `utc_offset` in hours, such as -5")
+    if found is None:
+        known = f"tzdata {tzdata_version()} has names such as America/New_York"
+        raise table.error(key, f"`{written}` is no time zone; {known}")
+    return found
 
 
 def _utc_offset(table: Table, key: str) -> Known:
@@ -126,17 +132,20 @@ def _utc_offset(table: Table, key: str) -> Known:
 
 
 def _country(table: Table, key: str) -> Known:
-    code = table.text(key)
-    if code not in _countries():
-        raise table.error(key, f"`{code}` is no country; write its ISO 3166-1 code, such as US")
+    written = table.text(key)
+    code = country_code(written)
+    if code is None or written != written.upper():
+        advice = instead_of(written) or "write its ISO 3166-1 code, such as US"
+        raise table.error(key, f"`{written}` is no country; {advice}")
     return {"country": code}
 
 
 def _region(table: Table, key: str) -> Known:
-    code = table.text(key)
-    found = _REGION.fullmatch(code)
-    if not found or found[1] not in _countries():
-        raise table.error(key, f"`{code}` is no region; write its ISO 3166-2 code, such as US-FL")
+    written = table.text(key)
+    code = region_code(written)
+    if code is None or written != written.upper():
+        advice = instead_of(written) or "write its ISO 3166-2 code, such as US-FL"
+        raise table.error(key, f"`{written}` is no region; {advice}")
     return {"region": code}
 
 
@@ -195,12 +204,6 @@ def _choice(field: str, among: tuple[str, ...]) -> _Reader:
 
 def _text(field: str) -> _Reader:
     return lambda table, key: {field: table.text(key)}
-
-
-@cache
-def _countries() -> frozenset[str]:
-    lines = zone_data("iso3166.tab").read_text(encoding="utf-8").splitlines()
-    return frozenset(line.split("\t")[0] for line in lines if line and not line.startswith("#"))
 
 
 _CONSENT: dict[str, _Reader] = {

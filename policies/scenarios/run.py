@@ -82,8 +82,5 @@ def run_scenario(scenario: Scenario, observe: Observer | None = None) -> Result:
 
 
 def _zone(policy: Policy, facts: Facts) -> str:
-    try:
-        zones = binding_of(policy, facts).zones
-    except LookupError:  # it was decided as an error of a rule: that is what there is to tell
-        return "UTC"
+    zones = binding_of(policy, facts).zones
     return zones[0] if len(zones) == 1 else "UTC"

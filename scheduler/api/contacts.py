@@ -87,6 +87,11 @@ class CandidatesView(BaseModel):
     follow_from: str = Field(description="timezone, region, utc_offset, country, none.")
     words: str
     jurisdictions: list[str] = Field(description="Whose laws bind.")
+    remarks: list[str] = Field(
+        description="What is odd about what was said: a zone outside the country, one that names no place or that "
+        "nobody knows, and what became of it.",
+        examples=[["`UTC` names no place, and no clock in US shows its offset UTC+00:00, so it says nothing"]],
+    )
 
 
 class IdentityView(BaseModel):

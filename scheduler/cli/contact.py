@@ -138,7 +138,8 @@ def _zones(found: ContactView) -> str:
     candidates = found.zone_candidates
     named = ", ".join(candidates.zones) or f"{candidates.count} zones"
     laws = f"; laws of {', '.join(candidates.jurisdictions)}" if candidates.jurisdictions else ""
-    return f"may be in {named}: {candidates.words}{laws}"
+    lines = [f"may be in {named}: {candidates.words}{laws}", *(f"note: {each}" for each in candidates.remarks)]
+    return "\n".join(lines)
 
 
 def _value(kind: str, value: list[str]) -> str:

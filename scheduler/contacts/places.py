@@ -5,48 +5,46 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 
+from policies import local_time
+from policies.countries import known_countries
+from policies.country_codes import country_code, instead_of, region_code
+from policies.stated_zones import looks_like_an_offset, telling_zone
+from policies.territories import territory_of_region
 from scheduler.errors import Invalid
 
 #: Candidates beyond this are no evidence of anything.
 MAX_ZONES = 16
 
-_REGION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z]{4})?([_-]([A-Za-z]{2}|[0-9]{3}))?")
-
-#: In the list of zones, but nobody lives there.
-_NO_PLACES = frozenset({"Factory", "localtime", "posixrules", "leapseconds", "tzdata.zi"})
 
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Every IANA zone, links included."""
-    listed = resources.files("tzdata").joinpath("zones").read_text("utf-8").split()
-    return frozenset(listed) - _NO_PLACES
+    """Every zone of tzdata that says something, links included."""
+    return frozenset(each for each in local_time.zone_names() if known_zone(each) is not None)
 
 
-@cache
 def country_codes() -> frozenset[str]:
-    """Every ISO 3166-1 alpha-2 code."""
-    table = resources.files("tzdata").joinpath("zoneinfo", "iso3166.tab").read_text("utf-8")
-    return frozenset(line.split("\t")[0] for line in table.splitlines() if line and not line.startswith("#"))
-
-
-@cache
-def _by_folded_name() -> dict[str, str]:
-    return {name.casefold(): name for name in zone_names()}
+    """Every ISO 3166-1 alpha-2 code, and those in use beside them (XK)."""
+    return known_countries()
 
 
 def known_zone(zone: str) -> str | None:
-    """The IANA zone called ``zone``, in its own spelling; None when there is none."""
-    return _by_folded_name().get(zone.strip().casefold())
+    """The IANA zone called ``zone``, in its own spelling; None when there is none, or it says nothing (Factory)."""
+    return telling_zone(zone)
 
 
 def check_zone(zone: str, *, field: str = "timezone") -> str:
     """The IANA zone called ``zone``, in its own spelling. Raises Invalid."""
     found = known_zone(zone)
     if found is None:
+        if looks_like_an_offset(zone):
+            raise Invalid(
+                f"`{_shown(zone)}` is an offset, not an IANA time zone",
+                field=field,
+                way_out="use the name of a place, like America/New_York, or give the country",
+            )
         raise Invalid(
             f"`{_shown(zone)}` is not an IANA time zone", field=field, way_out="use a name like America/New_York"
         )
@@ -63,27 +61,31 @@ def check_zones(zones: Sequence[str], *, field: str = "timezones") -> list[str]:
 
 
 def check_country(country: str, *, field: str = "country") -> str:
-    """``country`` as an ISO 3166-1 alpha-2 code. Raises Invalid."""
-    code = country.strip().upper()
-    if code not in country_codes():
+    """``country`` as an ISO 3166-1 alpha-2 code; UK is understood as GB, EL as GR. Raises Invalid."""
+    code = country_code(country)
+    if code is None:
         raise Invalid(
             f"`{_shown(country)}` is not an ISO 3166-1 country code",
             field=field,
-            way_out="use two letters, like US or DE",
+            way_out=instead_of(country) or "use two letters, like US or DE",
         )
     return code
 
 
 def check_region(region: str, *, country: str | None = None, field: str = "region") -> str:
-    """``region`` as an ISO 3166-2 code, of ``country`` where that is known. Raises Invalid."""
-    code = region.strip().upper()
-    if _REGION.fullmatch(code) is None or code[:2] not in country_codes():
+    """``region`` as an ISO 3166-2 code, of ``country`` where that is known. Raises Invalid.
+
+    A territory's region is in its state and in the territory: FR-974 in FR and in RE.
+    """
+    code = region_code(region)
+    if code is None:
         raise Invalid(
             f"`{_shown(region)}` is not an ISO 3166-2 code",
             field=field,
-            way_out="use the country's two letters, a dash and the subdivision, like US-FL",
+            way_out=instead_of(region) or "use the country's two letters, a dash and the subdivision, like US-FL",
         )
-    if country is not None and code[:2] != country:
+    territory = territory_of_region(code)
+    if country is not None and country not in {code[:2], territory.code if territory is not None else None}:
         raise Invalid(
             f"region `{code}` is not in country `{country}`", field=field, way_out="correct the region or the country"
         )

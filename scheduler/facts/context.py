@@ -163,6 +163,6 @@ def _local_time(row: Any, now: int) -> str | None:
         timezones=tuple(row.timezones or ()), utc_offset=row.utc_offset, country=row.country, region=row.region
     )
     place = place_of(facts)
-    # An offset stands for three, of which the middle one was read. Several zones that have one hour are one clock.
-    zones = place.zones[1:2] if place.evidence == "utc_offset" else place.zones
+    # One offset stands for three, of which the middle one was read. Several zones that have one hour are one clock.
+    zones = place.zones[1:2] if place.evidence == "utc_offset" and len(place.zones) == 3 else place.zones
     return wall_clock(zones[0], now) if len({offset_at(zone, now) for zone in zones}) == 1 else None

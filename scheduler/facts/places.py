@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from policies.facts import Facts
+from policies.local_time import fixed_offset
 from policies.places import place_of
 
 #: Zones that are named; of more, only how many there are.
@@ -49,6 +50,9 @@ class Candidates:
     words: str
     #: Whose laws bind.
     jurisdictions: list[str]
+    #: What is odd about what was said of the place, and what became of it: a zone outside the country, one that names
+    #: no place, one that tzdata does not know.
+    remarks: list[str]
 
 
 def place_evidence(session: Session, contact_id: int, *, sources: Sequence[str]) -> list[dict[str, Any]]:
@@ -82,6 +86,7 @@ def zone_candidates(contact: Placed) -> Candidates:
         follow_from=place.evidence,
         words=_words(contact, place.evidence),
         jurisdictions=list(place.jurisdictions),
+        remarks=list(place.remarks),
     )
 
 
@@ -94,9 +99,9 @@ def _words(contact: Placed, evidence: str) -> str:
         case "region":
             return f"the zones of {contact.region}"
         case "utc_offset":
-            minutes = contact.utc_offset or 0
-            sign = "-" if minutes < 0 else "+"
-            clock = f"UTC{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+            if contact.utc_offset is None:
+                return "the offset that the stated zone comes to, and an hour less and more, for it names no place"
+            clock = fixed_offset(contact.utc_offset)
             return f"the profile's offset {clock}, and an hour less and more, for it knows no summer time"
         case "country":
             return f"all zones of {contact.country}"

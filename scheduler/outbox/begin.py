@@ -109,7 +109,7 @@ def rehearse(session: Session, page_ids: Sequence[int], now: int) -> None:
     """Do what ``begin`` does for nobody: in a new process and on a new connection the first time takes several times
     as long, and the first people's decisions would be too old when their turn comes."""
     rehearse_locks(session)
-    nobody = Facts(timezones=("UTC",), last_inbound=now, category="promotional")
+    nobody = Facts(timezones=("Europe/London",), last_inbound=now, category="promotional")
     for policy in active_policies(session, page_ids).by_page.values():
         decide(policy, nobody, now)
     contact_facts(session, [-1], now)

@@ -178,7 +178,7 @@ def test_decisions_know_consents_tokens_advertisements_and_when_they_opted_out(s
         for_message(facts_of(stage, ada), Wish(page_id=stage.page, template_id=1, category=category), thrown).opted_out
         for category in ("promotional", "utility")
     ] == [True, False]
-    assert facts_of(stage, bob) == Facts(timezones=("UTC",), last_inbound=NOON - HOUR)
+    assert facts_of(stage, bob) == Facts(timezones=("Atlantic/Reykjavik",), last_inbound=NOON - HOUR)
 
 
 def test_words_under_review_hold_what_is_promotional(stage: Stage) -> None:

@@ -45,26 +45,118 @@ def place_of(facts: Facts) -> Place:
     """The candidate zones and the places whose packs bind."""
     region = facts.region
     country = region.split("-")[0] if region else facts.country
+    named = {country} if country else set()
+    island = territory(region)
+    if island:
+        # The region's code is the state's, so both are named; the person is in the territory.
+        country, region = island["code"], (island.get("regions") or [region])[0]
     if country:
         countries = {country}
     else:
-        found = (zone_tab().get(name) or zone_tab().get(links().get(name, "")) for name in facts.timezones)
-        countries = {each for each in found if each}
-    jurisdictions = countries | ({region} if region else set()) | ({"EU"} if countries & european_union() else set())
-    zones, evidence = candidates(facts, region, country)
-    return Place(zones, evidence, frozenset(countries), region, frozenset(jurisdictions))
+        countries = {its for name in facts.timezones if (its := lives_in(spelled(name)))}
+    bound = countries | named | ({region} if region else set())
+    for code in countries:
+        its = next((row for row in island_rows() if row["code"] == code), None)
+        if its and its["law"] == "state":
+            bound.add(its["state"])
+        if code in european_union() or (its and its.get("union") == "EU"):
+            bound.add("EU")
+    zones, evidence = candidates(facts, island, region, country)
+    return Place(zones, evidence, frozenset(countries), region, frozenset(bound))
 
 
-def candidates(facts: Facts, region: str | None, country: str | None) -> tuple[tuple[str, ...], bool]:
-    if facts.timezones:
-        return facts.timezones, True
-    listed = (law(region) or {"jurisdiction": {}})["jurisdiction"].get("zones") if region else None
+def candidates(
+    facts: Facts, island: Entry | None, region: str | None, country: str | None
+) -> tuple[tuple[str, ...], bool]:
+    known = [name for name in map(spelled, facts.timezones) if name]
+    stated = [name for name in known if name not in NOWHERE]
+    offsets = [found for name in known if (found := believed(name, country)) is not None]
+    if stated:
+        return (*stated, *three_each(offsets)), True
+    own = country_zones(island["code"]) if island else ()
+    listed = own or (law(region) or {"jurisdiction": {}})["jurisdiction"].get("zones") if region else None
     if listed:
         return tuple(listed), True
     if facts.utc_offset is not None:
-        return tuple(f"{(facts.utc_offset + d) * 60:+d}" for d in (-60, 0, 60)), True
-    of_country = tuple(name for name, its in zone_tab().items() if its == country)
+        offsets.append(facts.utc_offset)
+    if offsets:
+        return three_each(offsets), True
+    of_country = country_zones(country)
     return (of_country, True) if of_country else (all_zones(), False)
+
+
+def three_each(offsets: Iterable[int]) -> tuple[str, ...]:
+    return tuple(f"{(minutes + d) * 60:+d}" for minutes in offsets for d in (-60, 0, 60))
+
+
+# --- territories, and zones without a place ---------------------------------------------------------------------------
+
+#: Minutes east of UTC of names that are no place; None: not even an offset. Spelt out, name by name.
+NOWHERE: dict[str, int | None] = {
+    **dict.fromkeys(
+        ("UTC", "UCT", "GMT", "GMT0", "GMT+0", "GMT-0", "Greenwich", "Universal", "Zulu", "Etc/UTC", "Etc/UCT",
+         "Etc/GMT", "Etc/GMT0", "Etc/GMT+0", "Etc/GMT-0", "Etc/Greenwich", "Etc/Universal", "Etc/Zulu", "WET"), 0),
+    "CET": 60, "MET": 60, "EET": 120, "EST": -300, "EST5EDT": -300, "CST6CDT": -360, "MST": -420, "MST7MDT": -420,
+    "PST8PDT": -480, "HST": -600, "Factory": None,
+    **{f"Etc/GMT+{hours}": -60 * hours for hours in range(1, 13)},
+    **{f"Etc/GMT-{hours}": 60 * hours for hours in range(1, 15)},
+}  # fmt: skip
+
+
+@functools.cache
+def believed(name: str, country: str | None) -> int | None:
+    """The offset of a name without a place, where the country has such clocks and no doubt about the sign."""
+    minutes = NOWHERE.get(name)
+    had = clocks(country) if country else frozenset()
+    if minutes is None or not had:
+        return minutes
+    turned = name.startswith("Etc/GMT") and minutes != 0 and -minutes in had
+    return minutes if minutes in had and not turned else None
+
+
+@functools.cache
+def clocks(country: str) -> frozenset[int]:
+    """Minutes east of UTC that the clocks of a country show from 2024 to 2035, looked at on every third day."""
+    days = range(19_723, 24_106, 3)
+    return frozenset(offset(name, day * DAY) // 60 for name in country_zones(country) for day in days)
+
+
+@functools.cache
+def island_rows() -> tuple[Entry, ...]:
+    text = (PACKS / "places" / "territories.toml").read_text(encoding="utf-8")
+    return tuple(tomllib.loads(text)["territory"])
+
+
+@functools.cache
+def territory(region: str | None) -> Entry | None:
+    """The territory that the region's code names."""
+    for row in island_rows():
+        if region in {*row.get("regions", ()), f"{row['state']}-{row['code']}"}:
+            return row
+    return None
+
+
+def belongs_to(country: str, state: str) -> bool:
+    return any(row["code"] == country and row["state"] == state for row in island_rows())
+
+
+@functools.cache
+def spelled(name: str) -> str | None:
+    """A zone's own spelling; None for a zone that tzdata does not have."""
+    return next((each for each in all_zones() if each.lower() == name.lower()), None)
+
+
+def lives_in(name: str | None) -> str | None:
+    if name is None or name in NOWHERE:
+        return None
+    return zone_tab().get(name) or zone_tab().get(links().get(name, ""))
+
+
+@functools.cache
+def country_zones(country: str | None) -> tuple[str, ...]:
+    text = (PACKS / "places" / "codes.toml").read_text(encoding="utf-8")
+    assigned = {row["code"]: row["zones"] for row in tomllib.loads(text)["assigned"]}
+    return tuple(name for name, its in zone_tab().items() if its == country) or tuple(assigned.get(country, ()))
 
 
 # --- zones -----------------------------------------------------------------------------------------------------------
@@ -169,7 +261,11 @@ def european_union() -> frozenset[str]:
 
 def spelled_out(codes: Iterable[str]) -> frozenset[str]:
     """The countries of a list in which "EU" stands for its members."""
-    return frozenset(country for code in codes for country in (european_union() if code == "EU" else {code}))
+    found = {country for code in codes for country in (european_union() if code == "EU" else {code})}
+    for row in island_rows():
+        if ("EU" in codes and row.get("union") == "EU") or (row["state"] in codes and row["law"] == "state"):
+            found.add(row["code"])
+    return frozenset(found)
 
 
 def midnight(day: date) -> int:

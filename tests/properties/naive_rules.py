@@ -12,6 +12,7 @@ from tests.properties.naive_documents import Document, bound, seconds
 from tests.properties.naive_grounds import GROUNDS, Grounds
 from tests.properties.naive_places import (
     Entry,
+    belongs_to,
     calendar_of,
     distinct,
     hours_or_cap_binds,
@@ -101,8 +102,13 @@ class Rules:
         whose = entry.get("holidays", "")
         if whose != "contact":
             return frozenset({whose} if whose else ())
-        found = calendar_of(code.split("-")[0], self.place.region)
-        return frozenset({found} if found else ())
+        state, dash, _ = code.partition("-")
+        if dash:
+            found = {calendar_of(state, self.place.region)}
+        else:
+            there = {each for each in self.place.countries if each == state or belongs_to(each, state)}
+            found = {calendar_of(each, self.place.region) for each in there or {state}}
+        return frozenset(each for each in found if each)
 
     # --- hours ---
 

@@ -20,7 +20,19 @@ ZONES = (
     "Asia/Gaza", "Asia/Beirut", "America/Santiago", "America/Havana", "America/Nuuk", "US/Eastern", "Etc/UTC",
     "Etc/GMT+12", "Europe/Amsterdam", "America/Scoresbysund",
 )  # fmt: skip
+#: Zones that are no place, in the list of tzdata or not.
+PLACELESS = (
+    "UTC", "GMT", "EST", "EST5EDT", "MST", "HST", "CET", "EET", "Etc/GMT-5", "Etc/GMT+5", "Etc/GMT+1", "Etc/GMT-1",
+    "Zulu", "Factory", "UTC-5", "Mars/Olympus", "europe/berlin",
+)  # fmt: skip
 COUNTRIES = ("US", "DE", "KR", "TH", "TW", "VN", "IN", "SA", "AU", "BR", "RU", "NP", "ES", "CL", "KI", "AQ", "FR", "JP")
+#: Territories with a country's code of their own.
+TERRITORIES = ("RE", "GP", "PF", "BL", "PR", "GU", "AW", "BQ", "AX", "SJ", "HK", "TW", "CX", "JE", "BM", "XK")
+#: The same written as regions of their states, by today's codes and by others.
+ISLANDS = (
+    "FR-974", "FR-RE", "FR-971", "FR-PF", "FR-BL", "FR-987", "US-PR", "US-GU", "US-UM", "NL-AW", "NL-BQ1", "NL-BQ",
+    "FI-01", "NO-21", "CN-HK", "CN-TW", "AU-CX", "GB-JE", "GB-BM", "US-FM",
+)  # fmt: skip
 #: Regions without a pack, with and without a calendar of holidays.
 REGIONS = ("DE-BY", "DE-BE", "AU-NSW", "FR-57", "FR-IDF", "ES-CT", "BR-SP", "CA-QC", "IT-25", "KR-11", "GB-SCT")
 #: Days on which some clocks change, as month and day.
@@ -71,6 +83,13 @@ def place(chance: random.Random) -> dict[str, object]:
     if chance.random() < 0.15:
         country = chance.choice(sorted({*zone_tab().values(), *(code for code in subdivisions() if len(code) == 2)}))
     region = chance.choice(regions())
+    odd = chance.random()
+    if odd < 0.12:
+        country = chance.choice(TERRITORIES)
+    elif odd < 0.24:
+        region = chance.choice(ISLANDS)
+    elif odd < 0.36:
+        name = chance.choice(PLACELESS)
     offset = chance.choice([*range(-720, 841, 60), 330, 345, -210, 630, 765])
     if sort == "zone":
         return {"timezones": (name,)}

@@ -91,24 +91,24 @@ BY_HAND: dict[str, tuple[str, dict[str, object], str, By]] = {
     ),
     "the last second of a cap": (
         "default", {
-            "timezones": ("Etc/UTC",), "last_inbound": "2026-05-05T11:00Z",
+            "timezones": ("Atlantic/Reykjavik",), "last_inbound": "2026-05-05T11:00Z",
             "sends": (Send(at=utc("2026-05-04T12:00Z"), category="promotional"),),
         }, "2026-05-05T11:59:59Z",
         ("defer", "2026-05-05T12:00Z", "2026-05-05T21:00Z", "2026-05-06T10:55Z", ("frequency_cap",), "frequency_cap"),
     ),
     "the first second after a cap": (
         "default", {
-            "timezones": ("Etc/UTC",), "last_inbound": "2026-05-05T11:00Z",
+            "timezones": ("Atlantic/Reykjavik",), "last_inbound": "2026-05-05T11:00Z",
             "sends": (Send(at=utc("2026-05-04T12:00Z"), category="promotional"),),
         }, "2026-05-05T12:00Z",
         ("send", "2026-05-05T12:00Z", "2026-05-05T21:00Z", "2026-05-06T10:55Z", (), None),
     ),
     "the last second before the margin": (
-        "default", {"timezones": ("Etc/UTC",), "last_inbound": "2026-05-04T12:00Z"}, "2026-05-05T11:54:59Z",
+        "default", {"timezones": ("Atlantic/Reykjavik",), "last_inbound": "2026-05-04T12:00Z"}, "2026-05-05T11:54:59Z",
         ("send", "2026-05-05T11:54:59Z", "2026-05-05T11:55Z", "2026-05-05T11:55Z", (), None),
     ),
     "the first second of the margin": (
-        "default", {"timezones": ("Etc/UTC",), "last_inbound": "2026-05-04T12:00Z"}, "2026-05-05T11:55Z",
+        "default", {"timezones": ("Atlantic/Reykjavik",), "last_inbound": "2026-05-04T12:00Z"}, "2026-05-05T11:55Z",
         ("deny", None, None, None, ("messaging_window",), "window_closed"),
     ),
     "the last second of the window": (
@@ -140,7 +140,7 @@ def test_what_suits_every_candidate_must_last() -> None:
     # Open until 12:10 in UTC, from 12:00Z in the other zone: ten minutes in common, every day.
     text, noon = hours("08:00-12:10"), utc("2026-05-05T12:00Z")
     policy, document = both(text)
-    facts = Facts(timezones=("Etc/UTC", "Etc/GMT+4"), last_inbound=noon)
+    facts = Facts(timezones=("Atlantic/Reykjavik", "America/Caracas"), last_inbound=noon)
     for remaining, verdict in ((599, "send"), (600, "deny")):
         decided = decide(policy, facts, noon, min_remaining=remaining)
         assert (decided.verdict, decided.because) == (verdict, () if verdict == "send" else ("unknown_zone",))

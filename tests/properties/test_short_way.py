@@ -203,7 +203,15 @@ def someone_close(chance: random.Random, now: int, remaining: int) -> Facts:
     def moment(first: int, last: int) -> int:
         return now + chance.randint(first, last) * HOUR + chance.choice((0, 0, 0, 0, remaining, -remaining, 1, -1))
 
-    facts = Facts(**chance.choice(({"timezones": ("UTC",)}, {"timezones": ("UTC", "Asia/Tokyo")}, {"country": "DE"})))
+    facts = Facts(
+        **chance.choice(
+            (
+                {"timezones": ("Atlantic/Reykjavik",)},
+                {"timezones": ("Atlantic/Reykjavik", "Asia/Tokyo")},
+                {"country": "DE"},
+            )
+        )
+    )
     facts.category = chance.choice(CATEGORIES)
     facts.template_approved = chance.random() < 0.2
     facts.may_wait = chance.random() < 0.3
@@ -349,7 +357,8 @@ def test_the_short_way_is_the_general_way() -> None:
 def test_a_common_denial_is_the_same_object_for_all() -> None:
     policy, now = load_policy("platform-only"), INSTANTS[0]
     closed = [
-        decide(policy, Facts(timezones=(zone,), last_inbound=now - 2 * DAY), now) for zone in ("UTC", "Asia/Tokyo")
+        decide(policy, Facts(timezones=(zone,), last_inbound=now - 2 * DAY), now)
+        for zone in ("Atlantic/Reykjavik", "Asia/Tokyo")
     ]
     assert closed[0] is closed[1]
     assert (closed[0].verdict, closed[0].reason, closed[0].because) == ("deny", "window_closed", ("messaging_window",))
@@ -376,7 +385,7 @@ def test_what_happens_this_very_second_is_plain() -> None:
     for text, at, known in cases:
         policy, facts = (
             parse_policy(text, where="t"),
-            Facts(**{"timezones": ("UTC",), "last_inbound": at - DAY, **known}),
+            Facts(**{"timezones": ("Atlantic/Reykjavik",), "last_inbound": at - DAY, **known}),
         )
         plain = decide_plain(policy, facts, at, 2)
         assert plain is not None, (at, known)
@@ -388,7 +397,7 @@ def test_a_ground_that_ends_as_another_carries_on_is_not_the_one() -> None:
     # alone, all together do.
     now = INSTANTS[6] + 12 * HOUR
     facts = Facts(
-        timezones=("UTC",), country="DE", last_inbound=now - 22 * HOUR,
+        timezones=("Atlantic/Reykjavik",), country="DE", last_inbound=now - 22 * HOUR,
         sends=(Send(at=now, category="service", ground="standard_window"),),
         tokens=(
             Token(kind="recurring", expires_at=now + 2 * HOUR),
@@ -409,7 +418,7 @@ def test_a_ground_that_ends_as_another_carries_on_is_not_the_one() -> None:
 
 def test_a_window_that_is_too_short_by_a_second_is_to_blame_where_a_token_has_rested_later() -> None:
     now = INSTANTS[6] + 12 * HOUR
-    facts = Facts(timezones=("UTC",), country="DE", last_inbound=now - 22 * HOUR)
+    facts = Facts(timezones=("Atlantic/Reykjavik",), country="DE", last_inbound=now - 22 * HOUR)
     facts.tokens = (Token(kind="recurring", last_used_at=now - 46 * HOUR),)
     for remaining, at, because in ((HOUR - 1, now, ()), (HOUR, now + 2 * HOUR, ("messaging_window",))):
         plain = decide_plain(parse_policy(AT_ANY_HOUR, where="t"), facts, now, remaining)

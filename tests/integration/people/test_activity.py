@@ -33,7 +33,7 @@ def test_hours_are_the_persons_own(session: Session, people: Any) -> None:
 
 def test_old_instants_fade_by_half(session: Session, people: Any) -> None:
     (who,) = people(1)
-    state_zone(session, who, ["UTC"], source="api", now=NOON)
+    state_zone(session, who, ["Atlantic/Reykjavik"], source="api", now=NOON)
     count_activity(session, {who: [NOON - HALF_LIFE]}, NOON)
     assert histogram(session, [who], NOON)[who].hours[12] == 500
     assert histogram(session, [who], NOON + 2 * HALF_LIFE)[who].hours[12] == 125

@@ -58,7 +58,7 @@ class Stage:
         self.pages.append(page.id)
         return page.id
 
-    def contact(self, *, inbound: int | None = None, page: int | None = None, zone: str = "UTC") -> int:
+    def contact(self, *, inbound: int | None = None, page: int | None = None, zone: str = "Atlantic/Reykjavik") -> int:
         """A person who wrote ``inbound`` (an hour ago, unless told otherwise; 0 is never)."""
         page = page or self.page
         self._psids += 1

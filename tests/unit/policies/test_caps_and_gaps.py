@@ -143,7 +143,7 @@ def test_a_send_at_the_second_of_a_change_of_the_clocks_counts_once() -> None:
 
 
 def test_sends_ahead_of_our_clock_count_from_their_own_instants() -> None:
-    facts = utility("2026-05-06T14:00:00Z", "2026-05-06T18:00:00Z", timezones=("UTC",))
+    facts = utility("2026-05-06T14:00:00Z", "2026-05-06T18:00:00Z", timezones=("Atlantic/Reykjavik",))
     times = permitted(cap(2, "day"), facts, NOW)
     assert (times[0], times[1][0]) == ((NOW, at("2026-05-06T18:00:00Z")), at("2026-05-07T00:00:00Z"))
 

@@ -109,7 +109,9 @@ def test_switches_and_handover() -> None:
 def test_nowhere_known() -> None:
     found = forecast(OFF, Facts(last_inbound=NOON), NOON)
     assert rows(found, NOON) == [(0, "unknown_zone", "unknown_zone")]
-    broken = forecast(OFF, Facts(timezones=("Mars/Phobos",), last_inbound=NOON), NOON)
+    unheard_of = forecast(OFF, Facts(timezones=("Mars/Phobos",), last_inbound=NOON), NOON)
+    assert rows(unheard_of, NOON) == rows(found, NOON)
+    broken = forecast(OFF, Facts(timezones=(7,), last_inbound=NOON), NOON)  # type: ignore[arg-type]
     assert rows(broken, NOON) == [(0, "unknown_zone", "rule_error")]
 
 

@@ -244,7 +244,10 @@ def test_the_platforms_figures() -> None:
     assert (pack.click_to_messenger, pack.click_to_messenger_since) == (7 * 86_400, instant("2026-09-28T00:00"))
     assert pack.marketing.rest == 24 * 3600
     assert eu_and <= pack.marketing.unavailable_in
-    assert len(pack.marketing.unavailable_in) == 31
+    # 27 members and four countries; the Union's seven territories, and four of Australia.
+    assert len(pack.marketing.unavailable_in) == 31 + 7 + 4
+    assert {"RE", "GP", "MQ", "GF", "YT", "MF", "AX", "NF"} <= pack.marketing.unavailable_in
+    assert not {"PF", "NC", "BL", "AW", "BQ", "SJ", "PR", "JE", "HK"} & pack.marketing.unavailable_in
     assert not {"US", "CH", "NO", "EU"} & pack.marketing.unavailable_in
     before, after = pack.recurring.periods
     assert pack.recurring.rest == 48 * 3600

@@ -80,10 +80,33 @@ def test_every_country_of_zone_tab_has_zones_that_exist() -> None:
         assert set(names) <= known_zones()
 
 
-def test_an_unknown_zone_is_refused() -> None:
-    for name in ("Mars/Olympus", "../zones", "UTC+99:99"):
-        with pytest.raises(LookupError):
-            place_of(Facts(timezones=(name,)))
+def test_a_zone_that_tzdata_does_not_know_is_no_evidence() -> None:
+    for name in ("Mars/Olympus", "../zones", "UTC+99:99", "UTC+05:00", "posixrules", ""):
+        place = place_of(Facts(timezones=(name,), country="DE"))
+        assert (place.zones, place.evidence) == (("Europe/Berlin", "Europe/Busingen"), "country")
+        assert place.remarks == (f"`{name}` is not in tzdata {tzdata_version()}, so it says nothing",)
+    # Beside others it is dropped; alone it leaves what else is known.
+    assert place_of(Facts(timezones=("Mars/Olympus", "Asia/Tokyo"))).zones == ("Asia/Tokyo",)
+    assert place_of(Facts(timezones=("Mars/Olympus",), utc_offset=60)).evidence == "utc_offset"
+    assert place_of(Facts(timezones=("Mars/Olympus",))).evidence == "none"
+
+
+def test_a_zone_is_known_however_it_is_spelt() -> None:
+    assert place_of(Facts(timezones=("europe/berlin",))) == place_of(Facts(timezones=("Europe/Berlin",)))
+    assert place_of(Facts(timezones=(" US/PACIFIC ",))).zones == ("US/Pacific",)
+
+
+def test_a_zone_outside_the_country_is_remarked_on() -> None:
+    outside = place_of(Facts(timezones=("Asia/Tokyo",), country="US"))
+    assert (outside.zones, outside.remarks) == (("Asia/Tokyo",), ("`Asia/Tokyo` is outside US",))
+    assert place_of(Facts(timezones=("Europe/Paris",), region="FR-974")).remarks == (
+        "`Europe/Paris` is outside FR-974",
+    )
+    for zone, country in (
+        ("America/Chicago", "US"), ("US/Central", "US"), ("Europe/Berlin", "SE"), ("America/Toronto", "BS"),
+        ("America/Puerto_Rico", "US"), ("Europe/Belgrade", "XK"), ("Indian/Reunion", "FR"),
+    ):  # fmt: skip
+        assert place_of(Facts(timezones=(zone,), country=country)).remarks == (), (zone, country)
 
 
 def test_zones_come_from_the_package() -> None:

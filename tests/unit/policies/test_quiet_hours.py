@@ -192,7 +192,7 @@ def test_each_stretch_of_the_grounds_meets_the_hours() -> None:
     rules = policy(HOURS + 'daily = [["08:00", "12:00"], ["14:00", "20:00"]]\n')
     now = at("2026-05-05T10:00:00Z")
     facts = Facts(
-        timezones=("UTC",), country="DE", last_inbound=now - 19 * 3600,
+        timezones=("Atlantic/Reykjavik",), country="DE", last_inbound=now - 19 * 3600,
         tokens=(Token(kind="recurring", last_used_at=now - 39 * 3600, expires_at=now + 24 * 3600),),
     )  # fmt: skip
     # The window until 15:00, the token from 19:00 until 10:00 of the next day.
