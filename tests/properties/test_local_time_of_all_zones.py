@@ -16,6 +16,7 @@ from policies.facts import Facts, Send
 from policies.intervals import covers
 from policies.local_time import CHUNK, MARGIN, distinct_zones, pieces, zone, zone_data, zone_names
 from policies.policy import Policy, parse_policy
+from policies.stated_zones import names_no_place
 from policies.terms import WEEKDAYS
 
 START, END = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (2024, 2031))
@@ -39,6 +40,10 @@ def transitions(name: str, start: int = START, end: int = END) -> tuple[int, ...
     return tuple(sorted(at for at in found if start <= at < end and offset(name, at - 1) != offset(name, at)))
 
 
+#: Every clock that somebody lives by.
+ZONES = distinct_zones(tuple(name for name in zone_names() if not names_no_place(name)))
+
+
 def offset(name: str, at: int) -> int:
     found = datetime.fromtimestamp(at, zone(name)).utcoffset()
     assert found is not None
@@ -46,11 +51,11 @@ def offset(name: str, at: int) -> int:
 
 
 def changing_zones() -> Iterator[str]:
-    return (name for name in distinct_zones(zone_names()) if transitions(name))
+    return (name for name in ZONES if transitions(name))
 
 
 def test_pieces_change_exactly_where_the_zones_do() -> None:
-    for name in distinct_zones(zone_names()):
+    for name in ZONES:
         changes = set()
         for chunk in range(START // CHUNK, END // CHUNK, 6):
             found = pieces(name, chunk)
@@ -66,7 +71,7 @@ def test_pieces_change_exactly_where_the_zones_do() -> None:
 
 def test_no_zone_changes_its_clocks_twice_in_half_a_day() -> None:
     since = int(datetime(1970, 1, 1, tzinfo=UTC).timestamp())
-    for name in distinct_zones(zone_names()):
+    for name in ZONES:
         changes = transitions(name, since, END)
         assert all(later - earlier > DAY // 2 for earlier, later in pairwise(changes)), name
 
@@ -111,7 +116,7 @@ def test_no_permitted_instant_lies_in_a_quiet_period(row: str) -> None:
 
 def test_quiet_hours_of_every_zone_through_a_year() -> None:
     policy = hours_policy(HOURS["house"])
-    for number, name in enumerate(distinct_zones(zone_names())):
+    for number, name in enumerate(ZONES):
         facts = Facts(category="utility", template_approved=True, timezones=(name,))
         now = int(datetime(2026, 1 + number % 12, 1 + number % 28, tzinfo=UTC).timestamp())
         times = permitted(policy, facts, now)
