@@ -138,6 +138,8 @@ def test_worse_facts_never_permit_more(number, name, asked):  # type: ignore[no-
     policy = POLICIES[number]
     facts, now, _ = asked
     facts = free(facts)
+    # A handover of which nobody knows since when has no end: one that began now is the better of the two.
+    assume(name != "handover" or not facts.handover)
     worse = permitted(policy, WORSE[name](facts, now), now)
     # A token that rests lets no other rest the less: removing one can only help where it is a marketing token.
     assume(name != "tokens" or not facts.tokens or facts.tokens[0].kind != "marketing")
