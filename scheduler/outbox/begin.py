@@ -2,7 +2,8 @@
 
 One READ COMMITTED transaction, in this order, which is the whole point:
 
-1. choose candidates, without locks, the earliest deadline first;
+1. choose candidates, without locks, the earliest deadline first; of one person it is the message of highest priority
+   that goes, in either lane;
 2. lock their contacts, skipping those that somebody else holds;
 3. *then*, in later statements, read messages and facts. A ``SELECT … FOR UPDATE`` that waited returns facts as of its
    start; a statement that begins once the lock is held sees everything that was acknowledged before;
@@ -92,7 +93,7 @@ def begin(
     # Whoever activates a policy waits for the wakes that are held by now, so these stand until the end.
     policies = active_policies(session, list(quotas))
     quotas = {page: quota for page, quota in quotas.items() if page not in policies.unreadable}
-    candidates = lock_candidates(session, waiting, quotas, limit)
+    candidates = lock_candidates(session, waiting, quotas, limit, now)
     if not candidates:
         return []
     verdicts = judge(session, candidates, policies, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, LiteralString, NamedTuple, Protocol
 
 from sqlmodel import Session
 
@@ -33,15 +33,26 @@ _CHOOSE = """
 _LOCK_CONTACTS = """
     SELECT id FROM contact WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """
-_LOCK_MESSAGES = """
+_CANDIDATE = """
     SELECT m.id, m.contact_id, c.psid, m.page_id, m.template_id, m.campaign_id, m.event_id, m.lane, m.category, m.topic,
         nullif(m.variables, '{}'), m.not_before, m.expires_at, m.deadline, m.attempts, m.reason,
         m.confirms_record_id, c.name, c.first_name, c.locale, nullif(c.attributes, '{}'), p.name
     FROM message m JOIN contact c ON c.id = m.contact_id JOIN page p ON p.id = m.page_id
-    WHERE m.id = ANY(%(ids)s) AND m.state = 'due'
+    WHERE m.state = 'due'
     AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.contact_id = m.contact_id AND a.outcome = 'sending')
-    ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
 """
+_LOCK_MESSAGES = f"{_CANDIDATE} AND m.id = ANY(%(ids)s) ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED"
+#: A person's turn is their most urgent message's, whichever of theirs came up and in whichever lane: a lower one that
+#: went first might use up a cap. One whose time has come and that no tick has made due yet is waited for.
+_LOCK_FIRST = f"""
+    WITH first AS MATERIALIZED (
+        SELECT DISTINCT ON (contact_id) id FROM message
+        WHERE contact_id = ANY(%(contacts)s) AND state IN ('scheduled', 'due') AND (state = 'due' OR due_at <= %(now)s)
+        -- Of two states the first by its name is due.
+        ORDER BY contact_id, priority DESC, state, deadline, id
+    )
+    {_CANDIDATE} AND m.id = ANY(ARRAY(SELECT id FROM first)) ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
+"""  # noqa: S608 - our own words
 
 
 class Chosen(NamedTuple):
@@ -114,11 +125,12 @@ def choose(session: Session, lane: str, quotas: Mapping[int, int], limit: int) -
 
 
 def lock_candidates(
-    session: Session, waiting: Sequence[Chosen], quotas: Mapping[int, int], limit: int
+    session: Session, waiting: Sequence[Chosen], quotas: Mapping[int, int], limit: int, now: int
 ) -> list[Candidate]:
-    """Up to ``limit`` of those chosen, ``quotas[page id]`` a page, one a contact, in their order.
+    """Up to ``limit`` messages of the people chosen, ``quotas[page id]`` a page, one a contact, in their order.
 
-    Their contacts' rows are locked, then their own. Contacts that somebody else holds, or that have an attempt in
+    Of each person it is the due message of the highest priority, in any lane, then of the earliest deadline.
+    The contacts' rows are locked, then the messages' own. Contacts that somebody else holds, or that have an attempt in
     flight, are passed over. Nothing waits here.
     """
     left, room = dict(quotas), limit
@@ -127,7 +139,8 @@ def lock_candidates(
         chosen, waiting = _next_round(waiting, left, room)
         if not chosen:
             break
-        found = lock_chosen(session, chosen)
+        held = _lock_contacts(session, chosen)
+        found = _candidates(session, _LOCK_FIRST, {"contacts": list(held), "now": now}) if held else []
         for candidate in found:
             left[candidate.page_id] -= 1
         room -= len(found)
@@ -151,15 +164,21 @@ def _next_round(waiting: Sequence[Chosen], left: Mapping[int, int], room: int) -
 
 def lock_chosen(session: Session, chosen: Sequence[ChosenLike]) -> list[Candidate]:
     """Lock the contacts of these, then the messages themselves; those that were free."""
-    held = {id_ for (id_,) in rows(session, _LOCK_CONTACTS, {"ids": [row.contact_id for row in chosen]})}
+    held = _lock_contacts(session, chosen)
     ids = [row.id for row in chosen if row.contact_id in held]
-    if not ids:
-        return []
-    return [Candidate(*row) for row in rows(session, _LOCK_MESSAGES, {"ids": ids})]
+    return _candidates(session, _LOCK_MESSAGES, {"ids": ids}) if ids else []
+
+
+def _lock_contacts(session: Session, chosen: Sequence[ChosenLike]) -> set[int]:
+    return {id_ for (id_,) in rows(session, _LOCK_CONTACTS, {"ids": [row.contact_id for row in chosen]})}
+
+
+def _candidates(session: Session, statement: LiteralString, values: Mapping[str, object]) -> list[Candidate]:
+    return [Candidate(*row) for row in rows(session, statement, values)]
 
 
 def rehearse_locks(session: Session) -> None:
-    """Lock nobody, as ``choose`` and ``lock_chosen`` do it."""
+    """Lock nobody, as ``choose`` and ``lock_candidates`` do it."""
     choose(session, "", {-1: 1}, 1)
-    for statement in (_LOCK_CONTACTS, _LOCK_MESSAGES):
-        rows(session, statement, {"ids": [-1]})
+    rows(session, _LOCK_CONTACTS, {"ids": [-1]})
+    rows(session, _LOCK_FIRST, {"contacts": [-1], "now": 0})

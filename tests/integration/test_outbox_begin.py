@@ -15,6 +15,8 @@ from scheduler.consent.choices import record_opt_out
 from scheduler.governance.switches import Scope, engage, release
 from scheduler.outbox.begin import BATCH, Begun, begin
 from scheduler.outbox.metadata import read_metadata
+from scheduler.outbox.priorities import REQUESTED, SERVICE
+from scheduler.outbox.tick import tick
 from scheduler.pages.stops import restore_page, stop_page
 from scheduler.store import database
 from tests.unit.delivery.stage import HOUR, NOON, Stage
@@ -237,3 +239,70 @@ def test_an_opt_out_that_commits_while_begin_waits_is_seen(
     stage.commit()
     assert result == [[]]
     assert tuple(stage.row("SELECT state, reason FROM message WHERE id = :id", id=message)) == ("denied", "opted_out")
+
+
+def test_of_one_persons_due_messages_the_higher_priority_goes_first_whatever_their_deadlines(stage: Stage) -> None:
+    contact = stage.contact()
+    newsletter = stage.message(contact, deadline=NOON + HOUR, priority=5)
+    wished_for = stage.message(contact, deadline=NOON + 9 * HOUR, priority=REQUESTED)
+    order = stage.message(contact, category="utility", deadline=NOON + 2 * HOUR, priority=SERVICE)
+    # Whichever lane is served, a person's turn is their most urgent message's.
+    assert [begun.message_id for begun in _begin(stage, "utility")] == [wished_for]
+    assert _begin(stage) == []  # it is on the wire
+    stage.arrived(wished_for)
+    assert [begun.message_id for begun in _begin(stage)] == [order]
+    stage.arrived(order)
+    assert [begun.message_id for begun in _begin(stage)] == [newsletter]
+
+
+def test_a_cap_is_used_by_what_was_asked_for_and_the_newsletter_waits(session: Session) -> None:
+    stage = Stage(session, policy="default")
+    contact = stage.contact(inbound=NOON - HOUR)
+    newsletter = stage.message(contact, deadline=NOON + HOUR)
+    wished_for = stage.message(contact, deadline=NOON + 9 * HOUR, priority=REQUESTED)
+    assert [begun.message_id for begun in _begin(stage)] == [wished_for]
+    stage.arrived(wished_for)
+    assert _begin(stage) == []
+    assert tuple(stage.row("SELECT state, reason FROM message WHERE id = :id", id=newsletter)) == (
+        "denied", "window_closes_before_cap",
+    )  # fmt: skip
+
+
+def test_what_was_begun_before_counts_and_is_not_undone(session: Session) -> None:
+    stage = Stage(session, policy="default")
+    contact = stage.contact(inbound=NOON - HOUR)
+    newsletter = stage.message(contact)
+    assert [begun.message_id for begun in _begin(stage)] == [newsletter]
+    wished_for = stage.message(contact, priority=REQUESTED)
+    stage.arrived(newsletter)
+    assert _begin(stage) == []
+    assert (stage.state(newsletter), stage.state(wished_for)) == ("sent", "denied")
+
+
+def test_a_lower_one_waits_for_a_higher_one_whose_time_has_come_before_the_tick(stage: Stage) -> None:
+    contact, other = stage.contact(), stage.contact()
+    lower = stage.message(contact)
+    higher = stage.message(contact, state="scheduled", due_at=NOON, priority=REQUESTED)
+    stage.message(other, state="scheduled", due_at=NOON + 1, priority=REQUESTED)
+    others = stage.message(other)
+    assert [begun.message_id for begun in _begin(stage)] == [others]
+    tick(stage.session, NOON)
+    assert [begun.message_id for begun in _begin(stage)] == [higher]
+    assert stage.state(lower) == "due"
+
+
+def test_of_equals_the_earliest_deadline_goes_first_and_none_waits_for_a_tick(stage: Stage) -> None:
+    contact = stage.contact()
+    later = stage.message(contact, deadline=NOON + 9 * HOUR)
+    sooner = stage.message(contact, deadline=NOON + 5 * HOUR)
+    stage.message(contact, deadline=NOON + HOUR, state="scheduled", due_at=NOON)
+    assert [begun.message_id for begun in _begin(stage)] == [sooner]
+    assert stage.state(later) == "due"
+
+
+def test_priority_is_among_one_persons_messages_and_no_lane_starves(stage: Stage) -> None:
+    # Of different people the earliest deadline goes first, whatever the priority.
+    urgent = stage.message(stage.contact(), deadline=NOON + HOUR)
+    wished = [stage.message(stage.contact(), deadline=NOON + 9 * HOUR, priority=REQUESTED) for _ in range(3)]
+    assert [begun.message_id for begun in _begin(stage, quota=1)] == [urgent]
+    assert {begun.message_id for begun in _begin(stage)} == set(wished)

@@ -110,6 +110,11 @@ class Stage:
         assert made.id is not None
         return made.id
 
+    def arrived(self, message_id: int) -> None:
+        """The platform accepted the attempt of a message that is on the wire."""
+        self.session.execute(text("UPDATE attempt SET outcome = 'sent' WHERE message_id = :id"), {"id": message_id})
+        self.put(message_id, "sent")
+
     def put(self, message_id: int, state: str) -> None:
         """Set the scene instead of playing it: the message is in that state, by no arrow."""
         self.session.execute(text("SET LOCAL session_replication_role = replica"))
