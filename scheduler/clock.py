@@ -1,7 +1,8 @@
 """The only reader of the time in the product. Never called below a front door: there ``now`` is a parameter.
 
 ``DULY_CLOCK_START``, ``DULY_CLOCK_RATE`` and ``DULY_CLOCK_ORIGIN`` give every process the same virtual clock:
-now = START + (unix − ORIGIN) × RATE. Unset, the clock is the machine's.
+now = START + (unix − ORIGIN) × RATE. ``DULY_CLOCK_FILE`` names a file instead that holds the same and can stand still
+(``scheduler/clock_file.py``). Unset, the clock is the machine's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 import time
 from datetime import UTC, datetime
 
+from scheduler.clock_file import clock_file
 from scheduler.settings import get_settings
 
 
@@ -21,7 +23,10 @@ def machine() -> float:
 def now_exact() -> float:
     """The present instant, epoch seconds UTC with their fraction."""
     unix = machine()
-    virtual = get_settings().virtual_clock
+    settings = get_settings()
+    if settings.clock_file is not None:
+        return clock_file(settings.clock_file).read(unix)
+    virtual = settings.virtual_clock
     if virtual is None:
         return unix
     start, rate, origin = virtual
@@ -45,8 +50,16 @@ def aware_now() -> datetime:
 
 def rate() -> float:
     """How many seconds of this clock pass in one real second; 1.0 on the machine's clock."""
-    virtual = get_settings().virtual_clock
-    return 1.0 if virtual is None else virtual[1]
+    settings = get_settings()
+    if settings.clock_file is not None:
+        return clock_file(settings.clock_file).rate
+    return 1.0 if settings.virtual_clock is None else settings.virtual_clock[1]
+
+
+def is_virtual() -> bool:
+    """Whether it is another than the machine's."""
+    settings = get_settings()
+    return settings.clock_file is not None or settings.virtual_clock is not None
 
 
 def real_seconds(seconds: float) -> int:

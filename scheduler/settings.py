@@ -118,6 +118,11 @@ class Settings(BaseSettings):
     clock_origin: float | None = Field(
         None, ge=0, description="Virtual clock: the Unix time at which it shows the start."
     )
+    clock_file: Path | None = Field(
+        None,
+        description="Virtual clock: a file that holds it, instead of the three; it can stand still. "
+        "`duly demo` makes one. Never in production.",
+    )
     send_guard: float = Field(
         2.0, ge=0, le=600, description="Real seconds that must be left of the permitted time when a send begins."
     )
@@ -216,10 +221,10 @@ class Settings(BaseSettings):
                 ) from error
         return keys
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "clock_file")
     @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path is not None else None
 
     @model_validator(mode="after")
     def _whole(self) -> Settings:
@@ -231,9 +236,13 @@ class Settings(BaseSettings):
         missing = [name for name, value in clock.items() if value is None]
         if missing and len(missing) < len(clock):
             raise ValueError(f"{', '.join(missing)} must be set too: a virtual clock needs start, rate and origin")
+        if self.clock_file is not None and not missing:
+            raise ValueError("DULY_CLOCK_FILE is one clock, DULY_CLOCK_START, _RATE and _ORIGIN are another; unset one")
         if self.env == "production":
             if not missing:
                 raise ValueError("DULY_CLOCK_START, DULY_CLOCK_RATE and DULY_CLOCK_ORIGIN are refused in production")
+            if self.clock_file is not None:
+                raise ValueError("DULY_CLOCK_FILE is refused in production")
             if self.crash_point is not None:
                 raise ValueError("DULY_CRASH_POINT is refused in production")
             if self.encryption_key is None:

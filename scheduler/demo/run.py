@@ -10,14 +10,15 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from scheduler import clock
+from scheduler.clock_file import ClockFile
 from scheduler.demo import report, story
+from scheduler.demo.pace import Pace, slowness
 from scheduler.demo.shop import Platform, Shop
 from scheduler.demo.view import View
 from scheduler.settings import get_settings
@@ -30,17 +31,15 @@ from scheduler.supervise.stack import SandboxOptions, Stack
 START = 1_772_884_800
 #: The instants at which the first (St John's) and the last (Alaska's west) of its zones change.
 TRANSITION = (1_772_946_000, 1_772_971_200)
-#: Real seconds that starting may take before the story begins; a slower machine begins a little later.
-_STARTING = 12.0
 #: Real seconds between two looks.
 _LOOK_EVERY = 0.5
-#: Real seconds for what is under way at the end to settle.
-_SETTLING = 25.0
+#: Real seconds for what is under way at the end to settle, on a machine that is not slow.
+_SETTLING = 45.0
 
 
 @dataclass(slots=True, kw_only=True)
 class Options:
-    """One run. ``hours`` are virtual, ``seconds`` real: their ratio is the clock's rate."""
+    """One run. ``hours`` are virtual, ``seconds`` real on a quick machine: their ratio is the clock's rate there."""
 
     hours: float = 36.0
     seconds: float = 105.0
@@ -64,11 +63,10 @@ def run(options: Options, console: Console) -> report.Report:
     data_dir = get_settings().data_dir / "demo"
     _empty(data_dir)
     length = int(options.hours * 3600)
-    rate = length / options.seconds
+    began = time.monotonic()
+    held = ClockFile.make(data_dir / "clock", START, length / options.seconds)
     environment = {
-        "DULY_CLOCK_START": datetime.fromtimestamp(START, UTC).isoformat(),
-        "DULY_CLOCK_RATE": repr(rate),
-        "DULY_CLOCK_ORIGIN": repr(clock.now_exact() + _STARTING),
+        "DULY_CLOCK_FILE": str(data_dir / "clock"),
         # An attempt whose worker was killed must be settled before the run ends.
         "DULY_DOUBT_WAIT": "8",
     }
@@ -98,10 +96,14 @@ def run(options: Options, console: Console) -> report.Report:
             running.callback(shop.close)
             running.callback(platform.close)
             cast = story.Cast(shop=shop, platform=platform)
+            slower = slowness(time.monotonic() - began)
             status.update("Opening the shop: pages, templates and customer records …")
             story.open_shop(cast)
-            wait_until(lambda: clock.now_exact() >= START, seconds=_STARTING)
-        outcome, previews = _play(options, console, stack, cast, length)
+        if slower > 1.0:
+            seconds = options.seconds * slower
+            console.print(f"This machine starts programs slowly: the play takes {seconds:.0f} seconds.", soft_wrap=True)
+        pace = Pace(held, shop, platform, slower)
+        outcome, previews = _play(options, console, stack, cast, length, pace)
     report.show(console, outcome, previews)
     return outcome
 
@@ -112,15 +114,17 @@ def _empty(data_dir: Path) -> None:
     lock.acquire()
     lock.release()
     shutil.rmtree(data_dir)
+    data_dir.mkdir(parents=True)
 
 
 def _play(
-    options: Options, console: Console, stack: Stack, cast: story.Cast, length: int
+    options: Options, console: Console, stack: Stack, cast: story.Cast, length: int, pace: Pace
 ) -> tuple[report.Report, list[dict[str, Any]]]:
     steps = story.plot(length, len(cast.records))
     end = START + length
     with View(console, length=length, plain=options.plain) as view, ThreadPoolExecutor(max_workers=1) as hands:
         cast.platform.play()
+        pace.go()
         began = time.monotonic()
         view.say(clock.now_exact(), f"{len(cast.records)} customer records are loaded; people begin to write")
         acts: list[Future[None]] = []
@@ -138,15 +142,22 @@ def _play(
             for act in acts:
                 if act.done():
                     act.result()
+            pace.look(acts)
             view.show(time.monotonic() - began, instant, START, cast.shop.summary(), cast.platform.get("/status"))
             # Not a wait for something: how often a person wants to see a new picture.
             threading.Event().wait(_LOOK_EVERY)
+        pace.go()
         for act in acts:
             act.result()
         deferred = cast.shop.summary()["deferred"]
+        if pace.stood >= 1.0:
+            view.say(
+                clock.now_exact(),
+                f"the clock stood for {pace.stood:.0f} seconds in all, until this machine had caught up",
+            )
         view.say(clock.now_exact(), "the day is over: the kill switch stops new sends, what is under way settles")
         cast.shop.call("POST", "/kill-switch", {"why": "end of the demo"})
-        summary = {**_settled(cast.shop), "deferred": deferred}
+        summary = {**_settled(cast.shop, _SETTLING * pace.slower), "deferred": deferred}
     if options.kill_worker and not stack.restarts.get("worker"):
         raise RuntimeError("the killed worker was not restarted")
     expectation = options.expectation or report.FULL
@@ -165,7 +176,7 @@ def _keep(log: Path, place: Path) -> None:
         shutil.copyfile(log, place)
 
 
-def _settled(shop: Shop) -> dict[str, Any]:
+def _settled(shop: Shop, seconds: float) -> dict[str, Any]:
     """The summary of an instant at which nothing is between two states, or the last one looked at.
 
     People go on writing, which wakes what waits for them: the instant after may look different again.
@@ -176,5 +187,5 @@ def _settled(shop: Shop) -> dict[str, Any]:
         seen.update(shop.summary())
         return not any(seen["states"].get(state) for state in ("due", "sending", "in_doubt"))
 
-    wait_until(still, seconds=_SETTLING)
+    wait_until(still, seconds=seconds)
     return seen

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
@@ -39,6 +40,7 @@ class Shop:
     def __init__(self, address: str, key: str) -> None:
         """``address`` is the web process, ``http://127.0.0.1:8000``."""
         self._base = f"{address}/api/v1"
+        self._metrics = f"{address}/metrics"
         self._http = _http()
         self._http.headers["Authorization"] = f"Bearer {key}"
 
@@ -58,6 +60,17 @@ class Shop:
         """Messages by state and reason, counted by the database now."""
         answer: dict[str, Any] = self.call("GET", "/messages/summary")
         return answer
+
+    def gauges(self) -> dict[str, dict[str, float]]:
+        """What ``/metrics`` shows, at most two seconds old: name → value of its only label → value."""
+        answer = self._http.get(self._metrics, timeout=_TIMEOUT)
+        answer.raise_for_status()
+        return {
+            family.name: {
+                next(iter(each.labels.values())): each.value for each in family.samples if len(each.labels) == 1
+            }
+            for family in text_string_to_metric_families(answer.text)
+        }
 
     def close(self) -> None:
         """Give the connections back."""

@@ -120,7 +120,7 @@ class Stage:
         )
         if chance[1] % 10 < 6:
             seen = self.clock.read().at + 60 * (1 + chance[2] / 3)
-            await asyncio.sleep(self.clock.real_seconds_until(seen))
+            await self.clock.until(seen)
             await self._evidence("read", psid, message_id, events.read(page, psid, self.clock.read().at))
 
     async def stop(self) -> None:
@@ -135,7 +135,7 @@ class Stage:
         for act in script:
             if act.id in self.world.happened:
                 continue
-            await asyncio.sleep(self.clock.real_seconds_until(act.at))
+            await self.clock.until(act.at)
             self.spawn(self.act(act))
 
     async def _tell(self, record: Record) -> bool:
