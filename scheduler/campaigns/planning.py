@@ -11,6 +11,7 @@ from scheduler.campaigns.tables import Campaign
 from scheduler.contacts.lock import lock_contacts
 from scheduler.governance.active import active_policies
 from scheduler.logs import get_logger
+from scheduler.outbox.giving_way import give_way
 from scheduler.outbox.plan import decide_wish, store_planned
 from scheduler.outbox.wake import hold_wakes
 
@@ -61,8 +62,10 @@ def plan_next(session: Session, now: int, limit: int = CHUNK) -> bool:
         # Locked before their facts are read: what is acknowledged after this wakes the messages that it finds.
         lock_contacts(session, contacts)
         wish = wish_of(session, campaign)
-        states = store_planned(session, wish, decide_wish(session, wish, contacts, now), now)
-        _log.info("planned", request_id=campaign.request_id, campaign_id=campaign.id, states=states)
+        decided = decide_wish(session, wish, contacts, now)
+        states = store_planned(session, wish, decided, now)
+        gave_way = give_way(session, wish, decided, now)
+        _log.info("planned", request_id=campaign.request_id, campaign_id=campaign.id, states=states, gave_way=gave_way)
         campaign.plan_cursor = contacts[-1]
     if len(contacts) < limit:
         campaign.planned_at = now

@@ -35,6 +35,7 @@ _WORDS = {
     "resume": "somebody to let it go on",
     "page_restored": "its page to be restored",
     "woken": "something happened that may permit more",
+    "gives_way": "something more urgent was planned for the same person",
 }
 
 #: Of a denial, where the words above would promise that it passes: it does, but too late for this message.

@@ -12,6 +12,7 @@ from scheduler.followups.kinds import BACK_IN_STOCK, is_requested, variables_of
 from scheduler.followups.tables import BusinessEvent, Recipe
 from scheduler.governance.active import active_policies
 from scheduler.logs import get_logger
+from scheduler.outbox.giving_way import give_way
 from scheduler.outbox.plan import Wish, decide_wish, store_planned
 from scheduler.outbox.wake import hold_wakes
 
@@ -60,8 +61,10 @@ def plan_next_event(session: Session, now: int, limit: int = CHUNK) -> bool:
         # Locked before their facts are read: what is acknowledged after this wakes the messages that it finds.
         lock_contacts(session, contacts)
         wish = _wish(session, event)
-        states = store_planned(session, wish, decide_wish(session, wish, contacts, now), now)
-        _log.info("planned", request_id=event.request_id, event_id=event.id, states=states)
+        decided = decide_wish(session, wish, contacts, now)
+        states = store_planned(session, wish, decided, now)
+        gave_way = give_way(session, wish, decided, now)
+        _log.info("planned", request_id=event.request_id, event_id=event.id, states=states, gave_way=gave_way)
         event.plan_cursor = contacts[-1]
     if event.kind == BACK_IN_STOCK and contacts:
         session.connection().execute(
