@@ -118,6 +118,10 @@ class Facts:
 CATEGORIES = ("promotional", "utility", "service")
 #: The widest offsets of clocks on earth, in minutes east of UTC: the least and the most.
 UTC_OFFSETS = (-12 * 60, 14 * 60)
+#: The offsets that clocks have anywhere, minutes: whole hours, and the others of tzdata's zones (a test compares).
+OFFSETS_IN_USE = frozenset(range(UTC_OFFSETS[0], UTC_OFFSETS[1] + 1, 60)) | {
+    -570, -210, -150, 210, 270, 330, 345, 390, 525, 570, 630, 765, 825
+}  # fmt: skip
 
 
 def with_message(

@@ -54,6 +54,14 @@ class Mapping(Body):
     )
 
 
+class Validate(Body):
+    """How to validate."""
+
+    skip_cells: bool = Field(
+        False, description="Leave out a bad cell instead of its row, where the row can do without it."
+    )
+
+
 class Apply(Body):
     """How to apply."""
 
@@ -65,6 +73,9 @@ class ErrorKind(BaseModel):
 
     field: str | None
     problem: str
+    severity: str = Field(
+        description="error: the rows are not applied. dropped: without the cell. warning: as they are."
+    )
     rows: int
     first_line: int
 
@@ -84,10 +95,16 @@ class ImportView(BaseModel):
     bad: int = Field(description="Rows with an error.")
     done: int = Field(description="Rows that have been applied, or skipped.")
     skip_errors: bool
+    skip_cells: bool
+    asked: list[str] = Field(
+        description="Columns that look as if they said who wants no messages. Map each, or leave it out with an empty "
+        "field, before the file is validated."
+    )
     counts: dict[str, int] = Field(
         description="What was done: people created, updated, unchanged, refused (erased); links, consents, opt_outs."
     )
     errors: list[ErrorKind] = Field(description="What is wrong most often, of one import; all of it is in errors.csv.")
+    warnings: list[ErrorKind] = Field(description="What is to be looked at, or was left out, in rows that are applied.")
     sha256: str
     actor: str
     created_at: Instant
@@ -179,9 +196,11 @@ def map_columns(import_id: ImportInPath, wanted: Mapping, session: Db, now: Now)
 
 
 @router.post("/imports/{import_id}/validate", status_code=202)
-def validate(import_id: ImportInPath, session: Db, after: BackgroundTasks) -> ImportView:
+def validate(import_id: ImportInPath, session: Db, after: BackgroundTasks, how: Validate | None = None) -> ImportView:
     """Have every row checked; workers do it. Follow `checked` until the status is `validated`."""
-    found = registry.start_validation(session, import_id)
+    if how is not None:
+        how.check()
+    found = registry.start_validation(session, import_id, skip_cells=how is not None and how.skip_cells)
     after.add_task(ring, "import")
     return view(session, found)
 
@@ -279,15 +298,20 @@ def preview_view(session: Session, found: ContactImport, now: int) -> ImportPrev
 
 
 def _row(line: int, reading: Reading) -> PreviewRow:
-    problems = [{"field": each.field, "problem": each.problem, "allowed": each.allowed} for each in reading.problems]
+    problems = [
+        {"field": each.field, "problem": each.problem, "allowed": each.allowed, "severity": each.severity}
+        for each in reading.problems
+    ]
     return PreviewRow(line=line, psid=reading.psid, known=reading.known, problems=problems)
 
 
 def view(session: Session, found: ContactImport) -> ImportView:
     """One import."""
     (shown,) = views(session, [found])
-    if found.bad:
-        shown.errors = [ErrorKind.model_validate(each) for each in registry.error_kinds(session, shown.id)]
+    if found.checked:
+        kinds = [ErrorKind.model_validate(each) for each in registry.error_kinds(session, shown.id)]
+        shown.errors = [each for each in kinds if each.severity == "error"]
+        shown.warnings = [each for each in kinds if each.severity != "error"]
     return shown
 
 
@@ -312,8 +336,11 @@ def _view(found: ContactImport, page: str) -> ImportView:
         bad=found.bad,
         done=found.cursor,
         skip_errors=found.skip_errors,
+        skip_cells=found.skip_cells,
+        asked=[each for each in found.suspects if each not in found.mapping and each not in found.ignored],
         counts=found.counts,
         errors=[],
+        warnings=[],
         sha256=found.digest,
         actor=found.actor,
         created_at=found.created_at,

@@ -53,16 +53,19 @@ def import_file(
     ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything, show it, and change nothing."),
     skip_errors: bool = typer.Option(False, "--skip-errors", help="Apply the good rows; else all rows or none."),
+    skip_cells: bool = typer.Option(
+        False, "--skip-cells", help="Leave out a bad cell instead of its row, where the row can do without it."
+    ),
     errors: Path | None = typer.Option(None, help="Write everything that is wrong to this CSV file."),
     resume: int | None = typer.Option(None, min=1, help="Go on with this import instead of a file."),
     as_json: bool = _JSON,
 ) -> None:
     """Import people from a CSV file: all rows are checked before any is applied. Ends with 2 when rows have errors."""
     if resume is not None:
-        import_id = _resumed(resume, unused=(file, page, columns or None, constants or None))
+        import_id = _resumed(resume, unused=(file, page, columns or None, constants or None, skip_cells or None))
         before = None
     else:
-        before = _upload(file, page, columns, constants)
+        before = _upload(file, page, columns, constants, skip_cells=skip_cells)
         import_id = before.import_.id
         if not as_json:
             show_mapping(before)
@@ -168,7 +171,9 @@ def export(
     typer.echo(f"wrote {people} people to {out}", err=True)
 
 
-def _upload(file: Path | None, page: str | None, columns: list[str], constants: list[str]) -> shown.ImportPreview:
+def _upload(
+    file: Path | None, page: str | None, columns: list[str], constants: list[str], *, skip_cells: bool
+) -> shown.ImportPreview:
     if file is None:
         raise Invalid("no file was given", field="FILE", way_out="name a CSV file, or an import with --resume")
     if page is None:
@@ -183,7 +188,7 @@ def _upload(file: Path | None, page: str | None, columns: list[str], constants: 
         if said or fixed:
             made = registry.map_columns(session, made.id, said=said, constants=fixed)
         before = shown.preview_view(session, made, now)
-        registry.start_validation(session, before.import_.id)
+        registry.start_validation(session, before.import_.id, skip_cells=skip_cells)
     return before
 
 
@@ -192,7 +197,7 @@ def _resumed(import_id: int, *, unused: tuple[object, ...]) -> int:
         raise Invalid(
             "goes on with the file, the page and the mapping that the import has",
             field="--resume",
-            way_out="leave FILE, --page, --map and --set out, or leave --resume out to import a file",
+            way_out="leave FILE, --page, --map, --set and --skip-cells out, or leave --resume out to import a file",
         )
     with database.session() as session:
         found = registry.resume(session, import_id)

@@ -29,9 +29,9 @@ def _example(before: shown.ImportPreview, header: str) -> str:
     if not before.rows:
         return ""
     field, first = before.import_.mapping.get(header), before.rows[0]
-    wrong = next((each["problem"] for each in first.problems if each["field"] == field and field), None)
+    wrong = next((each for each in first.problems if each["field"] == field and field), None)
     if wrong:
-        return f"error: {wrong}"
+        return f"{wrong['severity']}: {wrong['problem']}"
     return _told(first, field) if field else ""
 
 
@@ -57,9 +57,19 @@ def _of(count: int, things: str) -> str:
     return f"{count} {things.removesuffix('s') if count == 1 else things}"
 
 
+def _warning(each: shown.ErrorKind) -> str:
+    return f"left out: {each.problem}" if each.severity == "dropped" else each.problem
+
+
 def show_outcome(seen: shown.ImportView, *, dry_run: bool, errors: Path | None) -> None:
     """What is wrong, what was done, and how to go on; ``errors`` is the file that has all that is wrong."""
     console = Console(highlight=False)
+    if seen.warnings:
+        print_table(
+            ("rows", "first line", "field", "to look at"),
+            [(str(each.rows), str(each.first_line), each.field or "-", _warning(each)) for each in seen.warnings],
+            none="",
+        )
     if seen.bad:
         print_table(
             ("rows", "first line", "field", "what is wrong"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
-from policies.facts import UTC_OFFSETS
+from policies.facts import OFFSETS_IN_USE
 from scheduler.clock import real_seconds
 from scheduler.contacts.evidence import Evidence, record_evidence
 from scheduler.contacts.lock import lock_contacts
@@ -225,7 +225,7 @@ def profile_reads_done(session: Session, answers: Sequence[ReadAnswer], now: int
 
 
 def offset_minutes(hours: object) -> int | None:
-    """The platform's ``timezone`` (hours east of UTC, maybe fractional) in minutes; None when it is no such number."""
+    """Hours east of UTC, maybe fractional, in minutes; None when that is not an offset that clocks have anywhere."""
     if isinstance(hours, bool) or not isinstance(hours, (int, float, str)):
         return None
     try:
@@ -235,7 +235,7 @@ def offset_minutes(hours: object) -> int | None:
     if not math.isfinite(number):
         return None
     minutes = round(number * 60)
-    return minutes if UTC_OFFSETS[0] <= minutes <= UTC_OFFSETS[1] else None
+    return minutes if minutes in OFFSETS_IN_USE else None
 
 
 def _evidence(contact_id: int, profile: Mapping[str, object], now: int) -> Iterable[Evidence]:

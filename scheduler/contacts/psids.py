@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from scheduler.errors import Invalid
 
@@ -41,6 +40,11 @@ def is_placeholder(value: str) -> bool:
     return not folded.strip("0") or folded in _PLACEHOLDERS or not any(each.isalnum() for each in folded)
 
 
+def is_word_for_nothing(value: str) -> bool:
+    """Whether ``value`` is a word of programs for no value: ``nan``, ``NULL``; ``0`` and ``-`` may be meant."""
+    return value.strip().casefold() in _PLACEHOLDERS
+
+
 def check_psid(value: str, *, field: str | None = None) -> str:
     """``value`` if it may be a page-scoped id. Raises Invalid naming ``field``."""
     if _AS_NUMBER.fullmatch(value):
@@ -62,11 +66,9 @@ def looks_rounded(psid: str) -> bool:
     return _is_cut(psid) and psid.endswith("0" * _ZEROS)
 
 
-def look_rounded(psids: Iterable[str]) -> int:
-    """How many of a column's ids end in zeros behind the 15th digit; 0 where so many may do so by chance."""
-    long = [psid for psid in psids if len(psid) > _KEPT_DIGITS and psid.isdecimal()]
-    cut = sum(map(_is_cut, long))
-    return cut if cut >= _FEW and cut > len(long) * _SHARE else 0
+def are_rounded(cut: int, long: int) -> bool:
+    """Whether a column was rounded, when ``cut`` of its ``long`` ids (over 15 digits) have zeros behind the 15th."""
+    return cut >= _FEW and cut > long * _SHARE
 
 
 def _is_cut(psid: str) -> bool:

@@ -27,6 +27,11 @@ class Field:
     #: May be said once for the whole file.
     constant: bool = False
 
+    @property
+    def optional(self) -> bool:
+        """Whether a row can do without: nobody is found by it, and it says nothing of what somebody agreed to."""
+        return self.name != "psid" and not self.name.startswith(("consent", "opt"))
+
 
 FIELDS: tuple[Field, ...] = (
     Field(

@@ -22,6 +22,11 @@ def guess_mapping(headers: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def left_out(headers: Sequence[str], said: Mapping[str, str]) -> list[str]:
+    """The columns that ``said`` leaves out by name. Raises Invalid for a column that there is not."""
+    return [_column(headers, column) for column, field in said.items() if field.strip() == IGNORED]
+
+
 def corrected(headers: Sequence[str], guessed: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
     """``guessed`` as a person corrected it: column → field, an empty field ignores the column.
 

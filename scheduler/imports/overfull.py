@@ -19,8 +19,8 @@ from scheduler.imports.tables import ContactImport
 _ALLOWED = f"{MAX_ATTRIBUTES} attributes and {MAX_BYTES} bytes of them as JSON, with those there are"
 _TOO_MANY = Problem("the person would have too many attributes", _ALLOWED, field="attributes")
 _KEEP = text("""
-    INSERT INTO contact_import_error (import_id, n, line, field, problem, allowed)
-    SELECT import_id, n, line, 'attributes', :problem, :allowed FROM contact_import_person
+    INSERT INTO contact_import_error (import_id, n, line, field, problem, allowed, severity)
+    SELECT import_id, n, line, 'attributes', :problem, :allowed, 'error' FROM contact_import_person
     WHERE import_id = :id AND n BETWEEN :first AND :last AND psid = ANY(:psids)
 """)
 

@@ -30,6 +30,7 @@ _MAX_EMPTY = 1000
 _MAX_HEADER = 200
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_SEP = re.compile(r"sep=(\\t|.)", re.IGNORECASE)
 _OTHER_MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -66,22 +67,33 @@ def open_sheet(source: Source) -> Sheet:
     lines = _Lines(source)
     # Empty lines before the header still count, or every line that an error names would be the wrong one.
     before: list[str] = []
-    for first in lines:
-        if first.strip():
-            break
+    first = _first_line(lines, before)
+    told = _told_delimiter(first)
+    if told is not None:
+        # A spreadsheet's own first line, for itself.
         before.append("\n")
-        if len(before) > _MAX_EMPTY:
-            raise Malformed(f"begins with more than {_MAX_EMPTY} empty lines", field="file", way_out="take them out")
-    else:
-        raise Malformed("the file is empty", field="file", way_out="the first line names the columns")
-    delimiter = _delimiter(first)
-    reader = csv.reader(chain(before, (first,), lines), delimiter=delimiter, strict=True)
+        first = _first_line(lines, before)
+    delimiter = told or _delimiter(first)
+    # Some programs write a blank between a delimiter and the quote that opens the next cell.
+    reader = csv.reader(chain(before, (first,), lines), delimiter=delimiter, strict=True, skipinitialspace=True)
     rows = _records(reader, lines)
     try:
         line, cells = next(rows)
     except StopIteration:
         raise Malformed("the header is empty", field="line 1", way_out="name the columns in the first line") from None
-    return Sheet(headers=_headers(cells, line), delimiter=delimiter, rows=rows)
+    headers = _headers(cells, line)
+    return Sheet(headers=headers, delimiter=delimiter, rows=_whole(rows, lines, len(headers)))
+
+
+def _first_line(lines: _Lines, before: list[str]) -> str:
+    """The first line that says anything; one line end in ``before`` for each empty one. Raises Malformed."""
+    for line in lines:
+        if line.strip():
+            return line
+        before.append("\n")
+        if len(before) > _MAX_EMPTY:
+            raise Malformed(f"begins with more than {_MAX_EMPTY} empty lines", field="file", way_out="take them out")
+    raise Malformed("the file is empty", field="file", way_out="the first line names the columns")
 
 
 class _Lines:
@@ -90,6 +102,8 @@ class _Lines:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._taken = self._of_row = self._number = 0
+        #: Whether the last line had its end.
+        self.ended = True
         self._begins = 1
 
     def __iter__(self) -> Iterator[str]:
@@ -124,6 +138,7 @@ class _Lines:
             raise Malformed(
                 f"byte {error.start + 1} is 0x{raw[error.start]:02X}, which is not UTF-8", field=place, way_out=_UTF8
             ) from None
+        self.ended = line.endswith(("\n", "\r"))
         if "\x00" in line:
             raise Malformed("has a NUL character", field=place, way_out=_UTF8)
         return line
@@ -140,9 +155,41 @@ def _without_mark(raw: bytes) -> bytes:
     return raw.removeprefix(codecs.BOM_UTF8)
 
 
+def _told_delimiter(line: str) -> str | None:
+    """The delimiter that a line like ``sep=;`` names; None for any other line. Raises Malformed."""
+    told = _SEP.fullmatch(line.strip("\r\n").strip('" '))
+    if told is None:
+        return None
+    delimiter = "\t" if told[1] == "\\t" else told[1]
+    if delimiter not in _DELIMITERS:
+        raise Malformed(
+            f"says that `{told[1][:8]}` divides the columns", field="line 1",
+            way_out=f"save the file with {' or '.join(_DELIMITERS.values())} between columns",
+        )  # fmt: skip
+    return delimiter
+
+
 def _delimiter(line: str) -> str:
     outside = re.sub(r'"[^"]*"?', "", line)
-    return max(_DELIMITERS, key=outside.count)
+    found = max(_DELIMITERS, key=outside.count)
+    if found not in outside and outside.count("|") > 0:
+        raise Malformed(
+            "the columns are divided by |", field="line 1",
+            way_out=f"save the file with {' or '.join(_DELIMITERS.values())} between columns",
+        )  # fmt: skip
+    return found
+
+
+def _whole(rows: Iterator[tuple[int, list[str]]], lines: _Lines, width: int) -> Iterator[tuple[int, list[str]]]:
+    """The rows; a last one that is short and has no line end was cut off, perhaps, and is refused."""
+    line, cells = 0, [""] * width
+    for line, cells in rows:
+        yield line, cells
+    if len(cells) < width and not lines.ended:
+        raise Malformed(
+            f"the last row has {len(cells)} of {width} cells and no line end: the file may be cut off",
+            field=f"line {line}", way_out="get the whole file; if it is whole, add a line end",
+        )  # fmt: skip
 
 
 class _Reader(Protocol):

@@ -11,7 +11,8 @@ from sqlmodel import Session, col, select
 from scheduler.audit.record import record
 from scheduler.errors import Conflict, NotFound
 from scheduler.imports.cells import csv_text
-from scheduler.imports.mapping import check_constants, check_person, corrected, guess_mapping
+from scheduler.imports.mapping import check_constants, check_person, corrected, guess_mapping, left_out
+from scheduler.imports.suspects import ask_about
 from scheduler.imports.tables import ContactImport, RowError
 
 #: Before these nothing about anybody has changed.
@@ -20,10 +21,11 @@ BEFORE_APPLYING = ("uploaded", "validating", "validated")
 FORGOTTEN_AFTER = 7 * 86_400
 
 #: The columns of the file of errors.
-ERROR_COLUMNS = ("line", "column", "field", "value", "problem", "allowed")
+ERROR_COLUMNS = ("line", "column", "field", "value", "problem", "allowed", "severity")
 _KINDS = text("""
-    SELECT coalesce(field, '') AS field, problem, count(*) AS rows, min(line) AS first_line
-    FROM contact_import_error WHERE import_id = :id GROUP BY 1, 2 ORDER BY 3 DESC, 4 LIMIT :limit
+    SELECT coalesce(field, '') AS field, problem, severity, count(*) AS rows, min(line) AS first_line
+    FROM contact_import_error WHERE import_id = :id GROUP BY 1, 2, 3
+    ORDER BY severity = 'error' DESC, 4 DESC, 5 LIMIT :limit
 """)
 _OPEN = text("SELECT id FROM contact_import WHERE status IN ('validating', 'applying') ORDER BY status, id")
 _FORGOTTEN = text("""
@@ -76,17 +78,21 @@ def map_columns(
     mapping = corrected(found.headers, guess_mapping(found.headers), said)
     found.constants = check_constants(mapping, constants or {})
     found.mapping = mapping
+    found.ignored = left_out(found.headers, said)
     _start_over(session, found, "uploaded")
     return found
 
 
-def start_validation(session: Session, import_id: int) -> ContactImport:
+def start_validation(session: Session, import_id: int, *, skip_cells: bool = False) -> ContactImport:
     """Have every row checked, from the first; workers do it (or whoever calls ``validate_next``).
 
-    Raises Invalid when no column tells who a row is about.
+    With ``skip_cells`` a bad cell of a column that a row can do without is left out instead of the row. Raises Invalid
+    when no column tells who a row is about, or one seems to say who wants no messages and nobody said what it is.
     """
     found = _before_applying(session, import_id)
     check_person(found.mapping)
+    ask_about(found.suspects, found.mapping, found.ignored)
+    found.skip_cells = skip_cells
     _start_over(session, found, "validating")
     return found
 
@@ -206,10 +212,16 @@ def errors(session: Session, import_id: int, *, after: tuple[int, int] = (0, 0),
 
 
 def error_kinds(session: Session, import_id: int, limit: int = 20) -> list[dict[str, object]]:
-    """What is wrong most often: field, problem, rows, first_line."""
+    """What is wrong most often, errors first: field, problem, severity, rows, first_line."""
     rows = session.connection().execute(_KINDS, {"id": import_id, "limit": limit})
     return [
-        {"field": row.field or None, "problem": row.problem, "rows": row.rows, "first_line": row.first_line}
+        {
+            "field": row.field or None,
+            "problem": row.problem,
+            "severity": row.severity,
+            "rows": row.rows,
+            "first_line": row.first_line,
+        }
         for row in rows
     ]
 
@@ -217,7 +229,15 @@ def error_kinds(session: Session, import_id: int, limit: int = 20) -> list[dict[
 def errors_csv(found: Sequence[RowError], *, header: bool) -> str:
     """Errors as CSV that opens inert, the header first where it is asked for."""
     rows = (
-        [str(each.line), each.column_name or "", each.field or "", each.value or "", each.problem, each.allowed]
+        [
+            str(each.line),
+            each.column_name or "",
+            each.field or "",
+            each.value or "",
+            each.problem,
+            each.allowed,
+            each.severity,
+        ]
         for each in found
     )
     return csv_text(chain([ERROR_COLUMNS] if header else [], rows))

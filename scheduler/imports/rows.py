@@ -38,6 +38,8 @@ _KEPT = (
     ("utc_offset", "utc_offset"),
     ("timezone", "timezones"),
 )
+#: What people are called by: a doubtful one is left out rather than said.
+_NAMES = ("name", "first_name")
 
 
 @dataclass(slots=True)
@@ -49,17 +51,24 @@ class Problem:
     column: str | None = None
     field: str | None = None
     value: str | None = None
+    #: ``error``, ``dropped`` (the row counts without the cell) or ``warning`` (it counts as it stands).
+    severity: str = "error"
 
 
 @dataclass(slots=True)
 class Reading:
-    """What a row says. ``known`` is what is staged; it counts only without problems."""
+    """What a row says. ``known`` is what is staged; it counts only without errors."""
 
     psid: str | None
     #: kind → value, by which the person is found where there is no psid.
     identities: dict[str, str]
     known: dict[str, Any]
     problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def bad(self) -> bool:
+        """Whether the row is not to be applied."""
+        return any(problem.severity == "error" for problem in self.problems)
 
 
 class RowReader:
@@ -73,9 +82,11 @@ class RowReader:
         *,
         read_identity: Callable[[str, str], str],
         now: int,
+        skip_cells: bool = False,
     ) -> None:
         """Look every column up once. Raises Invalid for a constant; ``read_identity(kind, value)`` is the contacts'."""
         self._width = len(headers)
+        self._skip_cells = skip_cells
         self._now = now
         self._columns = {target: column for column, target in mapping.items()}
         self._plan: list[tuple[int, str, Field, Callable[[str], Any]]] = []
@@ -128,18 +139,22 @@ class RowReader:
         said: dict[str, Any] = {}
         problems: list[Problem] = []
         width = self._width
-        if len(cells) != width and (len(cells) < width or any(cells[width:])):
-            wrong = f"the row has {len(cells)} cells, the header has {width}"
-            return Reading(None, {}, {}, [Problem(wrong, "as many as the header; quote cells that hold delimiters")])
+        if len(cells) != width:
+            odd = self._odd_width(cells)
+            if odd is not None:
+                problems.append(odd)
+                if odd.severity == "error":
+                    return Reading(None, {}, {}, problems)
+            cells = [*cells, *[""] * (width - len(cells))]
         for position, target, known, reader in self._plan:
             cell = cells[position].strip()
             if cell:
                 try:
                     said[target] = reader(cell)
+                    if (doubt := values.doubt(target, cell, said[target])) is not None:
+                        problems.append(self._doubtful(target, doubt, shown(known, cell), said))
                 except Invalid as error:
-                    problems.append(
-                        Problem(error.message, known.allowed, self._columns[target], target, shown(known, cell))
-                    )
+                    problems.append(self._bad_cell(target, error.message, shown(known, cell)))
         known_more: dict[str, Any] = {}
         if self._any_consents and (consents := self._consents(said, problems)):
             known_more["consents"] = consents
@@ -149,9 +164,11 @@ class RowReader:
             said |= self._fixed
         region, country = said.get("region"), said.get("country")
         if region is not None and country is not None and region[:2] != country:
-            problems.append(self._problem("region", f"is not in country `{country}`", region))
+            problems.append(self._bad_cell("region", f"is not in country `{country}`", region))
+            if self._skip_cells:
+                del said["region"]
         identities = {kind: said[kind] for kind in self._identities if kind in said}
-        if "psid" not in said and not identities and not problems:
+        if "psid" not in said and not identities and not any(each.severity == "error" for each in problems):
             problems.append(Problem("nothing tells who the row is about", "a psid, or an identity that is linked"))
         staged = self._staged(said, identities)
         if (
@@ -204,8 +221,29 @@ class RowReader:
             problems.append(self._problem("opted_out.at", "has not passed yet"))
         return found + [{"topic": topic, "category": None, "at": at} for topic in said.get("opted_out.topic", [None])]
 
-    def _problem(self, target: str, words: str, value: str | None = None) -> Problem:
-        return Problem(words, _known(target).allowed, self._columns.get(target), target, value)
+    def _doubtful(self, target: str, words: str, value: str, said: dict[str, Any]) -> Problem:
+        if self._skip_cells and target in _NAMES:
+            del said[target]
+            return self._problem(target, words, value, severity="dropped")
+        return self._problem(target, words, value, severity="warning")
+
+    def _bad_cell(self, target: str, words: str, value: str) -> Problem:
+        severity = "dropped" if self._skip_cells and _known(target).optional else "error"
+        return self._problem(target, words, value, severity=severity)
+
+    def _odd_width(self, cells: Sequence[str]) -> Problem | None:
+        """What is wrong with a row that is not as wide as the header; None: only empty cells are too many."""
+        if len(cells) > self._width and not any(cells[self._width :]):
+            return None
+        wrong = f"the row has {len(cells)} cells, the header has {self._width}"
+        missing = [known for position, _, known, _ in self._plan if position >= len(cells)]
+        if len(cells) > self._width or not all(known.optional for known in missing):
+            return Problem(wrong, "as many as the header; quote cells that hold delimiters")
+        # Some programs leave out the empty cells at the end of a row.
+        return Problem(f"{wrong}; the others are taken as empty", "as many as the header", severity="warning")
+
+    def _problem(self, target: str, words: str, value: str | None = None, *, severity: str = "error") -> Problem:
+        return Problem(words, _known(target).allowed, self._columns.get(target), target, value, severity)
 
 
 def shown(known: Field, cell: str) -> str:

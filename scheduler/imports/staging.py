@@ -14,6 +14,7 @@ from scheduler.imports.cells import read_cell
 from scheduler.imports.collecting import no_collecting
 from scheduler.imports.mapping import guess_mapping
 from scheduler.imports.reading import MAX_ROWS, Sheet, Source, open_sheet
+from scheduler.imports.suspects import says_opted_out, suspects
 from scheduler.imports.tables import ContactImport
 from scheduler.logs import request_id
 from scheduler.store.copying import as_json, copy_rows
@@ -25,6 +26,8 @@ _OPEN = text("""
     SELECT count(*) FROM contact_import WHERE page_id = :page_id AND status NOT IN ('applied', 'discarded')
 """)
 _MAX_NAME = 200
+#: Rows whose cells are looked at for opt-outs in columns of any name.
+_LOOKED_AT = 1_000
 
 
 class _Hashed:
@@ -78,6 +81,7 @@ def stage_file(session: Session, page_id: int, source: Source, *, name: str, act
         raise Malformed("there is nothing below the header", field="file", way_out="one line a person")
     made.row_count = rows.count
     made.digest = hashed.digest.hexdigest()
+    made.suspects = suspects(sheet.headers, rows.suspects)
     session.add(made)
     record(
         session,
@@ -97,6 +101,8 @@ class _Rows:
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
         self.count = 0
+        #: Positions of columns in whose first cells somebody wants no messages.
+        self.suspects: set[int] = set()
 
     def lines(self, import_id: int) -> Iterator[str]:
         """Each row of the sheet."""
@@ -104,6 +110,8 @@ class _Rows:
             self.count += 1
             if self.count > MAX_ROWS:
                 raise TooLarge(f"has more than {MAX_ROWS} rows", field="file", way_out="split it and import the parts")
+            if self.count <= _LOOKED_AT:
+                self.suspects.update(n for n, cell in enumerate(cells) if says_opted_out(cell))
             staged = as_json(cells)
             if "'" in staged:
                 staged = as_json([read_cell(cell) for cell in cells])

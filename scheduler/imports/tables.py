@@ -37,6 +37,11 @@ class ContactImport(SQLModel, table=True):
     #: The last row of which it is decided what became of it: what is committed is never done twice.
     cursor: int = Field(default=0)
     skip_errors: bool = Field(default=False)
+    #: A bad cell of a column that a row can do without is left out instead of the row.
+    skip_cells: bool = Field(default=False)
+    #: Columns that seem to say who wants no messages, and columns that a person left out by name.
+    suspects: list[str] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
+    ignored: list[str] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
     #: What was done: created, updated, refused, opt_outs, consents, links.
     counts: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     actor: str
@@ -87,3 +92,5 @@ class RowError(SQLModel, table=True):
     value: str | None = None
     problem: str
     allowed: str
+    #: ``error``: the row is not applied. ``dropped``: it is, without the cell. ``warning``: it is, as it stands.
+    severity: str = "error"

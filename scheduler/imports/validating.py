@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from scheduler.contacts.bulk import find_people
 from scheduler.contacts.identities import KINDS, find_by_identity, uniform
+from scheduler.contacts.psids import ROUNDED, are_rounded
 from scheduler.imports.collecting import no_collecting
 from scheduler.imports.fields import BY_NAME
 from scheduler.imports.overfull import refuse_overfull
@@ -47,11 +48,17 @@ _SHARED = text("""
         ) AS named WINDOW one AS (PARTITION BY kind, value ORDER BY n)
     ) AS found WHERE other IS NOT NULL ORDER BY n
 """)
+#: Ids of more digits than a spreadsheet keeps, and those of them that have zeros behind these.
+_ROUNDED = text(r"""
+    SELECT count(*) AS long, count(*) FILTER (WHERE psid ~ '^\d{15}0+$') AS cut,
+        min(line) FILTER (WHERE psid ~ '^\d{15}0+$') AS line
+    FROM contact_import_person WHERE import_id = :id AND psid ~ '^\d{16,}$'
+""")
 # What is sorted fits into memory up to some hundred thousand rows; on disk it takes twice as long.
 _MEMORY = text("SET LOCAL work_mem = '64MB'")
 _DROP = text("DELETE FROM contact_import_person WHERE import_id = :id AND n = ANY(:rows)")
-_ERROR_COLUMNS = ("import_id", "n", "line", "column_name", "field", "value", "problem", "allowed")
-_BAD = text("SELECT count(DISTINCT n) FROM contact_import_error WHERE import_id = :id")
+_ERROR_COLUMNS = ("import_id", "n", "line", "column_name", "field", "value", "problem", "allowed", "severity")
+_BAD = text("SELECT count(DISTINCT n) FROM contact_import_error WHERE import_id = :id AND severity = 'error'")
 _ERASED = Problem(
     "this person's data was erased at their wish; they are not imported again",
     "delete the row",
@@ -104,7 +111,9 @@ def preview(session: Session, found: ContactImport, now: int, rows: int = 10) ->
 
 def row_reader(found: ContactImport, now: int) -> RowReader:
     """The reader of an import's rows. Raises Invalid for a constant that cannot be read."""
-    return RowReader(found.headers, found.mapping, found.constants, read_identity=uniform, now=now)
+    return RowReader(
+        found.headers, found.mapping, found.constants, read_identity=uniform, now=now, skip_cells=found.skip_cells
+    )
 
 
 def _rows(session: Session, found: ContactImport, *, after: int, limit: int) -> list[tuple[int, int, list[str]]]:
@@ -128,15 +137,15 @@ class _Chunk:
     def check(self, rows: Sequence[tuple[int, int, list[str]]]) -> None:
         """Stage what is good and keep what is wrong."""
         readings = [(n, at, self._reader.read(cells)) for n, at, cells in rows]
-        self._find_people([reading for _, _, reading in readings if not reading.problems])
+        self._find_people([reading for _, _, reading in readings if not reading.bad])
         good: list[str] = []
         wrong: list[str] = []
         for n, at, reading in readings:
             wrong += (
-                line(self._id, n, at, each.column, each.field, each.value, each.problem, each.allowed)
+                line(self._id, n, at, each.column, each.field, each.value, each.problem, each.allowed, each.severity)
                 for each in reading.problems
             )
-            if reading.problems:
+            if reading.bad:
                 self.bad += 1
             else:
                 # A psid has nothing to escape, and JSON only its own backslashes.
@@ -187,8 +196,19 @@ class _Chunk:
         reading.problems.append(Problem(words, allowed, self._columns.get(kind), kind, shown(BY_NAME[kind], value)))
 
 
+def _warn_of_rounded(session: Session, found: ContactImport, column: str) -> None:
+    counted = session.connection().execute(_ROUNDED, {"id": found.id}).one()
+    if are_rounded(counted.cut, counted.long):
+        problem = f"{counted.cut} of {counted.long} ids end in zeros: the column {ROUNDED}"
+        allowed = BY_NAME["psid"].allowed
+        warning = line(found.id, 0, counted.line, column, "psid", None, problem, allowed, "warning")
+        copy_rows(session, "contact_import_error", _ERROR_COLUMNS, [warning])
+
+
 def _against_each_other(session: Session, found: ContactImport) -> None:
     columns = {field: column for column, field in found.mapping.items()}
+    if "psid" in columns:
+        _warn_of_rounded(session, found, columns["psid"])
     by = next(name for name in ("psid", *KINDS) if name in columns)
     session.connection().execute(_MEMORY)
     _refuse_rows(
@@ -228,5 +248,5 @@ def _refuse_rows(
     for row, column, field, value, words in wrong:
         first, second = sorted((row.line, row.other))
         problem = f"line {first} and line {second} {words}"
-        lines.append(line(found.id, row.n, row.line, column, field, value, problem, allowed))
+        lines.append(line(found.id, row.n, row.line, column, field, value, problem, allowed, "error"))
     copy_rows(session, "contact_import_error", _ERROR_COLUMNS, lines)

@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from scheduler.contacts.country_names import country_named
 from scheduler.contacts.places import check_country, check_locale, check_region, check_zones
 from scheduler.contacts.profiles import offset_minutes
-from scheduler.contacts.psids import check_psid
+from scheduler.contacts.psids import ROUNDED, check_psid, is_placeholder, is_word_for_nothing, looks_rounded
 from scheduler.errors import Invalid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,6 +22,7 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
 _YES = frozenset({"yes", "true", "y", "1", "x"})
 _NO = frozenset({"no", "false", "n", "0"})
 _MAX_TEXT = 500
+_LONGEST_PLACEHOLDER = 16
 _MAX_WORDING = 10_000
 _MAX_TOPIC = 200
 _KINDS = ("express", "implied", "night")
@@ -45,8 +47,24 @@ def text(cell: str, most: int = _MAX_TEXT) -> str:
     return cell
 
 
-locale = lru_cache(maxsize=4096)(check_locale)
-country = lru_cache(maxsize=1024)(check_country)
+@lru_cache(maxsize=4096)
+def locale(cell: str) -> str:
+    """A locale. ``nan`` would be one, too: a language of China."""
+    return check_locale(_value(cell))
+
+
+@lru_cache(maxsize=1024)
+def country(cell: str) -> str:
+    """An ISO 3166-1 code, also from the country's name in one of several languages."""
+    try:
+        return check_country(cell)
+    except Invalid as error:
+        named = country_named(cell)
+        if named is None:
+            raise Invalid(error.message) from None
+        return named
+
+
 region = lru_cache(maxsize=8192)(check_region)
 
 
@@ -71,7 +89,7 @@ def utc_offset(cell: str) -> int:
             size = int(hours) + (int(past) / 60 if past else float(f"0.{fraction}") if fraction else 0.0)
             minutes = offset_minutes(-size if sign == "-" else size)
     if minutes is None:
-        raise Invalid("is not an offset on Earth, in hours")
+        raise Invalid("is not an offset that clocks have anywhere, in hours")
     return minutes
 
 
@@ -144,6 +162,17 @@ def any_json(cell: str) -> object:
     if isinstance(value, str):
         return text(_storable(value))
     return value
+
+
+def doubt(target: str, cell: str, value: object) -> str | None:
+    """What a person should look at in a cell that could be read; None as a rule."""
+    if target == "psid" and looks_rounded(cell):
+        return ROUNDED
+    if target in ("name", "first_name") and len(cell) <= _LONGEST_PLACEHOLDER and is_word_for_nothing(cell):
+        return f"`{cell}` is what programs write where there is no name; people would be called by it"
+    if target == "country" and cell.upper() != value:
+        return f"`{cell[:64]}` is read as {value}"
+    return None
 
 
 def consents(cell: str, *, now: int) -> list[Consent]:
@@ -236,6 +265,12 @@ def _storable(value: str) -> str:
     if "\x00" in value or any(0xD800 <= ord(character) <= 0xDFFF for character in value):
         raise Invalid("has text that cannot be stored")
     return value
+
+
+def _value(cell: str) -> str:
+    if len(cell) <= _LONGEST_PLACEHOLDER and is_placeholder(cell):
+        raise Invalid(f"`{cell}` stands for no value")
+    return cell
 
 
 def _no_constant(name: str) -> object:

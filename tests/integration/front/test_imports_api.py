@@ -25,7 +25,7 @@ from scheduler.imports.tables import ContactImport
 from scheduler.store import database
 from workers.imports import import_a_while
 
-DATA = "psid,Who,country\n1,Ana,BR\n2,=2+5,DE\n3,Li,Germany\n"
+DATA = "psid,Who,country\n1,Ana,BR\n2,=2+5,DE\n3,Li,Atlantis\n"
 
 
 @pytest.fixture
@@ -72,7 +72,13 @@ def test_a_file_is_uploaded_mapped_validated_and_applied(upload: Any, api: Any, 
     seen = api("GET", at).json()
     assert (seen["status"], seen["checked"], seen["bad"]) == ("validated", 3, 1)
     assert seen["errors"] == [
-        {"field": "country", "problem": "`Germany` is not an ISO 3166-1 country code", "rows": 1, "first_line": 4}
+        {
+            "field": "country",
+            "problem": "`Atlantis` is not an ISO 3166-1 country code",
+            "severity": "error",
+            "rows": 1,
+            "first_line": 4,
+        }
     ]
     refused = api("POST", f"{at}/apply")
     assert (refused.status_code, "1 of 3 rows have errors" in refused.json()["detail"]) == (409, True)
@@ -167,13 +173,13 @@ def test_the_command_imports_lists_and_exports(duly: Any, page: Any, tmp_path: P
     options = ("--page", page.external_id, "--map", "Who=name", "--set", "locale=en")
     dry = duly("import", file, *options, "--dry-run")
     assert dry.exit_code == 2
-    assert "`Germany` is not an ISO 3166-1 country code" in dry.output
+    assert "`Atlantis` is not an ISO 3166-1 country code" in dry.output
     assert "2 rows would be applied; nothing was changed" in dry.output
     errors = tmp_path / "errors.csv"
     none = duly("import", file, *options, "--errors", errors)
     assert (none.exit_code, "none was applied" in none.output) == (2, True)
     assert (
-        errors.read_text().splitlines()[1].startswith("4,country,country,Germany"),
+        errors.read_text().splitlines()[1].startswith("4,country,country,Atlantis"),
         errors.stat().st_mode & 0o77,
     ) == (True, 0)
     seen = json.loads(duly("imports", "--json").stdout)
@@ -200,7 +206,10 @@ def test_the_command_imports_lists_and_exports(duly: Any, page: Any, tmp_path: P
         (("import", "FILE", "--page", "100200300400", "--map", "x"), "--map: `x` has no `=`"),
         (("import", "FILE", "--page", "100200300400", "--map", "x=name"), "the file has no column `x`"),
         (("import", "FILE", "--page", "100200300400", "--set", "psid=1"), "differs from person to person"),
-        (("import", "FILE", "--page", "100200300400", "--resume", "1"), "leave FILE, --page, --map and --set out"),
+        (
+            ("import", "FILE", "--page", "100200300400", "--resume", "1"),
+            "leave FILE, --page, --map, --set and --skip-cells out",
+        ),
         (("export", "--page", "100200300400", "--format", "xml"), "`xml` is not a format"),
         (("export", "--page", "100200300400", "--out", "/nowhere/x.csv"), "cannot be written"),
     ],
@@ -214,12 +223,46 @@ def test_a_command_that_cannot_be_says_why(
     assert (run.exit_code, told in run.output) == (2, True), run.output
 
 
+def test_a_column_that_looks_like_opt_outs_is_asked_about(upload: Any, api: Any, page: Any) -> None:
+    made = upload("psid,Do not contact,State\n1,x,\n2,,Unsubscribed\n").json()["import"]
+    assert made["asked"] == ["Do not contact", "State"]
+    at = f"/imports/{made['id']}"
+    asked = api("POST", f"{at}/validate")
+    assert (asked.status_code, asked.json()["errors"][0]["field"]) == (422, "mapping.Do not contact")
+    mapped = api("PUT", f"{at}/mapping", {"columns": {"do not contact": "opted_out"}}).json()["import"]
+    assert mapped["asked"] == ["State"]
+    assert api("POST", f"{at}/validate").status_code == 422
+    left_out = api("PUT", f"{at}/mapping", {"columns": {"Do not contact": "opted_out", "State": ""}}).json()
+    assert left_out["import"]["asked"] == []
+    assert api("POST", f"{at}/validate").status_code == 202
+
+
+def test_bad_cells_are_left_out_and_rounded_ids_are_warned_about(duly: Any, page: Any, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    rows = (f"2498712345{n:04}000,{'nan' if n == 3 else 'Ana'},Germany" for n in range(6))
+    file.write_text("PSID,First name,Country\n" + "\n".join(rows) + "\n")
+    tried = duly("import", file, "--page", page.external_id, "--dry-run")
+    assert (tried.exit_code, "6 of 6 ids end in zeros" in tried.output) == (0, True), tried.output
+    assert "`Germany` is read as DE" in tried.output
+    assert "warning: looks rounded" in tried.output
+    done = duly("import", file, "--page", page.external_id, "--skip-cells", "--json")
+    assert done.exit_code == 0, done.output
+    seen = json.loads(done.stdout)
+    assert (seen["bad"], seen["counts"]["created"], seen["errors"]) == (0, 6, [])
+    assert {(each["field"], each["severity"], each["rows"]) for each in seen["warnings"]} == {
+        ("psid", "warning", 6), ("psid", "warning", 1), ("country", "warning", 6), ("first_name", "dropped", 1),
+    }  # fmt: skip
+    listed = duly("errors", seen["id"]).output
+    assert listed.splitlines()[0].endswith("allowed,severity")
+    assert ",dropped" in listed
+
+
 def test_an_import_that_is_killed_goes_on_where_it_was(
     duly: Any, page: Any, tmp_path: Path, eventually: Callable[..., None]
 ) -> None:
     people = 12_000
     file = tmp_path / "people.csv"
-    lines = (f"{n},Ana {n},DE,{'yes' if n % 2 else 'no'}\n" for n in range(people))
+    lines = (f"{n},Ana {n},DE,{'yes' if n % 2 else 'no'}\n" for n in range(1, people + 1))
     file.write_text("psid,name,country,opted_out\n" + "".join(lines))
     running = subprocess.Popen(
         [sys.executable, "-m", "scheduler.cli.main", "contacts", "import", str(file), "--page", page.external_id],

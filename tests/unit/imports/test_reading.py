@@ -47,6 +47,40 @@ def test_files_of_spreadsheets_are_read(data: bytes, delimiter: str) -> None:
     assert [cells[:2] for _, cells in rows] == [["1", "Ana"]]
 
 
+@pytest.mark.parametrize(
+    ("first", "delimiter"),
+    [("sep=;", "semicolon"), ("SEP=,", "comma"), ('"sep=;"', "semicolon"), ("sep=\\t", "tab"), ("sep=\t", "tab")],
+)
+def test_a_spreadsheets_own_first_line_names_the_delimiter_and_still_counts(first: str, delimiter: str) -> None:
+    divides = {"comma": ",", "semicolon": ";", "tab": "\t"}[delimiter]
+    data = f"\ufeff{first}\r\n\r\npsid{divides}na,me;x\r\n".replace("na,me;x", "name") + f"1{divides}Ana\r\n"
+    assert _read(data.encode()) == (["psid", "name"], delimiter, [(4, ["1", "Ana"])])
+
+
+def test_what_names_itself_sep_and_is_a_column_is_one() -> None:
+    assert _read(b"sep=;psid\nx;1\n")[:2] == (["sep=", "psid"], "semicolon")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"sep=|\npsid|name\n1|Ana\n", "says that `|` divides"),
+        (b"sep=;\n", "the file is empty"),
+        (b"psid|name\n1|Ana\n", "divided by |"),
+        (b"psid,name,opted_out\n1,Ana,yes\n2,Bo", "line 3: the last row has 2 of 3 cells and no line end"),
+    ],
+)
+def test_a_file_that_is_divided_otherwise_or_cut_off_is_refused(data: bytes, words: str) -> None:
+    with pytest.raises(Malformed) as refused:
+        _read(data)
+    assert words in str(refused.value)
+    assert refused.value.way_out
+
+
+def test_a_blank_may_stand_before_a_quote() -> None:
+    assert _read(b'psid, "name", note\n1, "Ana, Li",  "say ""yes"""\n')[2] == [(2, ["1", "Ana, Li", 'say "yes"'])]
+
+
 def test_a_delimiter_inside_quotes_divides_nothing() -> None:
     assert _read(b'"a;b;c",d\n1,2\n')[:2] == (["a;b;c", "d"], "comma")
 
@@ -130,7 +164,8 @@ def test_what_a_spreadsheet_would_run_opens_as_text(first: str) -> None:
 )
 def test_any_text_survives_csv(rows: list[list[str]], delimiter: str) -> None:
     written = io.StringIO()
-    csv.writer(written, delimiter=delimiter).writerows([["a", "b", "c"], *rows])
+    # In quotes: a blank at the beginning of a cell without them belongs to the delimiter.
+    csv.writer(written, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([["a", "b", "c"], *rows])
     assert [cells for _, cells in _read(written.getvalue().encode())[2]] == rows
 
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from policies.facts import OFFSETS_IN_USE
 from scheduler.contacts.identities import uniform
+from scheduler.contacts.places import zone_names
 from scheduler.errors import Invalid
 from scheduler.imports.rows import Reading, RowReader
 
@@ -70,18 +74,24 @@ def test_offsets_are_read_as_people_write_them(cell: str, minutes: int) -> None:
 @pytest.mark.parametrize(
     ("field", "cell", "words"),
     [
+        ("psid", "nan", "stands for no id"),
+        ("psid", "24.987.123.456", "has its digits in groups"),
+        ("crm_id", "NULL", "stands for no value"),
+        ("locale", "nan", "stands for no value"),
+        ("utc_offset", "4.25", "is not an offset that clocks have anywhere"),
+        ("utc_offset", "13:15", "is not an offset that clocks have anywhere"),
         ("psid", "a b", "is not a page-scoped id"),
         ("psid", "7,00000000E+15", "a spreadsheet took this id for a number"),
         ("psid", "7.0E15", "a spreadsheet took this id for a number"),
         ("psid", "7000000000000001.0", "a spreadsheet took this id for a number"),
         ("name", "x" * 501, "has 501 characters"),
         ("locale", "english", "is not a locale"),
-        ("country", "Germany", "is not an ISO 3166-1 country code"),
+        ("country", "Atlantis", "is not an ISO 3166-1 country code"),
         ("region", "Florida", "is not an ISO 3166-2 code"),
         ("timezone", "Berlin", "is not an IANA time zone"),
-        ("utc_offset", "330", "is not an offset on Earth, in hours"),  # minutes
-        ("utc_offset", "15", "is not an offset on Earth, in hours"),
-        ("utc_offset", "5:75", "is not an offset on Earth, in hours"),
+        ("utc_offset", "330", "is not an offset that clocks have anywhere, in hours"),  # minutes
+        ("utc_offset", "15", "is not an offset that clocks have anywhere, in hours"),
+        ("utc_offset", "5:75", "is not an offset that clocks have anywhere, in hours"),
         ("phone", "0151 23456789", "is not an international telephone number"),
         ("email", "ana", "is not an e-mail address"),
         ("attributes.n:number", "01234", "is not a number"),  # a code
@@ -114,7 +124,7 @@ def test_a_cell_that_cannot_be_is_told_with_what_is_allowed(field: str, cell: st
         ("email", "ana.mueller", "an…"),
         ("psid", "a b", "…"),
         ("attributes.salary:number", "12345 EUR", "12…"),
-        ("country", "Germany", "Germany"),
+        ("country", "Atlantis", "Atlantis"),
     ],
 )
 def test_what_is_personal_is_masked_in_errors(field: str, cell: str, shown: str) -> None:
@@ -133,12 +143,64 @@ def test_a_region_lies_in_its_country() -> None:
     assert problem.problem == "is not in country `CA`"
 
 
-@pytest.mark.parametrize("cells", [["1"], ["1", "Ana", "more"]])
-def test_a_ragged_row_is_an_error(cells: list[str]) -> None:
+def test_a_row_with_more_than_the_header_is_an_error() -> None:
     reader = RowReader(["psid", "name"], {"psid": "psid"}, {}, read_identity=uniform, now=NOW)
-    (problem,) = reader.read(cells).problems
-    assert problem.problem == f"the row has {len(cells)} cells, the header has 2"
+    read = reader.read(["1", "Ana", "more"])
+    assert [each.problem for each in read.problems] == ["the row has 3 cells, the header has 2"]
+    assert read.bad
     assert not reader.read(["1", "Ana", ""]).problems
+
+
+def test_a_short_row_is_read_with_a_warning_where_it_can_do_without_what_is_missing() -> None:
+    headers = ["psid", "name", "opted_out", "country"]
+    reader = RowReader(headers, {name: name for name in headers}, {}, read_identity=uniform, now=NOW)
+    read = reader.read(["1", "Ana", "no"])
+    assert (read.bad, read.known, [each.severity for each in read.problems]) == (False, {"name": "Ana"}, ["warning"])
+    # Nobody knows what the opt-out would have said.
+    short = reader.read(["1", "Ana"])
+    assert (short.bad, short.problems[0].problem) == (True, "the row has 2 cells, the header has 4")
+
+
+def test_a_bad_cell_may_be_left_out_instead_of_its_row_save_what_permits_or_forbids() -> None:
+    said = {
+        "psid": "1", "name": "nan", "country": "Atlantis", "locale": "NULL", "timezone": "Mars", "utc_offset": "330",
+        "phone": "0151", "attributes.points:number": "many", "region": "US-FL",
+    }  # fmt: skip
+
+    def read(**more: str) -> Reading:
+        row = said | more
+        reader = RowReader(list(row), {name: name for name in row}, {}, read_identity=uniform, now=NOW, skip_cells=True)
+        return reader.read(list(row.values()))
+
+    whole = read()
+    assert (whole.bad, whole.psid, whole.known) == (False, "1", {"region": "US-FL"})
+    assert {each.severity for each in whole.problems} == {"dropped"}
+    assert len(whole.problems) == 7
+    assert _read(said).bad
+    for bad in ({"psid": "nan"}, {"opted_out": "nan"}, {"consent.kind": "loud"}, {"opted_out.at": "soon"}):
+        assert read(**bad).bad, bad
+    elsewhere = read(country="CA")
+    assert (elsewhere.bad, elsewhere.known) == (False, {"country": "CA"})
+
+
+@pytest.mark.parametrize("named", ["Germany", "Deutschland", "allemagne", "ALEMANIA", " germany "])
+def test_a_country_may_be_named_and_is_shown_how_it_was_read(named: str) -> None:
+    read = _read({"psid": "1", "country": named})
+    assert (read.bad, read.known) == (False, {"country": "DE"})
+    assert [(each.severity, each.problem) for each in read.problems] == [
+        ("warning", f"`{named.strip()}` is read as DE")
+    ]
+
+
+def test_the_offsets_that_clocks_have_are_those_of_tzdata() -> None:
+    offsets = {
+        int(offset.total_seconds() // 60)
+        for name in zone_names()
+        for month in range(1, 13)
+        if (offset := datetime(2026, month, 15, tzinfo=ZoneInfo(name)).utcoffset()) is not None
+    }
+    assert offsets <= OFFSETS_IN_USE
+    assert {each for each in OFFSETS_IN_USE if each % 60} == {each for each in offsets if each % 60}
 
 
 def test_nobody_is_an_error() -> None:
@@ -209,4 +271,10 @@ def test_opt_outs_are_of_topics_or_everything() -> None:
 
 def test_a_constant_that_cannot_be_read_is_refused_at_once() -> None:
     with pytest.raises(Invalid, match=r"set\.country: .*is not an ISO 3166-1"):
-        _read({"psid": "1"}, country="Germany")
+        _read({"psid": "1"}, country="Atlantis")
+
+
+def test_a_name_that_stands_for_none_is_warned_about_and_left_out_where_bad_cells_are() -> None:
+    read = _read({"psid": "1", "first_name": "NaN", "name": "-"})
+    assert (read.bad, read.known) == (False, {"first_name": "NaN", "name": "-"})
+    assert [(each.field, each.severity) for each in read.problems] == [("first_name", "warning")]
