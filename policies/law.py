@@ -185,7 +185,7 @@ def _members(about: Table, code: str) -> tuple[str, ...]:
 def _hours(entry: Table, code: str, ids: set[str]) -> Hours:
     found = read_hours(entry, source=_source(entry, code, channels=True), applies_to=_BOUND)
     _once(entry, found.id, ids)
-    if (found.holiday is not None or found.before_holiday is not None) != bool(found.holidays):
+    if (entry.has("holiday") or entry.has("before_holiday")) != entry.has("holidays"):
         raise entry.error("holidays", "and a row `holiday` or `before_holiday` go together")
     entry.done(also=HOURS_KEYS)
     return found

@@ -1,7 +1,8 @@
 """The policy document: what it says, once it is parsed and known to be possible.
 
 Its version is the SHA-256 of its canonical form: the whole document with what it extends written out, entries sorted by
-id, durations and rows in one spelling. Two files that mean the same have the same version.
+id, durations, hours and categories in one spelling (``policies.readers``). Two files that mean the same have the same
+version.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Policy:
     utility_citation: str
     #: The canonical form.
     document: str = field(repr=False)
+    #: The version under which it was stored, where an earlier Duly spelt its canonical form otherwise.
+    known_as: str | None = field(default=None, repr=False, compare=False)
     #: What was worked out for places and categories before. Not part of the value.
     bindings: dict[BindingKey, Binding] = field(default_factory=dict, repr=False, compare=False, hash=False)
     plains: dict[PlainKey, Plain] = field(default_factory=dict, init=False, repr=False, compare=False, hash=False)
@@ -73,8 +76,8 @@ class Policy:
 
     @cached_property
     def version(self) -> str:
-        """SHA-256 of the canonical form, in hex."""
-        return hashlib.sha256(self.document.encode()).hexdigest()
+        """SHA-256 of the canonical form, in hex; of a stored policy the version that its decisions name."""
+        return self.known_as or hashlib.sha256(self.document.encode()).hexdigest()
 
 
 def load_policy(name_or_path: str | Path) -> Policy:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from policies.calendars import known_calendar
 from policies.countries import known_countries
 from policies.facts import CATEGORIES
+from policies.intervals import union
 from policies.law_terms import Span
 from policies.terms import WEEKDAYS, Cap, Hours, Row, Source
 from policies.toml_source import Table
@@ -20,6 +21,7 @@ LONGEST = 30 * DAY
 #: What an entry of ``permitted_hours`` may say of its hours, in policies and packs alike.
 HOURS_KEYS = ("daily", *WEEKDAYS, "holiday", "before_holiday", "holidays")
 
+_WHOLE: Row = ((0, DAY),)
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in "wdhms"))
 _SIZES = (7 * DAY, DAY, 3600, 60, 1)
 _CLOCK = re.compile(r"([0-9]{2}):([0-9]{2})")
@@ -45,7 +47,8 @@ def read_categories(table: Table) -> tuple[str, ...]:
     for name in found:
         if name not in CATEGORIES:
             raise table.error("applies_to", f"`{name}` is none of {', '.join(CATEGORIES)}")
-    return tuple(name for name in CATEGORIES if name in found)
+    named = tuple(name for name in CATEGORIES if name in found)
+    return () if named == CATEGORIES else named
 
 
 def read_duration(table: Table, key: str, *, least: int = 1, longest: int = LONGEST, default: str | None = None) -> int:
@@ -61,20 +64,29 @@ def read_duration(table: Table, key: str, *, least: int = 1, longest: int = LONG
 
 
 def read_rows(table: Table) -> tuple[Row | None, ...]:
-    """``daily``, overridden by ``mon`` … ``sun``. A day with neither is open."""
+    """``daily``, overridden by ``mon`` … ``sun``. A day with neither is open, and so is one that is open from 00:00 to
+    24:00."""
     daily = _row(table, "daily") if table.has("daily") else None
-    return tuple(_row(table, day) if table.has(day) else daily for day in WEEKDAYS)
+    rows = (_row(table, day) if table.has(day) else daily for day in WEEKDAYS)
+    return tuple(None if row == _WHOLE else row for row in rows)
 
 
 def read_hours(table: Table, *, source: Source | None = None, applies_to: tuple[str, ...] | None = None) -> Hours:
-    """An entry of ``permitted_hours``. A pack says ``applies_to`` for all of its entries, and may say ``lifted_by``."""
+    """An entry of ``permitted_hours``. A pack says ``applies_to`` for all of its entries, and may say ``lifted_by``.
+
+    Whose holidays count says nothing without a row for them, nor a row without that: what is alone is left out.
+    """
+    rows = {key: _row(table, key) if table.has(key) else None for key in ("holiday", "before_holiday")}
+    holidays = _calendar(table) if table.has("holidays") else ""
+    if not holidays or all(row is None for row in rows.values()):
+        rows, holidays = {}, ""
     return Hours(
         id=read_id(table),
         applies_to=read_categories(table) if applies_to is None else applies_to,
         rows=read_rows(table),
-        holiday=_row(table, "holiday") if table.has("holiday") else None,
-        before_holiday=_row(table, "before_holiday") if table.has("before_holiday") else None,
-        holidays=_calendar(table) if table.has("holidays") else "",
+        holiday=rows.get("holiday"),
+        before_holiday=rows.get("before_holiday"),
+        holidays=holidays,
         lifted_by=table.choice("lifted_by", ("night",)) if source and table.has("lifted_by") else "",
         source=source,
     )
@@ -139,7 +151,8 @@ def _row(table: Table, key: str) -> Row:
     for earlier, later in pairwise(periods):
         if later[0] < earlier[1]:
             raise table.error(key, "has periods that overlap")
-    return tuple(periods)
+    # Periods that touch are one: however it is written, it is the same policy, with the same version.
+    return union(periods)
 
 
 def _clock(table: Table, key: str, written: object) -> int:

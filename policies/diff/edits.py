@@ -15,7 +15,7 @@ _Entry = TypeVar("_Entry", Hours, Cap, Gap)
 
 #: Fields of a policy that decide nothing by themselves, or that one of the clauses below stands for.
 _ELSEWHERE = {
-    "name", "document", "bindings", "plains", "hours", "caps", "gaps", "margin", "window", "jurisdictions",
+    "name", "document", "known_as", "bindings", "plains", "hours", "caps", "gaps", "margin", "window", "jurisdictions",
     "unknown_zone", "consent", "handover_timeout", "click_to_messenger",
 }  # fmt: skip
 

@@ -70,14 +70,17 @@ def _never_binding(subject: Subject) -> Iterator[tuple[str, Remark]]:
 
 def _rows_without_effect(subject: Subject, entries: Sequence[Hours]) -> Iterator[Remark]:
     for hours in entries:
-        if hours.holidays and hours.holiday is None and hours.before_holiday is None:
+        # What is alone is no part of the policy that is read: the document itself says whether it is there.
+        table = subject.own(_SECTION, hours.id)
+        said = {key for key in ("holidays", "holiday", "before_holiday") if table is not None and table.has(key)}
+        if said == {"holidays"}:
             yield subject.at_entry(
                 "never_binds", "warning", _SECTION, hours.id,
                 f"`holidays` of `{hours.id}` decides nothing: say what holds on one in a row `holiday` or "
                 "`before_holiday`, or take it out", "holidays",
             )  # fmt: skip
         for key, row in (("holiday", hours.holiday), ("before_holiday", hours.before_holiday)):
-            if row is not None and not hours.holidays:
+            if key in said and "holidays" not in said:
                 yield subject.at_entry(
                     "never_binds", "warning", _SECTION, hours.id,
                     f"`{key}` of `{hours.id}` never applies, because no day counts as a holiday: say `holidays = "
@@ -92,7 +95,7 @@ def _rows_without_effect(subject: Subject, entries: Sequence[Hours]) -> Iterator
 
 def _row_without_effect(hours: Hours, key: str, row: Row) -> bool:
     if key == "holiday":
-        return all(each is not None and tuple(each) == tuple(row) for each in hours.rows)
+        return all(_times(each) == tuple(row) for each in hours.rows)
     return all(_within(_times(each), _times(row)) for each in hours.rows)
 
 

@@ -7,7 +7,7 @@ nothing is decided for them, so nothing is denied, until another policy is activ
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -93,7 +93,8 @@ def _read(session: Session, versions: Collection[str]) -> None:
         return
     for row in session.connection().execute(_DOCUMENTS, {"versions": missing}):
         try:
-            _parsed[row.version] = parse_policy(row.document, where=f"policy version {row.version[:12]}")
+            policy = parse_policy(row.document, where=f"policy version {row.version[:12]}")
+            _parsed[row.version] = replace(policy, known_as=row.version)
         except PolicyError as error:
             _parsed[row.version] = str(error)
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from policies.diff.edits import edits
 from policies.policy import PolicyError, load_policy, parse_policy, policy_to_document
 
 BASE = '[policy]\nname = "acme"\n'
@@ -265,3 +267,100 @@ def test_an_unknown_key_is_told_every_key_that_may_stand_there(text: str, known:
     with pytest.raises(PolicyError) as refused:
         parse_policy(text, where="t")
     assert refused.value.message == f"is not known here; known are {known}"
+
+
+def _hours(body: str) -> str:
+    return f'[[permitted_hours]]\nid = "h"\n{body}\n'
+
+
+SAME = {
+    "periods that touch": (
+        _hours('daily = [["09:00", "15:00"], ["15:00", "20:00"]]'), _hours('daily = [["09:00", "20:00"]]'),
+    ),
+    "three that touch, out of order": (
+        _hours('mon = [["15:00", "20:00"], ["09:00", "12:00"], ["12:00", "15:00"]]'),
+        _hours('mon = [["09:00", "20:00"]]'),
+    ),
+    "periods in another order": (
+        _hours('daily = [["14:00", "20:00"], ["09:00", "12:00"]]'),
+        _hours('daily = [["09:00", "12:00"], ["14:00", "20:00"]]'),
+    ),
+    "each weekday, or daily": (
+        _hours("\n".join(f'{day} = [["09:00", "20:00"]]' for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun"))),
+        _hours('daily = [["09:00", "20:00"]]'),
+    ),
+    "daily with a weekday that says the same": (
+        _hours('daily = [["09:00", "20:00"]]\ntue = [["09:00", "20:00"]]'), _hours('daily = [["09:00", "20:00"]]'),
+    ),
+    "a whole day, or nothing said of it": (
+        _hours('mon = []\ntue = [["00:00", "24:00"]]'), _hours("mon = []"),
+    ),
+    "a whole day in two halves": (
+        _hours('mon = []\ntue = [["00:00", "12:00"], ["12:00", "24:00"]]'), _hours("mon = []"),
+    ),
+    "periods of a holiday that touch": (
+        _hours('daily = [["09:00", "20:00"]]\nholidays = "US"\nholiday = [["10:00", "11:00"], ["11:00", "12:00"]]'),
+        _hours('daily = [["09:00", "20:00"]]\nholidays = "US"\nholiday = [["10:00", "12:00"]]'),
+    ),
+    "holidays without a row for them": (
+        _hours('daily = [["09:00", "20:00"]]\nholidays = "contact"'), _hours('daily = [["09:00", "20:00"]]'),
+    ),
+    "a row for holidays that are nobody's": (
+        _hours('daily = [["09:00", "20:00"]]\nholiday = []\nbefore_holiday = []'),
+        _hours('daily = [["09:00", "20:00"]]'),
+    ),
+    "all categories by name": (
+        _hours('applies_to = ["service", "promotional", "utility"]\ndaily = [["09:00", "20:00"]]'),
+        _hours('daily = [["09:00", "20:00"]]'),
+    ),
+    "categories in another order": (
+        '[[minimum_gap]]\nid = "g"\nbetween = "10m"\napplies_to = ["utility", "promotional"]\n',
+        '[[minimum_gap]]\nid = "g"\nbetween = "10m"\napplies_to = ["promotional", "utility"]\n',
+    ),
+    "durations": (
+        '[messaging_window]\nmargin = "60m"\n[handover]\ntimeout = "168h"\n[[minimum_gap]]\nid = "g"\nbetween = "90m"\n'
+        '[[frequency_cap]]\nid = "c"\nlimit = 1\nper = "24h"\n',
+        '[messaging_window]\nmargin = "1h"\n[handover]\ntimeout = "1w"\n[[minimum_gap]]\nid = "g"\nbetween = "1h30m"\n'
+        '[[frequency_cap]]\nid = "c"\nlimit = 1\nper = "1d"\n',
+    ),
+    "entries in another order": (
+        '[[minimum_gap]]\nid = "a"\nbetween = "1h"\n[[minimum_gap]]\nid = "b"\nbetween = "2h"\n',
+        '[[minimum_gap]]\nid = "b"\nbetween = "2h"\n[[minimum_gap]]\nid = "a"\nbetween = "1h"\n',
+    ),
+    "what holds anyway": (
+        '[messaging_window]\nmargin = "0s"\nclick_to_messenger = false\n[consent]\nrequire = "inbound"\n'
+        '[unknown_zone]\nmode = "all_candidates"\n[handover]\ntimeout = "never"\n',
+        "",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_what_means_the_same_has_one_version_and_no_difference(name: str) -> None:
+    one, other = (parse_policy(f'[policy]\nname = "t"\n{text}', where="t") for text in SAME[name])
+    assert one.version == other.version
+    assert one == other
+    assert edits(one, other) == ()
+    again = parse_policy(one.document, where="again")
+    assert (again, again.version) == (one, one.version)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (_hours('daily = [["09:00", "15:00"], ["15:01", "20:00"]]'), _hours('daily = [["09:00", "20:00"]]')),
+        (_hours("mon = []"), _hours("tue = []")),
+        (_hours('mon = []\nholidays = "US"\nholiday = [["00:00", "24:00"]]'), _hours("mon = []")),
+        (_hours('holidays = "US"\nholiday = []'), _hours('holidays = "DE"\nholiday = []')),
+    ],
+)
+def test_what_means_something_else_has_another(one: str, other: str) -> None:
+    first, second = (parse_policy(f'[policy]\nname = "t"\n{text}', where="t") for text in (one, other))
+    assert first.version != second.version
+
+
+def test_a_stored_policy_keeps_the_version_under_which_it_is_known() -> None:
+    policy = parse_policy('[policy]\nname = "t"\n', where="t")
+    stored = replace(policy, known_as="ab" * 32)
+    assert stored.version == "ab" * 32
+    assert (stored == policy, edits(stored, policy)) == (True, ())
