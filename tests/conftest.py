@@ -22,7 +22,7 @@ from scheduler.logs import complaints
 from scheduler.settings import get_settings
 from scheduler.store import database, migrate
 from scheduler.store.embedded import Servers
-from scheduler.store.process import wait_until
+from tests.patience import patience, slowness, wait_until
 
 # Clocks of machines keep ticking while the business clock is frozen.
 freezegun.configure(  # type: ignore[attr-defined]  # freezegun does not list it in its types
@@ -51,10 +51,19 @@ _LONG = (
 )  # fmt: skip
 
 
+def pytest_configure() -> None:
+    """Look once how slow this machine is, before the run is shared out among processes."""
+    slowness()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bring the long files to the front; the others stay in their order."""
+    """Bring the long files to the front, the others stay in their order; give each test the time it may need here."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(_LONG)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+    for item in items:
+        marked = item.get_closest_marker("timeout")
+        seconds = marked.args[0] if marked is not None else float(item.config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(patience(seconds)), append=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -176,11 +185,11 @@ def session(database_url: str) -> Iterator[Session]:
 
 @pytest.fixture
 def eventually() -> Callable[..., None]:
-    """``eventually(condition, seconds=10)``: wait until it is true; fail when it is not in time."""
+    """``eventually(condition, seconds=10)``: wait until it is true; fail when it is not in time (``patience``)."""
 
     def wait(condition: Callable[[], bool], *, seconds: float = 10.0, what: str = "it") -> None:
         if not wait_until(condition, seconds=seconds):
-            pytest.fail(f"{what} did not happen within {seconds} s")
+            pytest.fail(f"{what} did not happen within {patience(seconds):.0f} s")
 
     return wait
 

@@ -27,9 +27,9 @@ from sqlmodel import Session
 from scheduler import clock
 from scheduler.outbox.ledger import faults
 from scheduler.store.database import driver_url
-from scheduler.store.process import wait_until
 from scheduler.supervise.first_key import first_key
 from scheduler.supervise.stack import SandboxOptions, Stack
+from tests.patience import patience, wait_until
 
 START = datetime(2026, 3, 10, 14, 40, tzinfo=UTC)
 #: Ten virtual minutes a real second: the guard of two seconds is 20 minutes, a message's way of 1.5 seconds is 15.
@@ -148,7 +148,7 @@ class _Evening:
         return self._call("GET", f"{self._api}/messages/summary")
 
     def _call(self, method: str, url: str, body: dict[str, Any] | None = None) -> Any:
-        answer = self._http.request(method, url, json=body, timeout=30)
+        answer = self._http.request(method, url, json=body, timeout=patience(30))
         assert answer.ok, f"{method} {url} {answer.status_code} {answer.text}"
         return answer.json()
 

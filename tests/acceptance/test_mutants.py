@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.evening import TOO_LATE
+from tests.patience import patience
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENING = Path(__file__).with_name("evening.py")
@@ -103,7 +104,7 @@ class _Evenings:
         }
         argv = [sys.executable, str(EVENING), str(data_dir), str(self.lead), *kinds]
         return subprocess.run(
-            argv, cwd=tree, env=environment, capture_output=True, text=True, timeout=200, check=False
+            argv, cwd=tree, env=environment, capture_output=True, text=True, timeout=patience(200), check=False
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from scheduler.supervise.first_key import first_key
 from scheduler.supervise.stack import SandboxOptions, Stack
+from tests.patience import patience
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +27,7 @@ def test_every_command_of_the_guide_to_the_api_does_what_it_says(tmp_path: Path)
         script = f"{setup}{runs}\necho '## Errors'\n{refused}"
         ran = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script.replace(".venv/bin/python", "python3")],
-            cwd=ROOT, capture_output=True, text=True, timeout=90, check=False,
+            cwd=ROOT, capture_output=True, text=True, timeout=patience(90), check=False,
         )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     well, badly = ran.stdout.split("## Errors")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import patience
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("policies", "scheduler", "workers")
 
@@ -31,7 +33,12 @@ def _sources() -> Iterator[Path]:
 def test_imports_keep_to_the_layers() -> None:
     lint_imports = Path(sys.executable).with_name("lint-imports")
     run = subprocess.run(
-        [lint_imports, "--no-logo", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100
+        [lint_imports, "--no-logo", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=patience(100),
     )
     assert run.returncode == 0, run.stdout + run.stderr
 

@@ -18,11 +18,11 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from scheduler.store.process import wait_until
 from scheduler.supervise.first_key import first_key
 from scheduler.supervise.keeper import Keeper
 from scheduler.supervise.program import Program
 from scheduler.supervise.stack import SandboxOptions, Stack
+from tests.patience import patience, wait_until
 
 CLOCKS = Path(__file__).parent / "clocks"
 #: Processes whose clock can be stepped.
@@ -167,14 +167,16 @@ class City:
 
     @contextmanager
     def redis(self) -> Iterator[redis.Redis]:
-        with redis.Redis.from_url(self.stack.redis_url, socket_timeout=2) as client:
+        with redis.Redis.from_url(self.stack.redis_url, socket_timeout=patience(2)) as client:
             yield client
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of the database, patiently."""
 
         def ask() -> list[tuple[Any, ...]]:
-            with psycopg.connect(self.stack.database_url, autocommit=True, connect_timeout=3) as connection:
+            with psycopg.connect(
+                self.stack.database_url, autocommit=True, connect_timeout=int(patience(3))
+            ) as connection:
                 return connection.execute(statement, values).fetchall()
 
         return patiently(ask, psycopg.OperationalError)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.chaos.city import City
 from tests.chaos.load import Load
+from tests.patience import patience
 from workers.sandbox.log import read_log
 
 #: What is lost, with the bound in real seconds that 95 % of the recoveries must keep.
@@ -46,7 +47,7 @@ def measure(
                 time.sleep(_WATCH)
     finally:
         over.set()
-        feeder.join(60)
+        feeder.join(patience(60))
         for page in load.pages:
             city.api.call("PATCH", f"/pages/{page['id']}", {"rate": load.page_rate})
     found: dict[str, list[float]] = {part: [] for part in BOUNDS}

@@ -24,6 +24,7 @@ from tests.chaos.faults import Hands, Step, script, squall
 from tests.chaos.judge import UNCONFIRMED_SHARE, Doubts, Judgement, judge
 from tests.chaos.ledger import read_ledger
 from tests.chaos.load import CAP, RATE, START, Load
+from tests.patience import patience
 
 #: Real seconds of DULY_DOUBT_WAIT: 15 minutes would keep every run waiting for them.
 DOUBT_WAIT = 20
@@ -202,7 +203,7 @@ class _Run:
         finally:
             over.set()
             for thread in threads:
-                thread.join(90)
+                thread.join(patience(90))
         if self._trouble:
             raise self._trouble[0]
 

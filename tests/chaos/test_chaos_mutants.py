@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import patience
+
 pytestmark = pytest.mark.chaos
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +76,7 @@ def _play(tree: Path) -> dict[str, Any]:
     ran = subprocess.run(
         [sys.executable, "-m", "tests.chaos.squall"], cwd=tree,
         env={**environment, "PYTHONPATH": os.pathsep.join((str(tree), str(ROOT)))},
-        capture_output=True, text=True, timeout=200, check=False,
+        capture_output=True, text=True, timeout=patience(200), check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
     told: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])

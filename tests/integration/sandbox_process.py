@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 
+from tests.patience import patience
+
 SECRET, VERIFY = "shared-secret", "shared-word"
 
 
@@ -88,12 +90,12 @@ class Sandbox:
         self.page = self.pages[0]
 
     def get(self, path: str) -> Any:
-        answer = self.http.get(f"{self.url}/sandbox/{path}", timeout=10)
+        answer = self.http.get(f"{self.url}/sandbox/{path}", timeout=patience(10))
         answer.raise_for_status()
         return answer.json()
 
     def post(self, path: str, **body: Any) -> Any:
-        answer = self.http.post(f"{self.url}/sandbox/{path}", json=body, timeout=30)
+        answer = self.http.post(f"{self.url}/sandbox/{path}", json=body, timeout=patience(30))
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -107,12 +109,12 @@ class Sandbox:
             f"{self.url}/{path or 'v26.0/' + self.page['id'] + '/messages'}",
             json=body,
             headers={"Authorization": f"Bearer {token or self.page['access_token']}"},
-            timeout=5,
+            timeout=patience(5),
         )
 
     def graph(self, path: str, **query: str) -> requests.Response:
         token = query.pop("token", self.page["access_token"])
-        return self.http.get(f"{self.url}/v26.0/{path}", params={"access_token": token, **query}, timeout=5)
+        return self.http.get(f"{self.url}/v26.0/{path}", params={"access_token": token, **query}, timeout=patience(5))
 
     def codes(self, body: Any, **options: Any) -> tuple[int, int | None]:
         error = self.send(body, **options).json()["error"]
@@ -154,6 +156,6 @@ def running(folder: Path, receiver: Receiver, *arguments: str, **environment: st
         sandbox.http.close()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(patience(10))
         if process.stdout is not None:
             process.stdout.close()

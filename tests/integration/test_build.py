@@ -10,6 +10,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from tests.patience import patience
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -24,7 +26,9 @@ def tree(tmp_path: Path) -> Path:
 
 def build(tree: Path) -> subprocess.CompletedProcess[str]:
     script = 'from hatchling.build import build_wheel; print(build_wheel("dist"))'
-    return subprocess.run([sys.executable, "-c", script], cwd=tree, capture_output=True, text=True, timeout=100)
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=tree, capture_output=True, text=True, timeout=patience(100)
+    )
 
 
 def test_a_wheel_ships_every_pack(tree: Path) -> None:

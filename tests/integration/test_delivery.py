@@ -17,8 +17,8 @@ from sqlmodel import Session
 from scheduler import clock
 from scheduler.outbox.states import ACCEPTED
 from scheduler.outbox.tick import tick
-from scheduler.store.process import wait_until
 from tests.integration.delivering import deliver_all, deliver_once
+from tests.patience import patience, wait_until
 from tests.unit.delivery.stage import Stage
 from tests.unit.delivery.wire import Script, WireServer, accept, answer, error, message_id_of, message_of
 from workers import deliver, posting
@@ -100,7 +100,7 @@ def test_two_deliveries_at_once_double_nothing(
     for run in runs:
         run.start()
     for run in runs:
-        run.join(30)
+        run.join(patience(30))
     assert stage.states() == {"sent": 80}
     assert len(wire.requests) == 80
     _once_each(wire)
@@ -280,7 +280,7 @@ def test_a_page_never_gets_more_than_its_rate_in_a_second(
     for run in runs:
         run.start()
     for run in runs:
-        run.join(30)
+        run.join(patience(30))
     assert stage.states() == {"sent": 50}
     arrivals = sorted(wire.arrivals)
     # Tokens are taken for a second; up to 250 ms may lie between token and arrival.

@@ -23,8 +23,8 @@ from scheduler.outbox.begin import begin
 from scheduler.outbox.states import ACCEPTED
 from scheduler.store import database
 from scheduler.store.embedded import Servers
-from scheduler.store.process import wait_until
 from tests.integration.delivering import deliver_all, deliver_once
+from tests.patience import wait_until
 from tests.unit.delivery.stage import Stage
 from tests.unit.delivery.wire import WireServer, accept, answer, message_of
 from workers import deliver, settling

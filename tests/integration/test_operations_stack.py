@@ -22,6 +22,7 @@ from scheduler.pages.registry import add_page
 from scheduler.store import database
 from scheduler.supervise.stack import SandboxOptions, SandboxSecrets, Stack
 from tests.daytime import zone_at_noon
+from tests.patience import patience
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -40,7 +41,7 @@ def stack(tmp_path: Path, set_environment: Callable[..., None]) -> Iterator[Stac
 
 def _shop(stack: Stack) -> str:
     """A page of the sandbox that sends five a second, and people who wrote to it; its id."""
-    page: dict[str, Any] = requests.get(f"{stack.sandbox_url}/sandbox/pages", timeout=10).json()[0]
+    page: dict[str, Any] = requests.get(f"{stack.sandbox_url}/sandbox/pages", timeout=patience(10)).json()[0]
     shared = SandboxSecrets.of(stack.data_dir)
     with database.session() as session:
         made = add_page(
@@ -55,10 +56,10 @@ def _shop(stack: Stack) -> str:
 
     def meet(_: int) -> None:
         person = requests.post(
-            f"{stack.sandbox_url}/sandbox/person", json={"page_id": page["id"], "zone": zone}, timeout=20
+            f"{stack.sandbox_url}/sandbox/person", json={"page_id": page["id"], "zone": zone}, timeout=patience(20)
         ).json()
         said = {"psid": person["psid"], "kind": "message", "text": "hello"}
-        requests.post(f"{stack.sandbox_url}/sandbox/say", json=said, timeout=20).raise_for_status()
+        requests.post(f"{stack.sandbox_url}/sandbox/say", json=said, timeout=patience(20)).raise_for_status()
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(meet, range(PEOPLE)))
@@ -84,12 +85,14 @@ def test_a_campaign_is_followed_stopped_and_resumed(stack: Stack, eventually: Ca
 
     def api(method: str, path: str, body: object = None, **more: str) -> Any:
         answer = requests.request(
-            method, f"{stack.web_url}/api/v1{path}", json=body, headers=headers | more, timeout=30
+            method, f"{stack.web_url}/api/v1{path}", json=body, headers=headers | more, timeout=patience(30)
         )
         assert answer.ok, answer.text
         return answer
 
-    eventually(lambda: requests.get(f"{stack.web_url}/readyz", timeout=5).ok, seconds=30, what="everything ready")
+    eventually(
+        lambda: requests.get(f"{stack.web_url}/readyz", timeout=patience(5)).ok, seconds=30, what="everything ready"
+    )
     template = {"name": "hello", "category": "promotional", "default_locale": "en", "bodies": {"en": {"text": "Hello"}}}
     api("POST", f"/pages/{page}/templates", template)
     campaign = api("POST", f"/pages/{page}/campaigns", {"name": "c", "template": "hello", "audience": "everyone"})
@@ -120,7 +123,7 @@ def test_a_campaign_is_followed_stopped_and_resumed(stack: Stack, eventually: Ca
         lambda: _one("SELECT count(*) FROM message WHERE state IN ('sent', 'delivered', 'read')") == PEOPLE,
         seconds=60, what="everybody's message",
     )  # fmt: skip
-    verdict = requests.get(f"{stack.sandbox_url}/sandbox/verdict", timeout=10).json()
+    verdict = requests.get(f"{stack.sandbox_url}/sandbox/verdict", timeout=patience(10)).json()
     assert (verdict["accepted"], verdict["violations"]) == (PEOPLE, [])
 
     (call,) = _lines(stack, "web", "spring-7f3a")
@@ -144,7 +147,7 @@ def test_a_campaign_is_followed_stopped_and_resumed(stack: Stack, eventually: Ca
     assert {id_ for line in began for id_ in line["attempts"]} == settled()
     assert any(line["reasons"] == ["kill_switch"] for line in told()["decided"])
 
-    families = text_string_to_metric_families(requests.get(f"{stack.web_url}/metrics", timeout=10).text)
+    families = text_string_to_metric_families(requests.get(f"{stack.web_url}/metrics", timeout=patience(10)).text)
     counted = {(s.name, tuple(s.labels.values())): s.value for family in families for s in family.samples}
     ended = {labels: value for (name, labels), value in counted.items() if name == "duly_attempts_total"}
     assert sum(value for labels, value in ended.items() if "sent" in labels) == PEOPLE

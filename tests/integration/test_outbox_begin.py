@@ -19,6 +19,7 @@ from scheduler.outbox.priorities import REQUESTED, SERVICE
 from scheduler.outbox.tick import tick
 from scheduler.pages.stops import restore_page, stop_page
 from scheduler.store import database
+from tests.patience import patience
 from tests.unit.delivery.stage import HOUR, NOON, Stage
 
 
@@ -235,7 +236,7 @@ def test_an_opt_out_that_commits_while_begin_waits_is_seen(
         thread.start()
         eventually(waiting, what="begin waiting for the contact's row")
         other.commit()
-    thread.join(10)
+    thread.join(patience(10))
     stage.commit()
     assert result == [[]]
     assert tuple(stage.row("SELECT state, reason FROM message WHERE id = :id", id=message)) == ("denied", "opted_out")

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from scheduler.inbox.intake import receive
 from scheduler.outbox.begin import Begun, begin
 from scheduler.store import database
+from tests.patience import patience
 from tests.unit.delivery.stage import NOON, Stage
 
 
@@ -55,6 +56,6 @@ def test_echoes_in_any_order_lock_messages_in_the_order_of_those_who_settle(
     eventually(waiting, what="the webhook waiting for the first message")
     session.execute(lock, {"id": second.message_id})
     stage.commit()
-    thread.join(10)
+    thread.join(patience(10))
     assert (found[0].new, found[0].failed) == (2, 0)
     assert stage.states() == {"sent": 2}

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tests.integration.sandbox_process import SECRET, Receiver, Sandbox, noon, running, update
+from tests.patience import patience
 from workers.sandbox.witness import judge
 
 
@@ -167,7 +168,7 @@ def test_faults_leave_a_message_in_doubt(
     sandbox.post("fault", page_id=sandbox.page["id"], count=1, **fault)
     address, headers = f"{sandbox.url}/v26.0/me/messages", {"Authorization": f"Bearer {sandbox.page['access_token']}"}
     if outcome is None:
-        answer = requests.post(address, json=update(psid, metadata=f"{psid}.1.x"), headers=headers, timeout=5)
+        answer = requests.post(address, json=update(psid, metadata=f"{psid}.1.x"), headers=headers, timeout=patience(5))
         assert (answer.status_code, answer.json()["error"]["code"]) == (500, 2)
     else:
         with pytest.raises(outcome):
@@ -217,19 +218,19 @@ def test_the_witness_sees_a_send_after_an_acknowledged_stop(sandbox: Sandbox, ev
 def test_a_malformed_wish_is_refused_with_its_reason(
     sandbox: Sandbox, path: str, body: dict[str, Any], said: str
 ) -> None:
-    answer = sandbox.http.post(f"{sandbox.url}/sandbox/{path}", json=body, timeout=5)
+    answer = sandbox.http.post(f"{sandbox.url}/sandbox/{path}", json=body, timeout=patience(5))
     assert answer.status_code in (404, 422)
     assert said in answer.json()["error"]
 
 
 def test_a_zone_that_does_not_exist_is_refused(sandbox: Sandbox) -> None:
     body = {"page_id": sandbox.page["id"], "zone": "Mars/Olympus"}
-    answer = sandbox.http.post(f"{sandbox.url}/sandbox/person", json=body, timeout=5)
+    answer = sandbox.http.post(f"{sandbox.url}/sandbox/person", json=body, timeout=patience(5))
     assert (answer.status_code, "Mars/Olympus" in answer.text) == (422, True)
 
 
 def test_without_a_script_there_is_nothing_to_play(sandbox: Sandbox) -> None:
-    assert sandbox.http.post(f"{sandbox.url}/sandbox/play", timeout=5).status_code == 409
+    assert sandbox.http.post(f"{sandbox.url}/sandbox/play", timeout=patience(5)).status_code == 409
 
 
 def test_a_page_above_its_rate_is_throttled(receiver: Receiver, tmp_path: Path) -> None:
@@ -257,7 +258,7 @@ def test_the_demo_script_is_played_to_its_end_and_survives_a_restart(
         tokens = [page["access_token"] for page in sandbox.pages]
         assert sandbox.post("play") == {"begun": True, "handshake": "verified"}
         assert sandbox.post("play")["begun"] is False
-        refused = sandbox.http.post(f"{sandbox.url}/sandbox/say", json={"psid": "1"}, timeout=5)
+        refused = sandbox.http.post(f"{sandbox.url}/sandbox/say", json={"psid": "1"}, timeout=patience(5))
         assert refused.status_code in (400, 404, 405)
         assert sandbox.get("status")["events_total"] > 40
     with running(tmp_path, receiver, *arguments, **environment) as sandbox:

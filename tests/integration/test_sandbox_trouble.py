@@ -13,19 +13,20 @@ import pytest
 import requests
 
 from scheduler.store.redis_server import free_port
+from tests.patience import patience
 from workers.sandbox.log import read_log
 
 
 class Platform:
     def __init__(self, url: str, log: Path) -> None:
         self.url, self._log = url, log
-        self.page: dict[str, Any] = requests.get(f"{url}/sandbox/pages", timeout=5).json()[0]
+        self.page: dict[str, Any] = requests.get(f"{url}/sandbox/pages", timeout=patience(5)).json()[0]
         made = self.ask("POST", "person", page_id=self.page["id"], zone="UTC")
         self.psid = made.json()["psid"]
         self.ask("POST", "say", psid=self.psid, wait=False)
 
     def ask(self, method: str, path: str, **body: Any) -> requests.Response:
-        answer = requests.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=5)
+        answer = requests.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=patience(5))
         assert answer.ok, answer.text
         return answer
 
@@ -54,7 +55,7 @@ def platform(tmp_path: Path, eventually: Callable[..., None]) -> Iterator[Platfo
 
     def answers() -> bool:
         try:
-            return requests.get(f"{url}/sandbox/status", timeout=1).ok
+            return requests.get(f"{url}/sandbox/status", timeout=patience(1)).ok
         except requests.RequestException:
             return False
 
@@ -63,7 +64,7 @@ def platform(tmp_path: Path, eventually: Callable[..., None]) -> Iterator[Platfo
         yield Platform(url, log)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(patience(10))
 
 
 def test_connections_are_slammed_swallowed_and_refused_and_then_all_is_well(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from scheduler.store.process import wait_until
+from tests.patience import wait_until
 from workers.send_api.throttle import Throttle, fresh_for
 
 

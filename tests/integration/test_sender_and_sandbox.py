@@ -15,8 +15,8 @@ from scheduler import clock
 from scheduler.outbox.states import ACCEPTED
 from scheduler.outbox.tick import tick
 from scheduler.pages.stops import claim_looks, enforce
-from scheduler.store.process import wait_until
 from tests.integration.town import SECRET, Town
+from tests.patience import patience, wait_until
 from workers.channel import make_channel
 from workers.deliver import Channel, Delivery
 from workers.send_api.classes import ANY, CLASSES
@@ -262,10 +262,10 @@ def test_no_second_on_the_wire_sees_more_than_forty_over_flushes_and_workers(
     for thread in (*runs, flushing):
         thread.start()
     for run in runs:
-        run.join(40)
+        run.join(patience(40))
     _goes(town, made[0], *messages)
     over.set()
-    flushing.join(5)
+    flushing.join(patience(5))
     for channel in made:
         channel.pool.shutdown(wait=True)
         channel.client.close()

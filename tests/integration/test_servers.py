@@ -20,6 +20,7 @@ from scheduler.errors import Conflict, Unavailable
 from scheduler.store import folder, process
 from scheduler.store.embedded import Servers
 from scheduler.store.postgres_server import PostgresServer
+from tests.patience import patience, wait_until
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -96,7 +97,7 @@ def test_an_orphaned_postgres_of_this_folder_is_taken_over(data_dir: Path) -> No
         first.start()
         second.start()
         assert first.process is not None
-        assert first.process.wait(10) is not None
+        assert first.process.wait(patience(10)) is not None
         assert second.ready()
     finally:
         second.stop()
@@ -122,7 +123,7 @@ def test_servers_end_when_their_starter_is_killed(data_dir: Path) -> None:
             assert all(process.command_of(pid) for pid in pids)
         finally:
             run.kill()
-    assert process.wait_until(lambda: not any(process.command_of(pid) for pid in pids), seconds=20)
+    assert wait_until(lambda: not any(process.command_of(pid) for pid in pids), seconds=20)
     # And what a killed starter left is usable.
     with Servers(data_dir, durable=False, throwaway=True) as again:
         assert again.postgres.ready()
@@ -236,7 +237,7 @@ def test_everything_works_as_an_ordinary_user_too() -> None:
         os.chown(here, *nobody)
         run = subprocess.run(
             [sys.executable, "-c", _AS_NOBODY, *map(str, nobody), here, python],
-            cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=False,
+            cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=patience(60), check=False,
         )  # fmt: skip
         assert run.returncode == 0, run.stderr
         assert run.stdout.strip().endswith(f"host={here}/data/postgres")

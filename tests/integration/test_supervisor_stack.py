@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from scheduler.store import folder, process
+from tests.patience import patience
 
 ROOT = Path(__file__).parents[2]
 DULY = [sys.executable, "-m", "scheduler.cli.main"]
@@ -25,7 +26,13 @@ pytestmark = pytest.mark.timeout(240)
 
 def _duly(*words: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*DULY, *words], cwd=ROOT, env=_environment(data_dir), capture_output=True, text=True, timeout=60, check=False
+        [*DULY, *words],
+        cwd=ROOT,
+        env=_environment(data_dir),
+        capture_output=True,
+        text=True,
+        timeout=patience(60),
+        check=False,
     )
 
 
@@ -51,14 +58,14 @@ def test_duly_up_runs_everything_keeps_it_running_and_leaves_nothing(
         )  # fmt: skip
         assert up.poll() is None, output.read_text()
         addresses = json.loads(note.read_text())["addresses"]
-        assert requests.get(f"{addresses['web']}/healthz", timeout=5).ok
-        assert requests.get(f"{addresses['sandbox']}/sandbox/status", timeout=5).ok
+        assert requests.get(f"{addresses['web']}/healthz", timeout=patience(5)).ok
+        assert requests.get(f"{addresses['sandbox']}/sandbox/status", timeout=patience(5)).ok
         key = (data_dir / "api-key").read_text().strip()
 
         # It is filled: a shop with its pages, a draft to look at, and people who begin to write.
         def read(path: str) -> Any:
             answer = requests.get(
-                f"{addresses['web']}/api/v1{path}", headers={"Authorization": f"Bearer {key}"}, timeout=5
+                f"{addresses['web']}/api/v1{path}", headers={"Authorization": f"Bearer {key}"}, timeout=patience(5)
             )
             assert answer.ok, answer.text
             return answer.json()["items"]
@@ -81,7 +88,7 @@ def test_duly_up_runs_everything_keeps_it_running_and_leaves_nothing(
         os.kill(min(serving), signal.SIGKILL)
         eventually(lambda: len(_serving(up.pid) - {min(serving)}) == 2, seconds=30, what="another web process")
         assert max(serving) in _serving(up.pid)
-        assert requests.get(f"{addresses['web']}/healthz", timeout=20).ok
+        assert requests.get(f"{addresses['web']}/healthz", timeout=patience(20)).ok
 
         # What is killed comes back.
         before = _workers(up.pid)
@@ -96,7 +103,7 @@ def test_duly_up_runs_everything_keeps_it_running_and_leaves_nothing(
 
         everybody = _family(up.pid)
         up.send_signal(signal.SIGINT)
-        assert up.wait(60) == 0, output.read_text()
+        assert up.wait(patience(60)) == 0, output.read_text()
         assert "nothing is left running" in output.read_text()
         eventually(lambda: not any(_alive(pid) for pid in everybody), what="the end of every process")
         assert not note.exists()
@@ -132,7 +139,7 @@ def _servers(parent: int) -> list[str]:
 
 def _ready(web: str) -> bool:
     with suppress(requests.RequestException):
-        return requests.get(f"{web}/readyz", timeout=5).ok
+        return requests.get(f"{web}/readyz", timeout=patience(5)).ok
     return False
 
 

@@ -9,6 +9,7 @@ from sqlmodel import Session
 from scheduler.governance.switches import Scope, engage
 from scheduler.outbox.begin import begin
 from scheduler.store import database
+from tests.patience import patience
 from tests.unit.delivery.stage import NOON, Stage
 
 
@@ -31,7 +32,7 @@ def test_once_a_switch_answers_nothing_is_begun(session: Session) -> None:
         # It waits for the batch that is being decided: what that begins is begun before the switch answers.
         assert not answered.wait(0.3)
         deciding.commit()
-    switching.join(10)
+    switching.join(patience(10))
     assert answered.is_set()
     with database.session() as deciding:
         assert begin(deciding, "promotional", {stage.page: 10}, NOON) == []

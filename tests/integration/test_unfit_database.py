@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from scheduler.api.app import create_app
 from scheduler.cli.main import app
 from scheduler.store import database, migrate, revision
+from tests.patience import patience
 
 #: Commands that need no database, or whose work it is to mend one.
 _WITHOUT = {
@@ -196,12 +197,12 @@ def test_a_worker_says_it_once_and_begins_when_it_is_migrated(
         assert b"Traceback" not in log.read_bytes()
     finally:
         worker.terminate()
-        worker.wait(timeout=60)
+        worker.wait(timeout=patience(60))
 
 
 def test_a_worker_that_is_told_no_database_ends(redis_url: str, set_environment: Callable[..., None]) -> None:
     set_environment(DULY_DATABASE_URL=None)
     argv = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--concurrency", "1"]
-    ended = subprocess.run(argv, env=os.environ, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(argv, env=os.environ, capture_output=True, text=True, timeout=patience(60), check=False)
     assert ended.returncode == 6
     assert "Traceback" not in ended.stdout + ended.stderr

@@ -21,7 +21,7 @@ from sqlmodel import Session
 from scheduler import clock
 from scheduler.doorbell import producer
 from scheduler.outbox.sweep import sweep
-from scheduler.store.process import wait_until
+from tests.patience import patience, wait_until
 from tests.unit.delivery.stage import Stage
 from tests.unit.delivery.wire import WireServer, accept, message_id_of
 from workers.app import app
@@ -63,7 +63,7 @@ class Worker:
         if self.process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(patience(10))
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ class Held:
 
     def __call__(self, connection: socket.socket, request: bytes) -> None:
         self.arrived.set()
-        self.release.wait(20)
+        self.release.wait(patience(20))
         accept(connection, request)
 
 
@@ -176,7 +176,7 @@ def test_a_child_killed_while_sending_leaves_doubt_and_doubles_nothing(
     message = stage.message(stage.contact())
     stage.commit()
     _ring(redis_url, "deliver", "promotional")
-    assert held.arrived.wait(20)
+    assert held.arrived.wait(patience(20))
     before = worker.children
     for pid in before:
         os.kill(pid, signal.SIGKILL)
@@ -215,13 +215,13 @@ def test_a_worker_asked_to_end_finishes_what_is_on_the_wire(
     first = stage.message(stage.contact())
     stage.commit()
     _ring(redis_url, "deliver", "promotional")
-    assert held.arrived.wait(20)
+    assert held.arrived.wait(patience(20))
     worker.process.terminate()
     eventually(lambda: "shutdown" in worker.log.read_text().lower(), what="the worker ending")
     second = stage.message(stage.contact())
     stage.commit()
     held.release.set()
-    assert worker.process.wait(20) == 0
+    assert worker.process.wait(patience(20)) == 0
     stage.commit()
     assert [stage.state(first), stage.state(second)] == ["sent", "due"]
     assert stage.one("SELECT count(*) FROM attempt WHERE outcome = 'sending'") == 0
@@ -246,7 +246,7 @@ def test_a_drain_while_requests_are_slow_leaves_nothing_in_doubt(
     eventually(lambda: len(wire.requests) >= 6, seconds=30, what="six requests on their way")
     asked = time.monotonic()
     worker.process.terminate()
-    assert worker.process.wait(20) == 0
+    assert worker.process.wait(patience(20)) == 0
     took = time.monotonic() - asked
     stage.commit()
     states = stage.states()

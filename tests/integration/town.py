@@ -19,6 +19,7 @@ from scheduler.governance.policies import activate_policy
 from scheduler.pages.registry import add_page
 from tests.daytime import zone_at_noon
 from tests.forked import start_sandbox, start_web
+from tests.patience import patience
 from tests.unit.delivery.stage import Stage
 from workers.channel import make_channel
 from workers.deliver import Channel
@@ -63,10 +64,10 @@ class Town:
         session.commit()
 
     def get(self, path: str) -> Any:
-        return requests.get(self.url + path, timeout=10).json()
+        return requests.get(self.url + path, timeout=patience(10)).json()
 
     def post(self, path: str, **body: Any) -> Any:
-        answer = requests.post(self.url + path, json=body, timeout=20)
+        answer = requests.post(self.url + path, json=body, timeout=patience(20))
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
 
@@ -111,8 +112,8 @@ def open_town(
     def answers() -> bool:
         try:
             return (
-                requests.get(f"http://127.0.0.1:{sandbox}/sandbox/status", timeout=2).ok
-                and requests.get(f"http://127.0.0.1:{web}/healthz", timeout=2).ok
+                requests.get(f"http://127.0.0.1:{sandbox}/sandbox/status", timeout=patience(2)).ok
+                and requests.get(f"http://127.0.0.1:{web}/healthz", timeout=patience(2)).ok
             )
         except requests.RequestException:
             return False
@@ -125,7 +126,7 @@ def open_town(
         for process in (platform, duly):
             process.terminate()
         for process in (platform, duly):
-            process.join(15)
+            process.join(patience(15))
             process.close()
 
 

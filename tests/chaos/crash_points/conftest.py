@@ -29,10 +29,10 @@ from scheduler.pages.registry import add_page
 from scheduler.settings import get_settings
 from scheduler.store import database
 from scheduler.store.embedded import Servers
-from scheduler.store.process import wait_until
 from scheduler.store.redis_server import free_port
 from tests.daytime import zone_at_noon
 from tests.forked import start_task, start_web
+from tests.patience import patience, wait_until
 from tests.unit.delivery.stage import Stage
 from workers.sandbox.log import read_log
 
@@ -76,7 +76,7 @@ class Town:
     def stop_web(self) -> None:
         if self._web is not None:
             self._web.kill()
-            self._web.join(10)
+            self._web.join(patience(10))
             self._web.close()
             self._web = None
 
@@ -84,12 +84,12 @@ class Town:
         self.stop_web()
         if self._sandbox is not None:
             self._sandbox.kill()
-            self._sandbox.wait(10)
+            self._sandbox.wait(patience(10))
 
     def _wait_for(self, name: str, url: str) -> None:
         def answers() -> bool:
             try:
-                return requests.get(url, timeout=2).ok
+                return requests.get(url, timeout=patience(2)).ok
             except requests.RequestException:
                 return False
 
@@ -99,7 +99,7 @@ class Town:
         """Run a task in a process of its own that dies where it is told to; its exit status."""
         environment = {**self.environment, "DULY_CRASH_POINT": point, "DULY_SENDER_THREADS": "1"}
         process = start_task(task, *arguments, environment=environment, log=self._folder / "task.log")
-        process.join(60)
+        process.join(patience(60))
         status = process.exitcode
         process.close()
         return status
@@ -108,10 +108,10 @@ class Town:
         return (self._folder / "task.log").read_text()
 
     def get(self, path: str) -> Any:
-        return requests.get(self.sandbox_url + path, timeout=10).json()
+        return requests.get(self.sandbox_url + path, timeout=patience(10)).json()
 
     def post(self, path: str, **body: Any) -> Any:
-        answer = requests.post(self.sandbox_url + path, json=body, timeout=20)
+        answer = requests.post(self.sandbox_url + path, json=body, timeout=patience(20))
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
 

@@ -23,6 +23,7 @@ from scheduler.privacy.erasure import erase
 from scheduler.privacy.suppressed import suppressed
 from scheduler.store import database
 from tests.integration.front.somebody import PSID, bars_of, somebody, traces, whole_database
+from tests.patience import patience
 
 
 def test_no_door_makes_anew_who_was_erased_after_it_looked(page: Any, session: Session) -> None:
@@ -165,7 +166,7 @@ def test_an_erasure_while_a_webhook_is_under_way_leaves_nothing(
         webhook.start()
         eventually(_waits_for_a_lock, what="the webhook waiting for their row")
         eraser.commit()
-    webhook.join(10)
+    webhook.join(patience(10))
     assert traces() == []
     assert row("SELECT last_inbound_at FROM contact WHERE id = :id", id=one)[0] is None
 

@@ -14,6 +14,7 @@ from scheduler.contacts.lock import lock_contact
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.errors import Invalid
 from scheduler.store import database
+from tests.patience import patience
 
 NOW = 1_800_000_000
 
@@ -124,5 +125,5 @@ def test_every_change_waits_for_whoever_holds_the_contact(
     eventually(lambda: row(waiting)[0] == 1, what="it waits")
     assert row("SELECT (SELECT count(*) FROM suppression) + (SELECT count(*) FROM consent_record)")[0] == 0
     session.commit()
-    thread.join(10)
+    thread.join(patience(10))
     assert not thread.is_alive()

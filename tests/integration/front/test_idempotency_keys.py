@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from scheduler.access.answers import Answer, Request, claim, fingerprint, forget_answers, keep_answer
 from scheduler.errors import Conflict, Invalid
 from scheduler.store import database
+from tests.patience import patience
 
 TEMPLATE = {
     "name": "idem", "category": "promotional", "default_locale": "en", "bodies": {"en": {"text": "15% off"}}
@@ -117,7 +118,7 @@ def test_two_at_once_are_carried_out_once(database_url: str, session: Session) -
     thread.start()
     # It waits for this transaction, and then finds a claim whose answer is not known yet.
     session.commit()
-    thread.join(timeout=60)
+    thread.join(timeout=patience(60))
     assert answered == ["Idempotency-Key"]
 
 

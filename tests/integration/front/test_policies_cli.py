@@ -19,6 +19,7 @@ from scheduler.cli.main import app
 from scheduler.governance.history import activation_in_force
 from scheduler.store import database
 from tests.integration.front.conftest import PAGE, Registered
+from tests.patience import patience
 
 DEFAULT, BARE = load_policy("default").version, load_policy("platform-only").version
 
@@ -105,7 +106,7 @@ def test_at_a_terminal_it_asks(page: Registered, typed: str, code: int, version:
         os.write(ours, typed.encode())
         ran = subprocess.run(
             [sys.executable, "-c", command % PAGE],
-            stdin=theirs, capture_output=True, text=True, timeout=60, check=False,
+            stdin=theirs, capture_output=True, text=True, timeout=patience(60), check=False,
         )  # fmt: skip
     finally:
         os.close(ours)

@@ -17,6 +17,7 @@ from scheduler.api.webhook_alone import Alone
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.registry import ensure_contacts
 from scheduler.store import database
+from tests.patience import patience
 
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
@@ -32,14 +33,14 @@ def test_one_locked_contact_holds_up_nobody_else(page: Any, deliver: Any, say: A
             began = time.monotonic()
             others = [pool.submit(deliver, say(str(psid))) for psid in range(2, 8)]
             others.append(pool.submit(deliver, say("8", "STOP")))
-            assert [each.result(timeout=25).status_code for each in others] == [200] * 7
+            assert [each.result(timeout=patience(25)).status_code for each in others] == [200] * 7
             # About a second; and far from the half minute for which a lock is waited for.
             assert time.monotonic() - began < 12
             assert row("SELECT count(*) FROM platform_event")[0] == 7
             assert not any(each.done() for each in held_up)
         finally:
             session.commit()
-        assert [each.result(timeout=25).status_code for each in held_up] == [200] * 8
+        assert [each.result(timeout=patience(25)).status_code for each in held_up] == [200] * 8
     assert row("SELECT count(*), count(applied_at) FROM platform_event") == (23, 23)
 
 
@@ -79,7 +80,7 @@ def _refused(error: Exception) -> OperationalError:
 def test_what_passes_by_itself_is_tried_again(errors: list[Exception], tries: int, fails: bool) -> None:
     alone, task = Alone(), _Task(*map(_refused, errors))
     alone.put(task)
-    assert task.over.wait(10)
+    assert task.over.wait(patience(10))
     alone.close()
     assert (task.tries, task.ended is not None) == (tries, fails)
 
@@ -88,7 +89,7 @@ def test_a_lock_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("scheduler.api.webhook_alone._LONGEST", 0.05)
     alone, task = Alone(), _Task(*[_refused(LockNotAvailable())] * 1_000_000)
     alone.put(task)
-    assert task.over.wait(10)
+    assert task.over.wait(patience(10))
     alone.close()
     assert task.ended is not None
     assert task.tries > 1
@@ -105,7 +106,7 @@ def test_what_was_tried_least_comes_first() -> None:
             self.name = name
 
         def __call__(self) -> None:
-            gate.wait(10)
+            gate.wait(patience(10))
             order.append(self.name)
             super().__call__()
 
@@ -116,7 +117,7 @@ def test_what_was_tried_least_comes_first() -> None:
     for task in others:
         alone.put(task)
     gate.set()
-    assert all(task.over.wait(10) for task in (*stuck, *others))
+    assert all(task.over.wait(patience(10)) for task in (*stuck, *others))
     alone.close()
     # By the time that anything is tried a second time the others were all taken.
     second = min(place for place, name in enumerate(order) if name in order[:place])

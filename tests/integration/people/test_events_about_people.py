@@ -18,6 +18,7 @@ from scheduler.followups.recipes import set_recipe
 from scheduler.store import database
 from scheduler.store.secrets import new_key
 from tests.integration.noon import NOON
+from tests.patience import patience
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_an_event_and_a_link_at_the_same_moment_never_miss_each_other(
     for each in threads:
         each.start()
     for each in threads:
-        each.join(30)
+        each.join(patience(30))
     found = rows("SELECT contact_id FROM business_event ORDER BY contact_id")
     assert [row.contact_id for row in found] == ids
 

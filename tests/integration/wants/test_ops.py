@@ -22,6 +22,7 @@ from scheduler.outbox.wake import wake_page
 from scheduler.pages.tables import Page
 from scheduler.throttle_state import throttle_states
 from tests.integration.noon import HOUR, NOON
+from tests.patience import patience
 
 Queue = Callable[..., None]
 
@@ -197,7 +198,7 @@ def test_watching_goes_on_as_json_until_somebody_ends_it(queue: Queue, beating: 
             text = ""
         watching.send_signal(signal.SIGINT)
         watching.stdout.read()
-        assert watching.wait(20) == 0
+        assert watching.wait(patience(20)) == 0
     assert [each["messages"]["due"] for each in seen] == [{"promotional": 2}] * 2
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.store.process import wait_until
+from tests.patience import patience, wait_until
 from tests.unit.delivery.wire import Script, WireServer, message_of
 from workers.send_api import transport
 from workers.send_api.answers import Answer
@@ -175,7 +175,7 @@ def test_forty_messages_side_by_side_each_get_their_own_id(wire: WireServer, cli
     for each in threads:
         each.start()
     for each in threads:
-        each.join(60)
+        each.join(patience(60))
     assert len(answers) == 40
     for number, answer in answers.items():
         assert answer.mid in (None, f"m_{psid(number)}"), answer

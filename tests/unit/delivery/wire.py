@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from tests.patience import patience
+
 Script = Callable[[socket.socket, bytes], None]
 
 
@@ -83,7 +85,7 @@ class WireServer:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(patience(10))
 
 
 def answer(status: int, body: bytes, *headers: str) -> Script:

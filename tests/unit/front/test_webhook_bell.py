@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.api import webhook_bell
 from scheduler.api.webhook_bell import Bell
+from tests.patience import patience
 
 
 def test_it_rings_at_once_and_once_more_for_all_that_ask_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,12 +16,12 @@ def test_it_rings_at_once_and_once_more_for_all_that_ask_meanwhile(monkeypatch: 
     def ring(*tasks: str) -> None:
         rung.append(tasks)
         ringing.set()
-        assert go_on.wait(10)
+        assert go_on.wait(patience(10))
 
     monkeypatch.setattr(webhook_bell, "ring", ring)
     bell = Bell("deliver", "plan")
     bell.ring()
-    assert ringing.wait(10)
+    assert ringing.wait(patience(10))
     for _ in range(100):
         bell.ring()
     go_on.set()

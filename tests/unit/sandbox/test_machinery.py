@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import patience
 from workers.sandbox import events
 from workers.sandbox.clock import Clock, clock_from, words_of
 from workers.sandbox.graph_errors import THROTTLED, THROTTLED_HARD
@@ -148,7 +149,11 @@ def test_too_many_calls_a_second_are_throttled() -> None:
 )
 def test_a_malformed_command_ends_with_one_line_and_2(arguments: list[str], said: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "workers.sandbox", *arguments], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-m", "workers.sandbox", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=patience(30),
     )
     assert run.returncode == 2
     assert said in run.stderr
@@ -158,7 +163,7 @@ def test_a_malformed_command_ends_with_one_line_and_2(arguments: list[str], said
 def test_judging_a_file_tells_by_its_exit_code(tmp_path: Path) -> None:
     def run() -> tuple[int, str]:
         command = [sys.executable, "-m", "workers.sandbox", "judge", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=patience(30))
         return done.returncode, done.stdout
 
     path = tmp_path / "log.jsonl"

@@ -15,6 +15,7 @@ from junitparser import JUnitXml
 from typer.testing import CliRunner
 
 from scheduler.cli import main
+from tests.patience import patience
 
 GOOD = """policy = "default"
 [defaults.contact]
@@ -61,7 +62,7 @@ def duly(*arguments: str) -> Any:
 )
 def test_another_process_ends_with_the_same_codes(files: Path, arguments: list[str], code: int) -> None:
     command = [sys.executable, "-m", "scheduler.cli.main", "policy", "test", *arguments]
-    done = subprocess.run(command, cwd=files, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=files, capture_output=True, text=True, check=False, timeout=patience(60))
     assert done.returncode == code
     assert bool(done.stderr) is (code == 2)
     assert bool(done.stdout) is (code != 2)
@@ -167,7 +168,7 @@ def test_a_reader_that_has_enough_changes_no_exit_code(
     try:
         done = subprocess.run(
             [sys.executable, "-m", "scheduler.cli.main", *arguments], cwd=files, stdout=writer,
-            stderr=writer if closed == "both" else subprocess.PIPE, text=True, check=False, timeout=60,
+            stderr=writer if closed == "both" else subprocess.PIPE, text=True, check=False, timeout=patience(60),
         )  # fmt: skip
     finally:
         os.close(writer)
@@ -181,7 +182,7 @@ def test_output_that_cannot_be_written_is_an_error_of_one_line(files: Path) -> N
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "scheduler.cli.main", "policy", "test", "good.scenarios.toml"], cwd=files,
-            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=patience(60),
         )  # fmt: skip
     assert done.returncode == 6
     assert done.stderr == "error: the output cannot be written: No space left on device\n"
