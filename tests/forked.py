@@ -56,10 +56,12 @@ def _become(what: str, arguments: tuple[str, ...], environment: dict[str, str], 
         from workers.sandbox.__main__ import main
 
         sys.exit(main(arguments))
-    from workers import deliver, tasks
+    from workers import deliver, posting, tasks
 
     # A process that has just begun is slow to its first request. How old a decision may grow is tested elsewhere.
-    deliver.OLDEST_DECISION = 30.0
+    posting.OLDEST_DECISION = 3600.0
+    posting.fresh_for = lambda rate: 3600.0
+    deliver._first_byte_within = lambda: 3600.0
     name, *rest = arguments
     try:
         getattr(tasks, name)(*rest)

@@ -8,6 +8,24 @@ from sqlmodel import Session
 from tests.integration.town import channel as channel
 from tests.integration.town import town as town
 from tests.unit.delivery.stage import Stage
+from workers import deliver, posting
+
+#: Real seconds that no machine takes between a decision and its post.
+_AGES = 3600.0
+
+
+@pytest.fixture
+def hurried() -> None:
+    """Asked for by a test that is about how old a decision or a rate token may grow: both age as in earnest."""
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere a delivery in this process may be as slow as the machine: nothing goes back for being too old."""
+    if "hurried" not in request.fixturenames:
+        monkeypatch.setattr(posting, "OLDEST_DECISION", _AGES)
+        monkeypatch.setattr(posting, "fresh_for", lambda rate: _AGES)
+        monkeypatch.setattr(deliver, "_first_byte_within", lambda: _AGES)
 
 
 @pytest.fixture

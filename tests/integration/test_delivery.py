@@ -108,12 +108,21 @@ def test_two_deliveries_at_once_double_nothing(
 
 @pytest.mark.parametrize("tried", [0, 1], ids=["for the first time", "again"])
 def test_a_message_that_waited_too_long_for_a_thread_goes_back_unsent(
-    tried: int, stage: Stage, wire: WireServer, channels: Callable[..., Channel], redis_url: str
+    tried: int,
+    stage: Stage,
+    wire: WireServer,
+    channels: Callable[..., Channel],
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # So old that the first one, which waits for nobody, never is on this machine.
+    oldest = patience(deliver.OLDEST_DECISION)
+    monkeypatch.setattr(posting, "OLDEST_DECISION", oldest)
+
     def slowly(connection: socket.socket, request: bytes) -> None:
         # The platform takes its time: until what waits in line is too old for certain.
         arrived = wire.arrivals[-1]
-        assert wait_until(lambda: time.monotonic() - arrived > 1.5 * deliver.OLDEST_DECISION, seconds=5)
+        assert wait_until(lambda: time.monotonic() - arrived > 1.5 * oldest, seconds=15)
         accept(connection, request)
 
     wire.script = slowly
@@ -159,7 +168,9 @@ def test_a_message_whose_connection_took_too_long_goes_back_unsent(
     assert reasons == {"connected_too_late"}
 
 
-def test_the_first_byte_leaves_within_what_the_guard_leaves(set_environment: Callable[..., None]) -> None:
+def test_the_first_byte_leaves_within_what_the_guard_leaves(
+    set_environment: Callable[..., None], hurried: None
+) -> None:
     """At the default guard of 2 s: less the fraction of a second that the clock drops, less the way there."""
     assert deliver._first_byte_within() == pytest.approx(0.75)
     set_environment(DULY_SEND_GUARD="0")
@@ -174,10 +185,9 @@ def test_a_throttled_page_pauses_and_its_message_goes_later(
     wire.script = lambda connection, request: (scripts.pop() if scripts else accept)(connection, request)
     message = stage.message(stage.contact())
     stage.commit()
-    started = time.monotonic()
-    assert deliver_all(channels(), idle=1.5) == 1
+    # It goes on for as long as the page's pause may last here, not for as long as it does on a quick machine.
+    assert deliver_all(channels(), idle=patience(1.5)) == 1
     assert wire.arrivals[1] - wire.arrivals[0] > 0.25
-    assert wire.arrivals[0] - started < 2
     assert stage.arrows(message)[1:] == [
         ("due", "sending"), ("sending", "due"), ("due", "sending"), ("sending", "sent"),
     ]  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,14 +29,12 @@ def test_one_locked_contact_holds_up_nobody_else(page: Any, deliver: Any, say: A
         try:
             held_up = [pool.submit(deliver, say("1"), say(f"with-1-{number}")) for number in range(8)]
             eventually(lambda: row(_WAITING)[0] >= 4, what="requests about the locked contact wait alone")
-            began = time.monotonic()
             others = [pool.submit(deliver, say(str(psid))) for psid in range(2, 8)]
             others.append(pool.submit(deliver, say("8", "STOP")))
             assert [each.result(timeout=patience(25)).status_code for each in others] == [200] * 7
-            # About a second; and far from the half minute for which a lock is waited for.
-            assert time.monotonic() - began < 12
-            assert row("SELECT count(*) FROM platform_event")[0] == 7
+            # Long before those about the locked contact, which wait for it, half a minute at the most.
             assert not any(each.done() for each in held_up)
+            assert row("SELECT count(*) FROM platform_event")[0] == 7
         finally:
             session.commit()
         assert [each.result(timeout=patience(25)).status_code for each in held_up] == [200] * 8

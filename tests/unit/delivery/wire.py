@@ -64,7 +64,7 @@ class WireServer:
 
     def settled(self) -> bool:
         """Whether everything that was said has arrived, within some seconds."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + patience(10)
         while (self._busy or not self.connections) and time.monotonic() < deadline:
             time.sleep(0.005)
         return not self._busy and self.connections > 0

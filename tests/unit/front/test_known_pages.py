@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import pytest
-
 from scheduler.inbox.known_pages import KnownPages
 
 
 def test_only_what_was_found_is_known() -> None:
-    pages = KnownPages()
+    pages = KnownPages(lambda: 100.0)
     assert pages.all_of({(1, "a")}) is None
     pages.keep({(1, "a"): 7})
     pages.keep({(1, "b"): 8})
@@ -16,10 +14,9 @@ def test_only_what_was_found_is_known() -> None:
     assert pages.all_of({(1, "a"), (1, "c")}) is None
 
 
-def test_what_was_found_is_looked_up_again_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_found_is_looked_up_again_after_a_moment() -> None:
     present = 100.0
-    monkeypatch.setattr("scheduler.inbox.known_pages.time.monotonic", lambda: present)
-    pages = KnownPages()
+    pages = KnownPages(lambda: present)
     pages.keep({(1, "a"): 7})
     present += 0.9
     # What else is found meanwhile does not prolong it.
