@@ -6,7 +6,8 @@ ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     DULY_DATA_DIR=/var/lib/duly
 
-RUN useradd --system --create-home --home-dir /var/lib/duly duly
+RUN useradd --system --create-home --home-dir /var/lib/duly duly \
+    && install --directory --mode 0700 --owner duly --group duly /var/lib/duly/marks
 WORKDIR /opt/duly
 
 # The dependencies change less often than the code: their layer stays.

@@ -154,6 +154,13 @@ class Settings(BaseSettings):
     ready_due: float = Field(
         60.0, gt=0, description="Real seconds that messages may be due while nothing is begun before /readyz says so."
     )
+    marks_days: int = Field(
+        14,
+        ge=1,
+        le=50,
+        description="Days for which marks of what was begun are kept in the data folder: a dump that is older cannot "
+        "be restored without asking what was sent since.",
+    )
     metrics_port: int = Field(
         0, ge=0, le=65535, description="The port on which a worker answers /metrics; 0: none, the web process does."
     )

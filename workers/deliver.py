@@ -17,6 +17,7 @@ import redis
 from sqlmodel import Session
 
 from scheduler import clock, crash_points
+from scheduler.lineage.watch import watch
 from scheduler.logs import get_logger
 from scheduler.outbox.begin import BATCH, BATCH_OF_A_PAGE, Begun, begin, rehearse
 from scheduler.outbox.states import LANES
@@ -24,7 +25,8 @@ from scheduler.settings import get_settings
 from scheduler.store import database
 from workers.directory import Directory
 from workers.follow_up import Pages
-from workers.posting import OLDEST_DECISION, Errand, post
+from workers.posting import NO_MARK, OLDEST_DECISION, Errand, Finished, post
+from workers.send_api.answers import Answer
 from workers.send_api.client import GraphClient
 from workers.send_api.throttle import Reserved, Throttle
 from workers.senders import Senders
@@ -87,6 +89,9 @@ class Delivery:
         self._wanting = {lane: Wanting(lane, channel.directory, self._pages) for lane in self._lanes}
         #: What was begun in each lane.
         self._begun = dict.fromkeys(self._lanes, 0)
+        #: What this process begins is marked outside the database, and held against it.
+        self._watch = watch()
+        self._held = False
 
     def run(self) -> int:
         """Deliver until the time slice is over or nothing is left to do; returns how many messages were accepted."""
@@ -96,11 +101,14 @@ class Delivery:
         finally:
             # Also after a failure: what is on the wire is settled, for nobody else knows its fate.
             self._settler.finish()
+            if any(self._begun.values()):
+                self._watch.keep_in_redis(clock.now())
         return self._settler.sent
 
     def _begin_while_there_is_time(self) -> None:
+        self._held = not self._may_send()
         started = busy = time.monotonic()
-        while not self._stopping() and self._settler.failure is None:
+        while not (self._held or self._stopping()) and self._settler.failure is None:
             present = time.monotonic()
             if present - started >= self._time_slice:
                 return
@@ -111,6 +119,15 @@ class Delivery:
                 return
             if not began:
                 time.sleep(self._patience(present))
+
+    def _may_send(self) -> bool:
+        """Whether the database knows all that was begun; one that was restored does not, and is held."""
+        try:
+            with database.session() as session:
+                return self._watch.may_send(session, clock.now())
+        except PASSING as error:
+            _log.warning("begin_again", error=type(error).__name__)
+            return False
 
     def _begin_some(self) -> bool:
         """Begin a batch in each lane as far as there is room; true when there was something to decide."""
@@ -149,6 +166,10 @@ class Delivery:
     def _begin(self, lane: str, room: int) -> bool:
         directory, throttle, wanting = self._channel.directory, self._channel.throttle, self._wanting[lane]
         with database.session() as session:
+            # A new connection may lead to another database than the one before.
+            if self._watch.stale() and not self._watch.may_send(session, clock.now()):
+                self._held = True
+                return False
             directory.refresh(session)
             self._rehearse(session)
             wants = wanting.look(session, room, min(BATCH_OF_A_PAGE, room), time.monotonic())
@@ -196,6 +217,16 @@ class Delivery:
         def run(errand: Errand) -> None:
             settler.done.put(post(errand, channel.client, channel.throttle))
 
+        # INVARIANT: what is posted is marked outside the database first.
+        try:
+            self._watch.begun([begun.mark for begun in batch], clock.now())
+        except OSError as error:
+            _log.error("marks_cannot_be_kept", error=type(error).__name__)
+            self._held = True
+            unsent = Answer(kind="not_sent", reason=NO_MARK, retry=True)
+            for errand in errands:
+                settler.done.put(Finished(errand, unsent, None))
+            return
         channel.pool.hand([partial(run, errand) for errand in errands])
 
     def _give_back(self, lane: str, batch: Sequence[Begun], granted: dict[int, int], reserved: Reserved) -> None:

@@ -21,6 +21,8 @@ _log = get_logger(__name__)
 #: INVARIANT: real seconds between the decision and the post. Whatever is older goes back unsent and is decided anew.
 OLDEST_DECISION = 0.250
 TOO_OLD = "decision_too_old"
+#: It could not be marked outside the database that it was about to go.
+NO_MARK = "marks_unwritable"
 
 
 @dataclass(slots=True, kw_only=True)

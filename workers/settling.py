@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scheduler import clock, crash_points
 from scheduler.errors import Unavailable
+from scheduler.lineage.watch import watch
 from scheduler.logs import get_logger
 from scheduler.metrics import attempt_ended
 from scheduler.outbox.pauses import pause_seconds
@@ -162,6 +163,8 @@ def _write(finished: Sequence[Finished]) -> None:
     with database.session() as session:
         settle(session, [_outcome(one) for one in finished], clock.now())
     crash_points.reach("settle.after_commit")
+    ended = [(one.begun.attempt_id, one.begun.message_id, one.answer.result, one.answer.mid) for one in finished]
+    watch().ended(ended, clock.now())
 
 
 def _tell(finished: Sequence[Finished]) -> None:

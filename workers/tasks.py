@@ -8,6 +8,7 @@ from scheduler import clock, crash_points
 from scheduler.campaigns.planning import plan_next
 from scheduler.doorbell import ring
 from scheduler.followups.planning import plan_next_event
+from scheduler.lineage.watch import watch
 from scheduler.logs import get_logger
 from scheduler.outbox.anew import work_off
 from scheduler.outbox.beat import record_beat
@@ -87,7 +88,8 @@ def plan() -> int:
     One child plans at a time: a flood of events rings many times over, and must not take every child from the others.
     """
     with turns.one_of(1, first=_PLANNING) as mine:
-        if not mine:
+        # A restored database may not know whom it has planned for already.
+        if not mine or not _database_is_whole():
             return 0
         chunks, again = _plan_a_while()
     with database.session() as session:
@@ -98,6 +100,11 @@ def plan() -> int:
     if again:
         ring("plan")
     return chunks
+
+
+def _database_is_whole() -> bool:
+    with database.session() as session:
+        return watch().may_send(session, clock.now())
 
 
 def _plan_a_while() -> tuple[int, bool]:

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 
-from scheduler import logs
+from scheduler import clock, logs
 from scheduler.api import (
     apps,
     campaigns,
@@ -45,6 +45,7 @@ from scheduler.api.webhook_door import WebhookDoor
 from scheduler.api.webhook_groups import Groups
 from scheduler.api.webhook_signers import Signers
 from scheduler.errors import DulyError
+from scheduler.lineage.watch import watch
 from scheduler.settings import get_settings
 from scheduler.store import database
 
@@ -98,10 +99,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _look_at_the_database() -> None:
-    """Say at the start what every request will be answered with."""
+    """Say at the start what every request will be answered with. A held database gets the marks that are kept here."""
     try:
-        with database.session():
-            pass
+        with database.session() as session:
+            watch().look(session, clock.now())
     except DulyError as error:
         _log.error("database_not_usable", error=str(error))
 

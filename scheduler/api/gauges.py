@@ -15,6 +15,7 @@ from scheduler.errors import DulyError
 from scheduler.facts import ops
 from scheduler.facts.health import beat_ages
 from scheduler.governance import switches
+from scheduler.lineage.identity import held_words
 from scheduler.outbox.skews import skews
 from scheduler.pages.deaf import SETTLED
 from scheduler.privacy.retention import retention_marks
@@ -72,6 +73,7 @@ def _of_database(session: Session, now: int) -> list[Metric]:
         _one("duly_waking", "Orders to decide waiting messages anew, at work.", len(ops.waking(session))),
         _many("duly_clock_ahead_seconds", "By which a worker's clock is wrong, that stopped for it.", ("host",),
               {(skew.host,): skew.ahead for skew in skews(session)}),
+        _one("duly_database_held", "1: the database was restored, and nothing is sent.", len(held_words(session))),
         _one("duly_kill_switches", "Kill switches that are engaged.", len(switches.engaged(session))),
         _one("duly_out_per_second", "Attempts begun a real second, over ten.", pace.begun / _PACE),
         _one("duly_in_per_second", "Platform events received a real second, over ten.", pace.received / _PACE),

@@ -14,6 +14,7 @@ from scheduler.api.stalls import stalls, told
 from scheduler.errors import Unavailable
 from scheduler.facts import ops
 from scheduler.facts.health import beat_ages, silent_tasks
+from scheduler.lineage.identity import held_words
 from scheduler.store import database
 from scheduler.store.revision import check_revision, needed
 from scheduler.throttle_state import throttle_states
@@ -52,6 +53,7 @@ def ready() -> dict[str, str]:
     """The servers answer, the tables are this version's, beat ticks, and what is due is begun. 503 otherwise.
 
     What is due is begun on every page that may send: one whose turn the platform or an operator puts off is left out.
+    A database that was restored is held, and not ready, until somebody releases it.
     For a load balancer take ``/readyz/webhooks``: whatever keeps messages from going out, opt-outs must come in.
     """
     now = clock.now()
@@ -62,7 +64,11 @@ def ready() -> dict[str, str]:
         states = throttle_states({page for page, _ in oldest})
         if states is None:
             raise Unavailable("Redis does not answer: nothing is sent", way_out="check DULY_REDIS_URL")
-        wrong = [*silent_tasks(beat_ages(session, now), clock.rate()), *told(stalls(session, oldest, states, now))]
+        wrong = [
+            *held_words(session),
+            *silent_tasks(beat_ages(session, now), clock.rate()),
+            *told(stalls(session, oldest, states, now)),
+        ]
     if wrong:
         raise Unavailable("; ".join(wrong), way_out="`duly ops status` tells more")
     return {"status": "ready", "revision": needed()}

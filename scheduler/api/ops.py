@@ -17,6 +17,7 @@ from scheduler.doorbell import workers
 from scheduler.facts import at_risk, ops
 from scheduler.facts.health import Stalled, beat_ages, silent_tasks
 from scheduler.governance import switches
+from scheduler.lineage.identity import held_words
 from scheduler.outbox.skews import skews
 from scheduler.pages.deaf import SETTLED
 from scheduler.throttle_state import ThrottleState, throttle_states
@@ -239,6 +240,7 @@ def _alerts(
     elif not names:
         alerts.append(Alert(kind="no_workers", words="no worker answers"))
     alerts += [Alert(kind="beat_silent", words=words) for words in silent_tasks(ages, clock.rate())]
+    alerts += [Alert(kind="database_held", words=words) for words in held_words(session)]
     for skew in skews(session):
         side = "ahead of" if skew.ahead > 0 else "behind"
         words = f"the clock of {skew.host} is {abs(skew.ahead):.1f} s {side} the database's: it sends nothing"

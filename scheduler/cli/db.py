@@ -10,7 +10,7 @@ import typer
 
 from scheduler.errors import Conflict
 from scheduler.settings import get_settings, running_environment
-from scheduler.store import migrate
+from scheduler.store import dumps, migrate
 from scheduler.store.database import database_url
 from scheduler.store.embedded import Servers
 from scheduler.store.revision import needed, unfit
@@ -57,6 +57,26 @@ def current(as_json: bool = typer.Option(False, "--json", help="As JSON.")) -> N
         return
     wrong = unfit(here)
     typer.echo(f"{here or 'base'}" + (f" ({wrong})" if wrong is not None else ""))
+
+
+@app.command()
+def dump(file: Path = typer.Argument(help="Where the dump goes, in PostgreSQL's custom format.")) -> None:
+    """Write a dump of the database, with `pg_dump`. It holds personal data: only you may read it."""
+    dumps.dump(database_url(), file)
+    typer.echo(f"dumped to {file}")
+
+
+@app.command()
+def load(
+    file: Path = typer.Argument(help="A dump that `duly db dump` or `pg_dump --format custom` wrote."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+) -> None:
+    """Put the database back to what a dump says, with `pg_restore`; refused while Duly runs. See `duly restore`."""
+    _refuse_in_use()
+    if not yes:
+        typer.confirm("Delete everything that is in the database now?", abort=True, err=True)
+    dumps.load(database_url(), file)
+    typer.echo(f"loaded {file}; nothing is sent before `duly restore` shows what it does not know")
 
 
 @app.command(hidden=True)

@@ -22,7 +22,7 @@ class _Duly(LoadingGroup):
     package = "scheduler.cli"
     modules = (
         "demo", "up", "sandbox", "page", "app", "contact", "contacts", "consent", "campaign", "message", "dead-letter",
-        "ops", "policy", "privacy", "key", "secrets", "db", "config",
+        "ops", "policy", "privacy", "key", "secrets", "db", "restore", "config",
     )  # fmt: skip
 
     def invoke(self, ctx: Any) -> Any:

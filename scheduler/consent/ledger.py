@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import text
@@ -15,6 +16,7 @@ from sqlmodel import Session
 
 from scheduler.errors import Invalid
 from scheduler.store.direct import Ask, fetch
+from scheduler.store.outside import note, person_hash
 
 #: How something became known: the person's words, their tap on a button, the platform's own control (STOP, RESUME, an
 #: opt-in), a file, another system of the shop's, a person of the team, a send that was refused.
@@ -43,6 +45,10 @@ class Entry:
     actor: str | None = None
     expires_at: int | None = None
 
+
+#: What must be in force although the database went back in time: see ``scheduler/lineage``.
+_OUTSIDE = ("opt_out", "opt_in", "withdrawn")
+_WHO = text("SELECT id, page_id, psid FROM contact WHERE id = ANY(:ids)")
 
 _COLUMNS = tuple(Entry.__slots__)
 #: Numbered in the order of the rows: what is put in an order is numbered after that.
@@ -74,7 +80,28 @@ def append_ask(session: Session, entries: Sequence[Entry], now: int) -> Ask:
         | {"place": place, "occurred_at": min(entry.occurred_at, now)}
         for place, entry in enumerate(entries)
     ]
+    spoken = [entry for entry in entries if entry.action in _OUTSIDE]
+    if spoken:
+        note(session, "chosen", partial(_marks, spoken, now))
     return _APPEND, {"rows": json.dumps(rows), "now": now}
+
+
+def _marks(entries: Sequence[Entry], now: int, session: Session) -> list[list[Any]]:
+    """What is kept of choices outside the database, of each person a keyed hash."""
+    found = session.connection().execute(_WHO, {"ids": sorted({entry.contact_id for entry in entries})})
+    people = {row.id: (row.page_id, person_hash(row.page_id, row.psid).hex()) for row in found}
+    return [
+        [
+            *people[entry.contact_id],
+            entry.action,
+            entry.source,
+            entry.topic,
+            entry.category,
+            min(entry.occurred_at, now),
+        ]
+        for entry in entries
+        if entry.contact_id in people
+    ]
 
 
 def appended(rows: Sequence[Any]) -> list[int]:

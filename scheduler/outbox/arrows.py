@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 #: Who moves messages. ``person`` stands for whoever has a key: the log keeps the key's name.
-Mover = Literal["planner", "tick", "wake", "deliver", "sweep", "webhook", "person"]
+Mover = Literal["planner", "tick", "wake", "deliver", "sweep", "webhook", "restore", "person"]
 #: What the appended row carries: the decision with its facts, the attempt, or only what happened.
 Row = Literal["decision", "attempt", "event"]
 
@@ -43,27 +43,34 @@ TABLE: tuple[Arrow, ...] = (
     Arrow("due", "refused", "cannot be rendered", ("deliver",), "decision"),
     Arrow("due", "cancelled", "taken back", ("person", "deliver", "sweep", "wake", "webhook"), "event"),
     Arrow("due", "cancelled", "what it repeats had arrived", ("webhook", "deliver"), "event"),
-    Arrow("sending", "sent", "accepted", ("deliver", "webhook"), "attempt"),
+    Arrow("sending", "sent", "accepted", ("deliver", "webhook", "restore"), "attempt"),
     Arrow("sending", "refused", "the platform says no", ("deliver",), "attempt"),
     Arrow("sending", "due", "proven not sent", ("deliver",), "attempt"),
     Arrow("sending", "scheduled", "proven not sent, later", ("deliver",), "attempt"),
     Arrow("sending", "in_doubt", "no clear answer", ("deliver",), "attempt"),
     Arrow("sending", "in_doubt", "nobody came back", ("sweep",), "attempt"),
     Arrow("sending", "dead", "three crashes", ("sweep",), "attempt"),
-    Arrow("in_doubt", "sent", "accepted", ("deliver", "webhook"), "attempt"),
+    Arrow("in_doubt", "sent", "accepted", ("deliver", "webhook", "restore"), "attempt"),
     Arrow("in_doubt", "refused", "the platform says no", ("deliver",), "attempt"),
     Arrow("in_doubt", "due", "proven not sent", ("deliver",), "attempt"),
     Arrow("in_doubt", "scheduled", "proven not sent, later", ("deliver",), "attempt"),
     Arrow("in_doubt", "unconfirmed", "no evidence in time", ("sweep",), "attempt"),
-    Arrow("unconfirmed", "sent", "late evidence", ("deliver", "webhook"), "attempt"),
-    Arrow("dead", "sent", "late evidence", ("deliver", "webhook"), "attempt"),
+    Arrow("unconfirmed", "sent", "late evidence", ("deliver", "webhook", "restore"), "attempt"),
+    Arrow("dead", "sent", "late evidence", ("deliver", "webhook", "restore"), "attempt"),
     # An echo proves wrong what the platform, or the network, had told us. Evidence is never fenced.
-    Arrow("scheduled", "sent", "late evidence", ("webhook",), "attempt"),
-    Arrow("due", "sent", "late evidence", ("webhook",), "attempt"),
-    Arrow("refused", "sent", "late evidence", ("webhook",), "attempt"),
-    Arrow("denied", "sent", "late evidence", ("webhook",), "attempt"),
-    Arrow("expired", "sent", "late evidence", ("webhook",), "attempt"),
-    Arrow("cancelled", "sent", "late evidence", ("webhook",), "attempt"),
+    Arrow("scheduled", "sent", "late evidence", ("webhook", "restore"), "attempt"),
+    Arrow("due", "sent", "late evidence", ("webhook", "restore"), "attempt"),
+    Arrow("refused", "sent", "late evidence", ("webhook", "restore"), "attempt"),
+    Arrow("denied", "sent", "late evidence", ("webhook", "restore"), "attempt"),
+    Arrow("expired", "sent", "late evidence", ("webhook", "restore"), "attempt"),
+    Arrow("cancelled", "sent", "late evidence", ("webhook", "restore"), "attempt"),
+    # The database was restored from a dump, and marks outside it tell of attempts that it does not know.
+    Arrow(None, "unconfirmed", "restored", ("restore",), "attempt"),
+    Arrow(None, "sent", "restored", ("restore",), "attempt"),
+    Arrow("scheduled", "unconfirmed", "restored", ("restore",), "attempt"),
+    Arrow("due", "unconfirmed", "restored", ("restore",), "attempt"),
+    Arrow("sending", "unconfirmed", "restored", ("restore",), "attempt"),
+    Arrow("in_doubt", "unconfirmed", "restored", ("restore",), "attempt"),
     Arrow("sent", "delivered", "delivered", ("webhook", "deliver"), "event"),
     Arrow("sent", "read", "read", ("webhook", "deliver"), "event"),
     Arrow("delivered", "read", "read", ("webhook", "deliver"), "event"),
@@ -71,7 +78,7 @@ TABLE: tuple[Arrow, ...] = (
 
 PAIRS: frozenset[tuple[str | None, str]] = frozenset((arrow.came, arrow.to) for arrow in TABLE)
 #: Movers that sign with their own name; every other actor is a person.
-MACHINES: frozenset[str] = frozenset({"planner", "tick", "wake", "deliver", "sweep", "webhook"})
+MACHINES: frozenset[str] = frozenset({"planner", "tick", "wake", "deliver", "sweep", "webhook", "restore"})
 
 _BEGIN, _END = "<!-- arrows: begin -->", "<!-- arrows: end -->"
 

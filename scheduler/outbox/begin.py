@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlmodel import Session
 
@@ -66,6 +67,8 @@ class Begun:
     #: How often it was begun, this time included; whether the last time the platform could not be reached.
     tries: int
     retry: bool
+    #: What is kept of it outside the database, as ``lineage/handing_in.py`` reads it.
+    mark: tuple[Any, ...] = ()
 
 
 def begin(
@@ -207,4 +210,9 @@ def _begun(verdict: Verdict, attempt_id: int, token: SendToken | None, key: byte
         tries=candidate.attempts + 1,
         retry=candidate.reason in RETRIED,
         origin=(candidate.campaign_id, candidate.event_id),
-    )
+        mark=(
+            attempt_id, candidate.id, candidate.contact_id, candidate.page_id, candidate.template_id,
+            candidate.campaign_id, candidate.event_id, candidate.category, candidate.lane, candidate.topic,
+            verdict.decision.ground if verdict.decision is not None else None, token.id if token is not None else None,
+        ),
+    )  # fmt: skip

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.consent.tokens import recount_tokens
+from scheduler.lineage.echoes import echoed
 from scheduler.outbox.evidence import (
     EARLY_DELIVERIES,
     EARLY_DELIVERY,
@@ -85,6 +86,8 @@ def record_echoes(session: Session, echoes: Sequence[tuple[int, str, str]], now:
     messages = {row.id: row for row in fetch(session, _ECHOED, {"ids": sorted({one[1][0] for one in named})})}
     rows = fetch(session, _ATTEMPTS, {"ids": sorted({one[1][1] for one in named})})
     attempts = {row.id: row.message_id for row in rows}
+    # Of attempts that a restored database does not know: they are evidence all the same, see ``scheduler/lineage``.
+    echoed(session, [(attempt, message, mid) for _, (message, attempt), mid in named if attempt not in attempts])
     proven: dict[int, str] = {}
     first: dict[int, tuple[int, str]] = {}
     for page_id, (message_id, attempt_id), mid in named:

@@ -29,6 +29,7 @@ from scheduler.outbox.forgetting import count_messages, forget_message_ids, forg
 from scheduler.pages.changes import forget_allowed
 from scheduler.privacy.subject import SECTIONS, values_of
 from scheduler.privacy.suppressed import ERASED_PSID, erased_name, hashes_of, suppressed
+from scheduler.store.outside import note, person_hash
 
 #: Seconds after an erasure for which evidence of what was sent may still come.
 AFTERMATH = 36 * 3600
@@ -141,6 +142,9 @@ def erase(session: Session, page_id: int, psid: str, *, actor: str, reason: str,
         return _before(session, page_id, psid)
     ids, psids = list(addresses), list(addresses.values())
     flying = bool(in_flight(session, ids))
+    # A database that goes back in time must not bring them back.
+    hashes = [person_hash(page_id, each).hex() for each in psids]
+    note(session, "chosen", lambda _: [[page_id, each, "erased", "operator", None, None, now] for each in hashes])
     _keep_suppressions(session, page_id, ids, psids, now)
     counts = forget_messages(session, ids, actor=actor, now=now)
     # The ledger goes, the bar is written anew on nothing but this.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -12,11 +14,15 @@ from sqlmodel import Session
 
 from scheduler.errors import Unavailable
 from scheduler.settings import get_settings
+from scheduler.store import outside
 from scheduler.store.lists import write_lists_at_once
 from scheduler.store.revision import check_revision
 
 #: A pool belongs to the process that made it: (process id, address) → engine. A forked child makes its own.
 _engines: dict[tuple[int, str], Engine] = {}
+
+#: How many connections were made.
+_connections = [0]
 
 #: SQLSTATEs of tables, columns and functions that are not there.
 _NOT_THERE = ("42P01", "42703", "42883")
@@ -72,7 +78,7 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
             "options": "-c timezone=UTC -c lock_timeout=30s -c idle_in_transaction_session_timeout=120s",
         },
     )
-    event.listen(made, "connect", lambda connection, _: write_lists_at_once(connection))
+    event.listen(made, "connect", _made)
     return made
 
 
@@ -87,7 +93,10 @@ def session() -> Iterator[Session]:
         try:
             _check_once(opened)
             yield opened
+            keep = _noted(opened)
             opened.commit()
+            if keep is not None:
+                keep()
         except OperationalError as error:
             opened.rollback()
             if error.connection_invalidated or opened.get_bind() is None or _is_unreachable(error):
@@ -112,6 +121,25 @@ def _check_once(opened: Session) -> None:
     if not connection.info.get("revision_checked"):
         check_revision(connection)
         connection.info["revision_checked"] = True
+
+
+def connections_made() -> int:
+    """How many connections this process has made: a database that was restored was away before."""
+    return _connections[0]
+
+
+def _made(connection: Any, _record: object) -> None:
+    _connections[0] += 1
+    write_lists_at_once(connection)
+
+
+def _noted(opened: Session) -> Callable[[], None] | None:
+    """What writes after the commit what was noted for outside (``outside.py``): most transactions note nothing."""
+    if not outside.noted(opened):
+        return None
+    # By name: the store lies below the rooms.
+    keep: Callable[[], None] = importlib.import_module("scheduler.lineage.watch").keep(opened)
+    return keep
 
 
 def dispose() -> None:

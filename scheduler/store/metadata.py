@@ -19,6 +19,7 @@ ROOMS = (
     "governance",
     "imports",
     "inbox",
+    "lineage",
     "outbox",
     "pages",
     "privacy",

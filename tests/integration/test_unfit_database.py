@@ -23,7 +23,8 @@ from tests.patience import patience
 #: Commands that need no database, or whose work it is to mend one.
 _WITHOUT = {
     "demo", "up", "sandbox", "config show", "config new-key", "config example", "db upgrade", "db current", "db draft",
-    "db downgrade", "policy test", "policy lint", "policy diff", "policy explain", "policy forecast", "policy show",
+    "db downgrade", "db dump", "db load",
+    "policy test", "policy lint", "policy diff", "policy explain", "policy forecast", "policy show",
 }  # fmt: skip
 #: What a command wants to be told before it looks at the database, where its parameters do not show it.
 _MORE = {
@@ -38,6 +39,7 @@ _MORE = {
     "campaign launch": ["--yes"],
     "ops stop": ["--yes"],
     "page mode": ["live"],
+    "restore release": ["--yes"],
     "page rate": ["20"],
     "page check": ["1"],
 }

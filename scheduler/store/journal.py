@@ -1,0 +1,219 @@
+"""Marks outside the database: what was begun, how it ended, what people chose. One file a process, only ever added to.
+
+A database that is restored from a dump does not know what happened after it. These files do: ``scheduler/lineage``
+holds the database against them. They name people by number and by keyed hash alone, and hold no word of anybody.
+
+Lines are JSON: the head (whose marks these are), ``begun``, ``ended``, ``chosen``, ``acts``, ``least`` (how far tables
+had been numbered). A line that a dying machine wrote by half is passed over: what it names had not left.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: Bytes after which a process begins another file, so that old marks can be deleted by the file.
+_LARGE = 8 << 20
+#: Bytes from the end in which the last line with attempts is looked for.
+_TAIL = 256 << 10
+_ENDING = ".jsonl"
+#: Until when marks were deleted for their age, epoch seconds.
+_PRUNED = "pruned"
+_SITE = "site"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Whose marks a file holds: of which lineage and generation of a database, and where that database was."""
+
+    lineage: str
+    generation: str
+    home: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastMark:
+    """The last attempts that a file names, and how far tables had been numbered."""
+
+    path: Path
+    head: Head
+    #: Attempt → message.
+    begun: dict[int, int]
+    #: Table → the highest number that it had given away.
+    least: dict[str, int]
+    at: int
+
+
+class Journal:
+    """The file of this process. Threads may share it; a forked child opens its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is opened yet."""
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._file = -1
+        self._pid = 0
+        self._size = 0
+        self._head: Head | None = None
+        self.name = ""
+
+    def open(self, head: Head) -> None:
+        """Have a file for the marks of ``head``. Raises OSError where the folder cannot be written."""
+        with self._lock:
+            if self._file < 0 or head != self._head or self._pid != os.getpid() or self._size > _LARGE:
+                self._begin(head)
+
+    def begun(self, rows: Sequence[Sequence[Any]], at: int) -> None:
+        """Add attempts that are about to be posted; they are on the disk when this returns. Raises OSError."""
+        with self._lock:
+            self._write({"at": at, "begun": rows})
+            os.fdatasync(self._file)
+
+    def add(self, kind: str, rows: Sequence[Sequence[Any]], at: int, *, safely: bool) -> None:
+        """Add other marks; ``safely``: they are on the disk when this returns. Raises OSError."""
+        with self._lock:
+            self._write({"at": at, kind: rows})
+            if safely:
+                os.fdatasync(self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._close()
+
+    def _begin(self, head: Head) -> None:
+        self._close()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.name = os.urandom(8).hex()
+        path = self._folder / f"{self.name}{_ENDING}"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL, 0o600)
+        self._pid, self._size, self._head = os.getpid(), 0, head
+        self._write({"head": [head.lineage, head.generation, head.home]})
+        os.fsync(self._file)
+        # The name, too, must be there after a power cut.
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        if self._file < 0 or self._pid != os.getpid():
+            raise OSError("the journal is not open")
+        written = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        if os.write(self._file, written) != len(written):
+            raise OSError("the journal could not be written")
+        self._size += len(written)
+
+    def _close(self) -> None:
+        if self._file >= 0:
+            if self._pid == os.getpid():
+                os.close(self._file)
+            self._file = -1
+
+
+def last_marks(folder: Path) -> list[LastMark]:
+    """The last of each file in ``folder``; files with nothing to hold a database against are left out."""
+    return [mark for path in _files(folder) if (mark := _last_mark(path)) is not None]
+
+
+def _last_mark(path: Path) -> LastMark | None:
+    begun: dict[int, int] = {}
+    least: dict[str, int] = {}
+    at = 0
+    with suppress(OSError), path.open("rb") as file:
+        head = _head(file.readline())
+        file.seek(max(file.tell(), path.stat().st_size - _TAIL))
+        for line in reversed(file.read().splitlines()):
+            mark = _line(line)
+            if mark.get("begun") and not begun:
+                begun = {int(row[0]): int(row[1]) for row in mark["begun"]}
+            if mark.get("least") and not least:
+                least = {str(table): int(value) for table, value in mark["least"]}
+            at = max(at, int(mark.get("at", 0)))
+            if begun and least:
+                break
+        if head is not None and (begun or least):
+            return LastMark(path=path, head=head, begun=begun, least=least, at=at)
+    return None
+
+
+def read(folder: Path) -> Iterator[tuple[Head, str, list[list[Any]], int]]:
+    """Everything in ``folder``: (whose, ``begun`` | ``ended`` | ``chosen`` | ``acts`` | ``least``, its rows, when)."""
+    for path in _files(folder):
+        with suppress(OSError), path.open("rb") as file:
+            head = _head(file.readline())
+            if head is None:
+                continue
+            for line in file:
+                mark = _line(line)
+                at = int(mark.pop("at", 0))
+                for kind, rows in mark.items():
+                    yield head, kind, rows, at
+
+
+def site_of(folder: Path) -> str:
+    """The name of the place where these marks are kept, made on first use. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / _SITE
+    with path.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        known = file.read().strip()
+        if not known:
+            known = os.urandom(8).hex()
+            file.write(known)
+            file.flush()
+            os.fsync(file.fileno())
+    return known
+
+
+def prune(folder: Path, older_than: float) -> int:
+    """Delete the files that nobody has written to since ``older_than`` (Unix time); how many."""
+    gone, until = 0, pruned_until(folder)
+    for path in _files(folder):
+        with suppress(OSError):
+            if path.stat().st_mtime < older_than:
+                mark = _last_mark(path)
+                until = max(until, mark.at if mark is not None else 0)
+                path.unlink()
+                gone += 1
+    if gone:
+        draft = folder / f"{_PRUNED}.{os.getpid()}"
+        draft.write_text(str(until))
+        draft.replace(folder / _PRUNED)
+    return gone
+
+
+def pruned_until(folder: Path) -> int:
+    """The newest instant of which marks were deleted for their age, epoch seconds; 0: none were."""
+    try:
+        return int((folder / _PRUNED).read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{_ENDING}"))
+
+
+def _head(line: bytes) -> Head | None:
+    given = _line(line).get("head")
+    if not isinstance(given, list) or len(given) != 3:
+        return None
+    return Head(lineage=str(given[0]), generation=str(given[1]), home=str(given[2]))
+
+
+def _line(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
