@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from policies.calendars import located
 from policies.facts import Facts
-from policies.law import binding_caps, binding_consent, binding_hours
-from policies.law_terms import ConsentLaw
+from policies.law import binding_caps, binding_consent, binding_duties, binding_hours
+from policies.law_terms import ConsentLaw, Duty
 from policies.local_time import CHUNK, Pieces, distinct_zones, pieces
 from policies.places import Place, place_of
 from policies.policy import BindingKey, Policy
@@ -49,6 +49,8 @@ class Binding:
     remarks: tuple[str, ...]
     #: The consents that promotional messages need.
     consents: tuple[Asked, ...]
+    #: What the laws of the place ask of whoever sends promotional messages there: told in findings, not enforced.
+    duties: tuple[Duty, ...]
     hours: tuple[Hours, ...]
     rolling: tuple[Cap, ...]
     calendar: tuple[Cap, ...]
@@ -120,6 +122,7 @@ def _bind(policy: Policy, facts: Facts) -> Binding:
         countries=place.countries,
         remarks=place.remarks,
         consents=consents,
+        duties=_duties(policy, place) if category == "promotional" else (),
         hours=bound_hours,
         rolling=rolling,
         calendar=calendar,
@@ -153,6 +156,10 @@ def _consents(policy: Policy, place: Place) -> tuple[Asked, ...]:
         return (_ANYWHERE,)
     laws = ((code, binding_consent(code, mode)) for code in place.jurisdictions)
     return tuple(Asked(jurisdiction=code, kinds=law.kinds, law=law) for code, law in laws if law is not None)
+
+
+def _duties(policy: Policy, place: Place) -> tuple[Duty, ...]:
+    return tuple(duty for code in place.jurisdictions for duty in binding_duties(code, policy.jurisdictions))
 
 
 def shared_timeline(zones: tuple[str, ...], hours: tuple[Hours, ...], chunk: int, anywhere: bool) -> Timeline:

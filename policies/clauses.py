@@ -55,7 +55,8 @@ def deciding(policy: Policy, facts: Facts, now: int, *, min_remaining: int = 0) 
         return tuple(found.clause for found in findings if found.rule == "messaging_window")
     named: dict[str, None] = {}
     for rule in decision.because:
-        said = [found for found in findings if found.rule == rule]
+        # What is only told decides nothing.
+        said = [found for found in findings if found.rule == rule and "duty" not in found.numbers]
         shut = [found for found in said if not found.permits_now]
         named.update(dict.fromkeys(found.clause for found in shut or said))
     return tuple(named)

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 
 from policies.countries import known_countries, known_place
-from policies.law_terms import CONSENT_KINDS, SCOPES, UNITS, ConsentLaw, Moratorium, OptOutLaw, Upcoming
+from policies.law_terms import CONSENT_KINDS, SCOPES, UNITS, ConsentLaw, Duty, Moratorium, OptOutLaw, Upcoming
 from policies.local_time import known_zones
 from policies.readers import HOURS_KEYS, read_cap, read_day, read_duration, read_hours, read_span
 from policies.terms import Cap, Hours, Source
@@ -57,6 +57,7 @@ class JurisdictionPack:
     consent: ConsentLaw | None
     opt_out: OptOutLaw | None
     upcoming: tuple[Upcoming, ...]
+    duties: tuple[Duty, ...]
     moratoria: tuple[Moratorium, ...]
 
 
@@ -105,6 +106,12 @@ def binding_consent(code: str, mode: str) -> ConsentLaw | None:
     return pack.consent if mode == "courtesy" or pack.consent.source.app_messages in _REACHED else None
 
 
+def binding_duties(code: str, mode: str) -> tuple[Duty, ...]:
+    """What a jurisdiction asks of senders beside hours, caps and consent, in this mode."""
+    pack = jurisdiction_pack(code)
+    return tuple(each for each in pack.duties if reaches(each.source, mode)) if pack else ()
+
+
 @cache
 def unions_of(country: str) -> tuple[str, ...]:
     """The unions with rules of their own (such as "EU") that this country, or territory of one, is part of."""
@@ -148,6 +155,7 @@ def parse_pack(text: str, code: str, *, where: str) -> JurisdictionPack:
         consent=_consent(document.table("consent"), code),
         opt_out=_opt_out(document.table("opt_out"), code),
         upcoming=tuple(read_upcoming(entry) for entry in document.tables("upcoming")),
+        duties=tuple(_duty(entry, code, ids) for entry in document.tables("duty")),
         moratoria=tuple(_moratorium(entry) for entry in document.tables("moratorium")),
     )
     about.done()
@@ -245,6 +253,18 @@ def _opt_out(table: Table | None, code: str) -> OptOutLaw | None:
     if (found.unit == "immediate") != (found.honour_within == 0):
         raise table.error("honour_within", "is 0 where the unit is `immediate`, and only there")
     table.done()
+    return found
+
+
+def _duty(entry: Table, code: str, ids: set[str]) -> Duty:
+    found = Duty(
+        id=entry.text("id"),
+        since=read_day(entry, "since"),
+        what=entry.text("what"),
+        source=_source(entry, code, channels=True),
+    )
+    _once(entry, found.id, ids)
+    entry.done()
     return found
 
 

@@ -85,6 +85,18 @@ class OptOutLaw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """Something a law asks of whoever sends, which no fact about one person and message shows: told, not enforced."""
+
+    id: str
+    #: The day it took effect.
+    since: date
+    #: What to do, as an instruction.
+    what: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upcoming:
     """Something known to change on a date."""
 

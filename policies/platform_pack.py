@@ -45,6 +45,8 @@ class TokenTerms:
     rest: int | None
     #: Countries whose people it does not reach.
     unavailable_in: frozenset[str]
+    #: Countries whose businesses may use it; empty: any.
+    senders_in: tuple[str, ...]
     #: What holds when; empty: always and everywhere.
     periods: tuple[Availability, ...]
     citation: str
@@ -146,10 +148,11 @@ def _token(document: Table, key: str) -> TokenTerms:
         categories=_categories(table),
         rest=read_duration(table, "rest") if table.has("rest") else None,
         unavailable_in=_countries(table, "unavailable_in") if table.has("unavailable_in") else frozenset(),
+        senders_in=_senders(table),
         periods=periods,
         citation=_cited(table),
     )
-    table.done(also=("rest", "unavailable_in"))
+    table.done(also=("rest", "unavailable_in", "senders_in"))
     return terms
 
 
@@ -194,6 +197,14 @@ def _countries(table: Table, key: str) -> frozenset[str]:
             if (each.union == code if union else each.state == code and each.takes_state_law)
         )
     return frozenset(found)
+
+
+def _senders(table: Table) -> tuple[str, ...]:
+    senders = table.texts("senders_in", ())
+    for code in senders:
+        if code not in known_countries():
+            raise table.error("senders_in", f"`{code}` is no country by its ISO 3166-1 code, such as US")
+    return senders
 
 
 def _categories(table: Table) -> tuple[str, ...]:

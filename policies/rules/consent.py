@@ -12,6 +12,7 @@ from policies.case import Case
 from policies.decision import Finding
 from policies.facts import Consent, Facts
 from policies.intervals import Intervals, covers, intersect, union
+from policies.law_terms import Duty
 from policies.rules.rule import Rule, finding, standing
 
 NAME = "consent"
@@ -64,12 +65,25 @@ def _reason(case: Case) -> str:
 
 
 def _findings(case: Case) -> list[Finding]:
+    duties = [_duty(duty) for duty in case.binding.duties]
     if case.binding.consents:
-        return [_finding(case, asked) for asked in case.binding.consents]
+        return [*(_finding(case, asked) for asked in case.binding.consents), *duties]
     if case.policy.consent == "packs":
-        return [standing(NAME, reason=None, words="no jurisdiction asks for consent to this message")]
+        return [standing(NAME, reason=None, words="no jurisdiction asks for consent to this message"), *duties]
     words = "writing to the page, or granting a token, is consent enough for this policy"
-    return [standing(NAME, reason=None, words=words)]
+    return [standing(NAME, reason=None, words=words), *duties]
+
+
+def _duty(duty: Duty) -> Finding:
+    """What the law asks of the sender: it holds no message, for nothing known of the person says whether it is done."""
+    source = duty.source
+    found = standing(
+        NAME, reason=None, words=f"{source.jurisdiction}, since {duty.since}: {duty.what}",
+        clause=f"{source.jurisdiction}.{duty.id}", binds=source.basis,
+        duty=duty.id, jurisdiction=source.jurisdiction, checked=source.checked, confidence=source.confidence,
+    )  # fmt: skip
+    found.citation = source.citation
+    return found
 
 
 def _finding(case: Case, asked: Asked) -> Finding:

@@ -18,6 +18,16 @@ class UpcomingView(BaseModel):
     source: str
 
 
+class DutyView(BaseModel):
+    """What a jurisdiction's law asks of whoever sends there: told, not enforced."""
+
+    id: str
+    since: date
+    what: str = Field(description="What to do.")
+    citation: str
+    confidence: str
+
+
 class LawView(BaseModel):
     """A jurisdiction that is the person's."""
 
@@ -29,6 +39,7 @@ class LawView(BaseModel):
     confidence: str | None
     note: str | None
     upcoming: list[UpcomingView]
+    duties: list[DutyView]
 
 
 class TextView(BaseModel):
@@ -95,6 +106,16 @@ def _law(law: Law) -> LawView:
         note=pack.note or None if pack else None,
         upcoming=[
             UpcomingView(on=each.on, what=each.what, source=each.source) for each in (pack.upcoming if pack else ())
+        ],
+        duties=[
+            DutyView(
+                id=each.id,
+                since=each.since,
+                what=each.what,
+                citation=each.source.citation,
+                confidence=each.source.confidence,
+            )
+            for each in (pack.duties if pack else ())
         ],
     )
 

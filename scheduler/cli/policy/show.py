@@ -87,6 +87,8 @@ def _print(console: Console, found: Effective, since: Activation | None, at: int
         console.print(
             f"{law.code}: {pack.name}, as of {pack.as_of}, confidence {pack.confidence}", soft_wrap=True, markup=False
         )
+        for duty in pack.duties:
+            console.print(f"  since {duty.since}: {duty.what}", style="yellow", soft_wrap=True, markup=False)
         for change in pack.upcoming:
             console.print(f"  from {change.on}: {change.what}", style="yellow", soft_wrap=True, markup=False)
     if not found.laws:

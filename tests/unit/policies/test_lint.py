@@ -213,7 +213,7 @@ def test_dates_that_come_and_dates_that_came() -> None:
     assert soon.message.startswith("law/US: on 2027-01-31, in 71 days: ")
     (came,) = look(default, today=date(2027, 2, 1))
     assert (came.kind, came.level) == ("took_effect", "warning")
-    assert "2026-11-21" in came.message
+    assert "2026-12-01" in came.message
     assert look('extends = "platform-only"\n', today=date(2027, 2, 1)) == []
     assert "old_review" in {each.kind for each in look(default, today=date(2028, 6, 1))}
 

@@ -218,11 +218,12 @@ MESSENGER = resources.files("policies").joinpath("packs", "platform", "messenger
         ("since = 2026-09-28", 'since = "soon"', "click_to_messenger.since", "must be a date"),
         ('categories = ["utility"]', 'categories = ["spam"]', "utility_template.categories", "must be among"),
         ('unavailable_in = ["EU",', 'unavailable_in = ["EUROPE",', "marketing_token.unavailable_in", "one of EU"),
+        ('    "AU", "BR",', '    "XX", "BR",', "marketing_token.senders_in", "is no country"),
         ('rest = "48h"', 'rest = "48h"\nonce = true', "recurring.once", "is not known here"),
         ("since = 2026-02-10", "since = 2026-02-11", "recurring.period.since", "where the period before it ends"),
         ("until = 2026-02-10", "since = 2026-03-01\nuntil = 2026-02-10", "recurring.period.until", "after `since`"),
         ('name = "ACCOUNT_UPDATE"', 'name = "POST_PURCHASE_UPDATE"', "retired_tag.name", "is here twice"),
-        ("reviewed_on = 2026-11-21", "reviewed_on = 2026", "platform.reviewed_on", "must be a date"),
+        ("reviewed_on = 2026-12-01", "reviewed_on = 2026", "platform.reviewed_on", "must be a date"),
         ("sources = [\n", "sources = []\nx = [\n", "standard_window.sources", "must name at least one"),
     ],
 )
@@ -247,6 +248,10 @@ def test_the_platforms_figures() -> None:
     # 27 members and four countries; the Union's seven territories, and four of Australia.
     assert len(pack.marketing.unavailable_in) == 31 + 7 + 4
     assert {"RE", "GP", "MQ", "GF", "YT", "MF", "AX", "NF"} <= pack.marketing.unavailable_in
+    assert {"US", "BR", "TW", "VN"} < set(pack.marketing.senders_in)
+    assert not {"DE", "GB", "JP", "CA"} & set(pack.marketing.senders_in)
+    assert len(pack.marketing.senders_in) == 20
+    assert pack.recurring.senders_in == ()
     assert not {"PF", "NC", "BL", "AW", "BQ", "SJ", "PR", "JE", "HK"} & pack.marketing.unavailable_in
     assert not {"US", "CH", "NO", "EU"} & pack.marketing.unavailable_in
     before, after = pack.recurring.periods

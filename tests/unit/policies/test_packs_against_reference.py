@@ -18,6 +18,11 @@ REFERENCE: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "reference" / "jurisdictions.json").read_text(encoding="utf-8")
 )["jurisdictions"]
 
+#: What was learnt since, with who says so: figures that take the place of the notes', or come after them.
+UPDATES: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[2] / "reference" / "jurisdictions-updates.json").read_text(encoding="utf-8")
+)["updates"]
+
 #: (jurisdiction, figure) → (the pack's value, why it is not the notes').
 DEVIATIONS: dict[tuple[str, str], tuple[object, str]] = {
     **{
@@ -123,6 +128,7 @@ def _figures_of(pack: JurisdictionPack) -> dict[str, object]:
         "as_of": pack.as_of,
         "confidence": pack.confidence,
         "moratoria": [(each.kind, each.effect, each.checked, each.source) for each in pack.moratoria],
+        "duties": [(each.id, each.since, each.source.basis, each.source.app_messages) for each in pack.duties],
         **_consent(pack.consent),
         "opt_out": pack.opt_out is not None,
     }
@@ -159,6 +165,7 @@ def _figures_in_notes(code: str) -> dict[str, object]:
         "as_of": date.fromisoformat(notes["as_of"]),
         "confidence": notes["confidence"],
         "moratoria": [(each["kind"], each["effect"], each["verified"], each["source"]) for each in notes["moratoria"]],
+        "duties": [],
         "consent": True if notes["consent"] else None,
         "opt_out": notes["opt_out"] is not None,
     }
@@ -214,7 +221,49 @@ def test_each_figure_of_a_pack_is_the_notes(code: str) -> None:
         if figure == "consent" and value is None:
             expected = {key: each for key, each in expected.items() if not key.startswith("consent.")}
         expected[figure] = value
+    for update in UPDATES:
+        if update["jurisdiction"] == code:
+            expected[update["figure"]] = _updated(expected[update["figure"]], update)
     assert _figures_of(read_pack(code)) == expected
+
+
+def _updated(before: object, update: dict[str, Any]) -> object:
+    if "adds" in update:
+        assert isinstance(before, list)
+        return [*before, *update["adds"]]
+    if update["figure"] == "as_of":
+        return date.fromisoformat(update["value"])
+    if update["figure"] == "duties":
+        return [(id_, date.fromisoformat(since), *rest) for id_, since, *rest in update["value"]]
+    return update["value"]
+
+
+def test_every_update_changes_what_the_notes_say_and_names_who_says_so() -> None:
+    for update in UPDATES:
+        before = _figures_in_notes(update["jurisdiction"])[update["figure"]]
+        assert _updated(before, update) != before, update
+        assert update["source"]
+    assert {update["jurisdiction"] for update in UPDATES} == {"ZA", "FR", "US-NJ", "US-NV", "US-AL"}
+
+
+def test_where_sources_conflict_the_stricter_holds_and_both_are_named() -> None:
+    for code, closes, names in (
+        ("US-NJ", "20:00", ("Referrizer", "the statute and Postscript")),
+        ("US-NV", "20:00", ("the vendor 9-20", "NRS 597.814 9-21", "NAC 599B 8-21")),
+        ("US-AL", "20:00", ("20:00 by the rule", "21:00 by tcpaguide.org", "dnc.com")),
+    ):
+        pack = read_pack(code)
+        (hours,) = pack.hours
+        assert hours.source is not None
+        assert [clock_time(end) for _, end in hours.rows[0] or ()] == [closes]
+        assert pack.confidence == hours.source.confidence == "low"
+        assert all(name in hours.source.note for name in names), code
+    (cap,) = read_pack("US-NJ").caps
+    assert cap.source is not None
+    assert cap.source.basis == "vendor_practice"
+    (change,) = read_pack("US").upcoming
+    assert "may change" in change.what
+    assert "infolawgroup.com" in change.source
 
 
 def test_every_deviation_is_one_and_has_a_reason() -> None:
