@@ -44,6 +44,7 @@ from scheduler.api.limits import Limits
 from scheduler.api.webhook_door import WebhookDoor
 from scheduler.api.webhook_groups import Groups
 from scheduler.api.webhook_signers import Signers
+from scheduler.api.webhook_troubles import Troubles
 from scheduler.errors import DulyError
 from scheduler.lineage.watch import watch
 from scheduler.settings import get_settings
@@ -74,7 +75,8 @@ def create_app() -> FastAPI:
         generate_unique_id_function=_operation_id,
         redoc_url=None,
     )
-    app.state.webhook_signers, app.state.webhook_groups = Signers(), Groups()
+    app.state.webhook_troubles = Troubles()
+    app.state.webhook_signers, app.state.webhook_groups = Signers(), Groups(app.state.webhook_troubles)
     app.state.scrape = health.Scrape()
     problems.install(app)
     idempotency.install(app, [door.router for door in _VERSIONED], _PREFIX)
@@ -95,6 +97,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(_look_at_the_database)
     yield
     await run_in_threadpool(app.state.webhook_groups.close)
+    await run_in_threadpool(app.state.webhook_troubles.close)
     database.dispose()
 
 

@@ -6,6 +6,7 @@ is committed before the answer: what was acknowledged with 200 is in force.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -17,7 +18,8 @@ from starlette.types import Receive
 
 from scheduler.api.webhook_groups import Groups
 from scheduler.api.webhook_signers import Signers, not_signed
-from scheduler.errors import NotPermitted, TooLarge
+from scheduler.api.webhook_troubles import Troubles
+from scheduler.errors import NotAuthenticated, NotPermitted, TooLarge, Unavailable
 from scheduler.inbox.signature import token_known, well_formed
 from scheduler.logs import request_id
 from scheduler.pages.registry import verify_tokens
@@ -28,6 +30,9 @@ router = APIRouter(prefix="/webhooks/messenger", tags=["webhook"])
 
 #: The header with the signature.
 SIGNATURE = "X-Hub-Signature-256"
+
+#: Real seconds for which the beginning of a body is waited for that is refused in any case.
+_A_MOMENT = 0.2
 
 
 class ReceivedView(BaseModel):
@@ -77,21 +82,31 @@ async def take(
     ``signature`` and ``length`` are what its headers say, ``state`` is the application's. Raises ClientDisconnect where
     whoever sends it hangs up before its end.
     """
+    troubles: Troubles = state.webhook_troubles
     if not well_formed(signature):
+        troubles.refused("unsigned", await _beginning(receive))
         raise not_signed(SIGNATURE)
-    body = await _body(length, receive)
+    most = get_settings().webhook_max_bytes
+    if length is not None and length.isdecimal() and int(length[:20]) > most:
+        troubles.refused("too_large", await _beginning(receive))
+        raise _too_large(most)
+    body = await _body(most, receive, troubles)
     signers: Signers = state.webhook_signers
     groups: Groups = state.webhook_groups
-    app_id = await signers.app_of(signature, body, SIGNATURE)
+    try:
+        app_id = await signers.app_of(signature, body, SIGNATURE)
+    except NotAuthenticated:
+        troubles.refused("bad_signature", body)
+        raise
+    except Unavailable:
+        troubles.refused("secret_unreadable", body)
+        raise
     received = await groups.take(app_id, body, request_id)
     # Written by hand: it is three numbers, a few thousand times a second.
     return b'{"received":%d,"known":%d,"failed":%d}' % (received.new, received.known, received.failed)
 
 
-async def _body(length: str | None, receive: Receive) -> bytes:
-    most = get_settings().webhook_max_bytes
-    if length is not None and length.isdecimal() and int(length[:20]) > most:
-        raise _too_large(most)
+async def _body(most: int, receive: Receive, troubles: Troubles) -> bytes:
     parts: list[bytes] = []
     size, more = 0, True
     while more:
@@ -100,11 +115,21 @@ async def _body(length: str | None, receive: Receive) -> bytes:
             raise ClientDisconnect
         part = message.get("body", b"")
         size += len(part)
-        if size > most:
-            raise _too_large(most)
         parts.append(part)
+        if size > most:
+            troubles.refused("too_large", parts[0])
+            raise _too_large(most)
         more = message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _beginning(receive: Receive) -> bytes:
+    """What has come of a body that is refused unread: it tells whose page it is about. Waits for nobody."""
+    try:
+        message = await asyncio.wait_for(receive(), _A_MOMENT)
+    except TimeoutError:
+        return b""
+    return bytes(message.get("body", b""))
 
 
 def _too_large(most: int) -> TooLarge:

@@ -20,6 +20,7 @@ from sqlalchemy import text
 from scheduler import clock, crash_points
 from scheduler.api.webhook_alone import Alone
 from scheduler.api.webhook_bell import Bell
+from scheduler.api.webhook_troubles import Troubles
 from scheduler.errors import Unavailable
 from scheduler.inbox.arrivals import arrivals, unreadable
 from scheduler.inbox.event import Delivery, Received
@@ -66,7 +67,9 @@ class _Waiting:
 class Groups:
     """Receives verified webhooks in groups, in threads of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, troubles: Troubles) -> None:
+        """``troubles`` are told what nothing followed from."""
+        self._troubles = troubles
         self._waiting: deque[_Waiting] = deque()
         #: How many bytes wait, how many collectors have a group, and whether one of those still gathers it.
         self._bytes = 0
@@ -194,9 +197,10 @@ class Groups:
             raise
         except Exception:  # whatever it is: whose fault it is shows when each is received by itself
             for one, delivery in zip(group, deliveries, strict=True):
-                self._alone.put(_Lone(self._bell, one, delivery))
+                self._alone.put(_Lone(self._bell, self._troubles, one, delivery))
             return
         _answer(list(zip(group, received, strict=True)))
+        _count(self._troubles, received)
         if any(one.people for one in received):
             self._bell.ring()
 
@@ -206,17 +210,24 @@ class _Lone:
     """A request whose group failed, to be received by itself."""
 
     bell: Bell
+    troubles: Troubles
     one: _Waiting
     delivery: Delivery
 
     def __call__(self) -> None:
         (received,) = _receive([self.delivery], None)
         _answer([(self.one, received)])
+        _count(self.troubles, [received])
         if received.people:
             self.bell.ring()
 
     def failed(self, error: Exception) -> None:
         _answer([(self.one, error)])
+
+
+def _count(troubles: Troubles, received: Sequence[Received]) -> None:
+    if found := [each for one in received for each in one.troubles]:
+        troubles.count(found)
 
 
 def _delivery(one: _Waiting) -> Delivery:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.inbox.lenient import id_of, identifier, message_id, milliseconds
+from scheduler.inbox.unknown_shapes import may_say_stop
 
 #: The part of an event that says what it is; the first one present counts.
 KINDS = (
@@ -36,14 +37,36 @@ FIELDS = {
     "business_integrity": "business_integrity",
 }
 
+#: Fields by which an app subscribes to what people do. It comes as ``messaging`` and ``standby``; where it comes as a
+#: change instead, as it does from the app dashboard's test, it is the same event in another wrapping.
+MESSAGING_FIELDS = frozenset({
+    "messages", "messaging_postbacks", "messaging_optins", "messaging_optouts", "message_deliveries", "message_reads",
+    "message_reactions", "messaging_referrals", "message_edits", "message_echoes", "messaging_handovers",
+    "messaging_account_linking", "messaging_feedback", "messaging_policy_enforcement", "standby",
+})  # fmt: skip
+
+#: Fields of a page's public life. They are kept, and nothing in them is said to the page in Messenger.
+PUBLIC_FIELDS = frozenset({
+    "feed", "mention", "ratings", "leadgen", "live_videos", "videos", "picture", "name", "conversations",
+})  # fmt: skip
+
+#: What an entry has beside its events.
+_OF_THE_ENTRY = frozenset({"id", "time", "uid", "changed_fields", "hop_context", "messaging", "standby", "changes"})
+
 #: What speaks of the page as a whole: applied apart from what people do, for it locks the page.
 OF_PAGES = frozenset({"policy_enforcement", "template_status", "business_integrity"})
+
+#: What nobody understood, and might be somebody who wants no more messages.
+_MAY_BE_STOP = "it may be an opt-out, in a shape that is not understood"
 
 #: Nobody can be meant but a person: without one they cannot be applied.
 _NEED_A_PERSON = frozenset({"message", "deletion", "postback", "delivery", "read", "reaction", "referral", "echo"})
 
 #: Characters of a message's id that stand in a key as they are.
 _LONGEST_MID = 300
+
+#: Shapes that are not known: no list of entries, or no JSON; of no page; no event that is known; no field.
+ODD = ("unreadable", "unknown_object", "unknown_event", "unknown_field")
 
 #: Its message id is the identity of the event: a second one with the same is a copy.
 _NAMED_BY_MID = frozenset({"message", "echo", "deletion", "postback"})
@@ -71,11 +94,18 @@ class Arrival:
     problem: str | None
     #: It came as a copy of what another app, which has the thread, was told.
     standby: bool = False
+    #: Why it is not in a shape that is known, as it is counted: one of ``ODD``.
+    odd: str | None = None
 
 
 def arrivals(body: object) -> list[Arrival]:
     """Every event in a webhook body, in order. Never raises: what cannot be read is an arrival with its problem."""
     entries = body.get("entry") if isinstance(body, dict) else None
+    if isinstance(entries, dict):
+        entries = [entries]
+    elif entries is None and isinstance(body, dict) and "field" in body and "value" in body:
+        # A single change without anything around it: so the platform shows them in its guides.
+        entries = [{"changes": [body]}]
     if not isinstance(body, dict) or not isinstance(entries, list):
         return [_unreadable(body, None, "the body has no list of entries")]
     found: list[Arrival] = []
@@ -120,7 +150,7 @@ def _keep_apart(arrival: Arrival, about: object) -> None:
         arrival.kind, arrival.said, arrival.problem = "instagram", {}, None
     else:
         arrival.dedupe_key = f"{str(about)[:64]}:{arrival.dedupe_key}"
-        arrival.problem = "it is not about a page"
+        arrival.problem, arrival.odd = "it is not about a page", "unknown_object"
     arrival.page = arrival.psid = None
 
 
@@ -136,6 +166,8 @@ def _entry(entry: object) -> Iterator[Arrival]:
         if events is None:
             continue
         empty = False
+        if isinstance(events, dict):
+            events = [events]
         if not isinstance(events, list):
             yield _unreadable(entry, page, f"{channel} is not a list")
             continue
@@ -145,9 +177,14 @@ def _entry(entry: object) -> Iterator[Arrival]:
             yield arrival
     changes = entry.get("changes")
     if changes is not None:
+        empty = False
         for change in changes if isinstance(changes, list) else [changes]:
-            yield _change(change, entry, page, time)
-    elif empty:
+            yield from _change(change, entry, page, time)
+    for name, value in entry.items():
+        if name not in _OF_THE_ENTRY and isinstance(value, (list, dict)):
+            empty = False
+            yield _unknown({"id": page, "time": entry.get("time"), name: value}, page, time)
+    if empty:
         yield _unreadable(entry, page, "the entry is empty")
 
 
@@ -181,6 +218,8 @@ def _event(event: object, page: str | None, time: int | None) -> Arrival:
     needs_a_person = kind in _NEED_A_PERSON or (kind == "optin" and said.get("user_ref") is None)
     if psid is None and needs_a_person:
         problem = problem or "it names no person"
+    if kind == "unknown" and may_say_stop(event):
+        problem = _MAY_BE_STOP
     return Arrival(
         kind=kind,
         page=page,
@@ -190,26 +229,68 @@ def _event(event: object, page: str | None, time: int | None) -> Arrival:
         body=event,
         said=said,
         problem=problem,
+        odd="unknown_event" if kind == "unknown" else None,
     )
 
 
-def _change(change: object, entry: dict[str, Any], page: str | None, time: int | None) -> Arrival:
-    body = {"id": page, "time": entry.get("time"), "changes": [change]}
-    field = change.get("field") if isinstance(change, dict) else None
-    kind = FIELDS.get(field, "change") if isinstance(field, str) else "change"
+def _change(change: object, entry: dict[str, Any], page: str | None, time: int | None) -> Iterator[Arrival]:
+    named = change.get("field") if isinstance(change, dict) else None
+    field = named if isinstance(named, str) else ""
     value = change.get("value") if isinstance(change, dict) else None
-    problem = None
+    events = value if isinstance(value, list) else [value]
+    if field not in FIELDS and any(_is_event(event) for event in events):
+        for event in events:
+            arrival = _event(event, page, time)
+            arrival.standby = field == "standby"
+            yield arrival
+        return
+    kind = FIELDS.get(field, "change")
+    body = {"id": page, "time": entry.get("time"), "changes": [change]}
+    said = value if isinstance(value, dict) else {}
+    known = kind != "change" or field in PUBLIC_FIELDS
+    problem, psid = None, None
     if kind != "change" and not isinstance(value, dict):
         problem = f"the value of {field} is not an object"
-    return Arrival(
+    elif field in MESSAGING_FIELDS and said.keys() - {"page_id"}:
+        # A person did something, and nobody knows what.
+        problem = f"the change of {field} is in no shape that is understood"
+    elif not known and may_say_stop(change):
+        problem = _MAY_BE_STOP
+    if problem is not None:
+        psid = id_of(said.get("sender")) or id_of(said.get("from"))
+        psid = psid if psid != page else None
+    yield Arrival(
         kind=kind,
         page=page,
-        psid=None,
+        psid=psid,
         occurred_ms=time,
         dedupe_key=_key(kind, page, {}, body),
         body=body,
-        said=value if isinstance(value, dict) else {},
+        said=said,
         problem=problem,
+        odd=None if known else "unknown_field",
+    )
+
+
+def _is_event(value: object) -> bool:
+    """Whether it is what ``messaging`` would have: something somebody did, and between whom."""
+    if not isinstance(value, dict) or not (value.keys() & {"sender", "recipient"}):
+        return False
+    return any(isinstance(value.get(kind), dict) for kind in KINDS)
+
+
+def _unknown(body: dict[str, Any], page: str | None, time: int | None) -> Arrival:
+    """A part of an entry that has no name we know."""
+    return Arrival(
+        kind="unknown",
+        page=page,
+        psid=None,
+        occurred_ms=time,
+        dedupe_key=_key("unknown", page, {}, body),
+        body=body,
+        said={},
+        problem=_MAY_BE_STOP if may_say_stop(body) else None,
+        odd="unknown_event",
     )
 
 
@@ -224,6 +305,7 @@ def _unreadable(value: object, page: str | None, problem: str) -> Arrival:
         body=body,
         said={},
         problem=problem,
+        odd="unreadable",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.inbox.arrivals import Arrival
 from scheduler.inbox.meaning import Meaning
@@ -30,6 +30,8 @@ class Received:
     known: int = 0
     #: Whether people did something, so that there may be messages to send and profiles to read now.
     people: bool = False
+    #: (page id, reason) of each new event from which nothing followed that somebody should know of.
+    troubles: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, other: Received) -> None:
         """Count what became of another part of the same body."""
@@ -37,6 +39,7 @@ class Received:
         self.failed += other.failed
         self.known += other.known
         self.people = self.people or other.people
+        self.troubles += other.troubles
 
 
 @dataclass(slots=True)

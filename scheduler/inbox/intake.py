@@ -28,6 +28,7 @@ from scheduler.inbox.forgetting import strip_events
 from scheduler.inbox.known_pages import KnownPages
 from scheduler.inbox.lenient import message_id
 from scheduler.inbox.meaning import Unappliable, meaning_of
+from scheduler.inbox.troubles import NO_PAGE
 from scheduler.logs import get_logger
 from scheduler.outbox.metadata import read_metadata
 from scheduler.pages.registry import found_pages, pages_ask
@@ -302,9 +303,18 @@ def _told(deliveries: Sequence[Delivery], events: list[Event], new: list[Event])
         one.new += 1
         one.failed += event.error is not None
         one.people = one.people or (event.contact_id is not None and event.arrival.kind not in _EVIDENCE)
+        if event.error is not None or event.arrival.odd is not None:
+            one.troubles.append((event.page_id or NO_PAGE, _reason(event)))
     for place, count in Counter(event.body for event in new if event.error is not None).items():
         kinds = sorted({event.arrival.kind for event in new if event.body == place and event.error is not None})
         request_id = deliveries[place].request_id
         more = {"request_id": request_id} if request_id is not None else {}
         log.warning("events_not_applied", count=count, kinds=kinds, **more)
     return told
+
+
+def _reason(event: Event) -> str:
+    """As what an event is counted from which nothing followed: see ``troubles``."""
+    if event.arrival.odd is not None:
+        return event.arrival.odd
+    return "unknown_page" if event.page_id is None and event.arrival.problem is None else "not_applied"

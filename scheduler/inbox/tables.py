@@ -7,6 +7,31 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 
+class WebhookTrouble(SQLModel, table=True):
+    """How many webhooks of a page were refused or not understood, by reason."""
+
+    __tablename__ = "webhook_trouble"
+
+    #: 0: of no page that is registered here. No foreign key: a count locks no page.
+    page_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    reason: str = Field(primary_key=True)
+    #: 0: ever. Else the beginning of the span that is counted.
+    at: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    many: int = Field(sa_type=BigInteger)
+    last_at: int = Field(sa_type=BigInteger)
+
+
+class WebProcess(SQLModel, table=True):
+    """A web process, and when it last got something done. Unix time of the database, the clock that all share."""
+
+    __tablename__ = "web_process"
+
+    #: Its host and process id.
+    name: str = Field(primary_key=True)
+    started_at: int = Field(sa_type=BigInteger)
+    seen_at: int = Field(sa_type=BigInteger)
+
+
 class PlatformEvent(SQLModel, table=True):
     """Anything a webhook brought, raw, once."""
 

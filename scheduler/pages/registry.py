@@ -30,6 +30,7 @@ _DEFAULT_POLICY = "default"
 _BY_EXTERNAL_ID = text(
     "SELECT app_id, external_id, id FROM page WHERE channel = 'messenger' AND external_id = ANY(:ids)"
 )
+_NAMED = text("SELECT id, external_id FROM page WHERE external_id = ANY(:ids)")
 _APPS = text("SELECT page.id, app.external_id FROM app JOIN page ON page.app_id = app.id WHERE page.id = ANY(:ids)")
 
 #: Digits today, never anything with a slash or a space.
@@ -142,6 +143,13 @@ def pages_ask(external_ids: Collection[str]) -> Ask:
 def found_pages(rows: Iterable[tuple[int, str, int]]) -> dict[tuple[int, str], int]:
     """(the app whose secret signs their webhooks, platform id) → page id."""
     return {(app_id, external_id): page_id for app_id, external_id, page_id in rows}
+
+
+def page_ids(session: Session, external_ids: Collection[str]) -> dict[str, int]:
+    """The platform's id → ours, of those that are registered."""
+    if not external_ids:
+        return {}
+    return {row.external_id: row.id for row in session.execute(_NAMED, {"ids": sorted(external_ids)})}
 
 
 def apps_of_pages(session: Session, page_ids: Collection[int]) -> dict[int, str]:
