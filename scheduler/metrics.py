@@ -18,6 +18,7 @@ if FOLDER:
 from prometheus_client import (  # noqa: E402 - after the folder is there
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     generate_latest,
     start_http_server,
@@ -36,6 +37,15 @@ SEND_SECONDS = Histogram(
     "Real seconds from the first byte of a request to its answer.",
     registry=_OWN,
     buckets=(0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 20.0),
+)
+
+
+#: Set by whichever worker looked last.
+WEB_SILENT = Gauge(
+    "duly_web_silent",
+    "Web processes that neither ended properly nor go on: no webhook is taken there.",
+    registry=_OWN,
+    multiprocess_mode="mostrecent",
 )
 
 

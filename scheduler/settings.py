@@ -150,7 +150,11 @@ class Settings(BaseSettings):
     default_page_rate: int = Field(
         30, ge=1, le=39, description="Messages a second of a new page; more than 40 freeze a page's inbox."
     )
-    webhook_max_bytes: int = Field(1_048_576, ge=1024, description="The largest webhook body that is read, in bytes.")
+    webhook_max_bytes: int = Field(
+        16_777_216,
+        ge=1024,
+        description="The largest webhook body that is read, in bytes: 1,000 events of the longest are 13 million.",
+    )
     ready_due: float = Field(
         60.0, gt=0, description="Real seconds that messages may be due while nothing is begun before /readyz says so."
     )

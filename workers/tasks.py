@@ -8,6 +8,7 @@ from scheduler import clock, crash_points
 from scheduler.campaigns.planning import plan_next
 from scheduler.doorbell import ring
 from scheduler.followups.planning import plan_next_event
+from scheduler.inbox.web_processes import tell_silent_webs
 from scheduler.lineage.watch import watch
 from scheduler.logs import get_logger
 from scheduler.outbox.anew import work_off
@@ -173,6 +174,7 @@ def sweep() -> dict[str, int]:
         swept["overdue"] = decide_overdue(session, clock.now())
     with database.session() as session:
         tell_deaf_pages(session, clock.now())
+        tell_silent_webs(session)
         record_beat(session, "sweep", clock.now())
     if any(swept.values()):
         _log.warning("swept", **swept)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
@@ -23,6 +24,7 @@ from scheduler.api import (
     failed_events,
     governance,
     health,
+    heartbeat,
     idempotency,
     imports,
     memory,
@@ -41,6 +43,7 @@ from scheduler.api.addresses import known_query
 from scheduler.api.auth import actor
 from scheduler.api.correlation import Correlation
 from scheduler.api.limits import Limits
+from scheduler.api.webhook_bodies import Bodies
 from scheduler.api.webhook_door import WebhookDoor
 from scheduler.api.webhook_groups import Groups
 from scheduler.api.webhook_signers import Signers
@@ -75,7 +78,7 @@ def create_app() -> FastAPI:
         generate_unique_id_function=_operation_id,
         redoc_url=None,
     )
-    app.state.webhook_troubles = Troubles()
+    app.state.webhook_troubles, app.state.webhook_bodies = Troubles(), Bodies()
     app.state.webhook_signers, app.state.webhook_groups = Signers(), Groups(app.state.webhook_troubles)
     app.state.scrape = health.Scrape()
     problems.install(app)
@@ -95,9 +98,14 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     memory.settle()
     await run_in_threadpool(_look_at_the_database)
+    alive = asyncio.create_task(heartbeat.beat())
     yield
+    alive.cancel()
+    with suppress(asyncio.CancelledError):
+        await alive
     await run_in_threadpool(app.state.webhook_groups.close)
     await run_in_threadpool(app.state.webhook_troubles.close)
+    await run_in_threadpool(heartbeat.end)
     database.dispose()
 
 

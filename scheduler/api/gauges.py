@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
@@ -15,6 +15,7 @@ from scheduler.errors import DulyError
 from scheduler.facts import ops
 from scheduler.facts.health import beat_ages
 from scheduler.governance import switches
+from scheduler.inbox.troubles import troubles
 from scheduler.lineage.identity import held_words
 from scheduler.outbox.skews import skews
 from scheduler.pages.deaf import SETTLED
@@ -70,6 +71,8 @@ def _of_database(session: Session, now: int) -> list[Metric]:
               {(name,): mark.pruned for name, mark in marks.items()}),
         _many("duly_retention_age_seconds", "Since retention last looked at a kind of rows.", ("kind",),
               {(name,): now - mark.ran_at for name, mark in marks.items()}),
+        _counts("duly_webhook_troubles", "Webhooks refused or not understood; no page: of none that is registered.",
+                ("page", "reason"), {(each.page or "", each.reason): each.total for each in troubles(session, now)}),
         _one("duly_waking", "Orders to decide waiting messages anew, at work.", len(ops.waking(session))),
         _many("duly_clock_ahead_seconds", "By which a worker's clock is wrong, that stopped for it.", ("host",),
               {(skew.host,): skew.ahead for skew in skews(session)}),
@@ -92,6 +95,13 @@ def _of_database(session: Session, now: int) -> list[Metric]:
 
 def _one(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(name, words, value=float(value))
+
+
+def _counts(name: str, words: str, labels: Iterable[str], values: Mapping[tuple[str, ...], float]) -> Metric:
+    family = CounterMetricFamily(name, words, labels=list(labels))
+    for given, value in values.items():
+        family.add_metric(given, float(value))
+    return family
 
 
 def _many(name: str, words: str, labels: Iterable[str], values: Mapping[tuple[str, ...], float]) -> Metric:

@@ -13,10 +13,13 @@ from scheduler import clock
 from scheduler.api.instants import Instant, Now, format_instant
 from scheduler.api.sessions import Db
 from scheduler.api.stalls import stalls
+from scheduler.api.webhooks_told import TroubleView, silent_words, trouble_view, trouble_words
 from scheduler.doorbell import workers
 from scheduler.facts import at_risk, ops
 from scheduler.facts.health import Stalled, beat_ages, silent_tasks
 from scheduler.governance import switches
+from scheduler.inbox.troubles import REFUSED, Trouble, troubles
+from scheduler.inbox.web_processes import silent_webs
 from scheduler.lineage.identity import held_words
 from scheduler.outbox.skews import skews
 from scheduler.pages.deaf import SETTLED
@@ -26,6 +29,8 @@ router = APIRouter(prefix="/ops", tags=["operations"])
 
 #: Real seconds over which the pace is measured.
 _PACE = 10
+#: Kinds of wrong webhooks that are shown.
+_TROUBLES = 100
 #: What a page gets through of its rate in the long run: the rest keeps any second below it (see the throttle).
 SUSTAINED = 0.9
 
@@ -90,6 +95,7 @@ class StatusView(BaseModel):
     in_per_second: float = Field(description="Platform events received, over ten real seconds.")
     workers: WorkerState
     waking: list[WakingView] = Field(description="After a release, a resume, a new policy: the oldest 100.")
+    webhooks: list[TroubleView] = Field(description="Refused or not understood, the last first; the newest 100.")
     pages: list[PageState] = Field(description="Those that are stopped, throttled, or whose breaker is not closed.")
     alerts: list[Alert]
 
@@ -149,6 +155,7 @@ def status(session: Db, now: Now) -> StatusView:
     pages = ops.pages(session)
     states = throttle_states([page.id for page in pages])
     names = workers() if states is not None else None
+    wrong = troubles(session, now)
     shown = [_page(page, None if states is None else states[page.id]) for page in pages]
     return StatusView(
         at=now,
@@ -161,8 +168,12 @@ def status(session: Db, now: Now) -> StatusView:
         in_per_second=pace.received / _PACE,
         workers=WorkerState(names=names, last_begun=pace.last_begun, beat_seconds=ages),
         waking=[WakingView(**asdict(order)) for order in ops.waking(session)],
+        webhooks=[trouble_view(each) for each in wrong[:_TROUBLES]],
         pages=[page for page in shown if _unusual(page)],
-        alerts=_alerts(session, now, ages, shown, names, stalls(session, oldest, states, now)),
+        alerts=[
+            *_alerts(session, now, ages, shown, names, stalls(session, oldest, states, now)),
+            *_alerts_of_webhooks(session, wrong),
+        ],
     )
 
 
@@ -208,6 +219,15 @@ def forecast(
         pages=short,
         held=held,
     )
+
+
+def _alerts_of_webhooks(session: Session, wrong: list[Trouble]) -> list[Alert]:
+    alerts = [Alert(kind="web_silent", words=silent_words(each)) for each in silent_webs(session)]
+    for each in wrong:
+        if each.alerting:
+            kind = "webhooks_refused" if each.reason in REFUSED else "webhooks_not_understood"
+            alerts.append(Alert(kind=kind, words=trouble_words(each), page=each.page))
+    return alerts
 
 
 def _page(page: ops.PageRow, state: ThrottleState | None) -> PageState:

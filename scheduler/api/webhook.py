@@ -6,33 +6,28 @@ is committed before the answer: what was acknowledged with 200 is in force.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, Field
 from starlette.datastructures import State
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from scheduler.api.webhook_bodies import Bodies, BodyTooLarge, beginning
 from scheduler.api.webhook_groups import Groups
-from scheduler.api.webhook_signers import Signers, not_signed
+from scheduler.api.webhook_signers import SecretLost, Signers, not_signed
 from scheduler.api.webhook_troubles import Troubles
-from scheduler.errors import NotAuthenticated, NotPermitted, TooLarge, Unavailable
+from scheduler.errors import NotAuthenticated, NotPermitted
 from scheduler.inbox.signature import token_known, well_formed
 from scheduler.logs import request_id
 from scheduler.pages.registry import verify_tokens
-from scheduler.settings import get_settings
 from scheduler.store import database
 
 router = APIRouter(prefix="/webhooks/messenger", tags=["webhook"])
 
 #: The header with the signature.
 SIGNATURE = "X-Hub-Signature-256"
-
-#: Real seconds for which the beginning of a body is waited for that is refused in any case.
-_A_MOMENT = 0.2
 
 
 class ReceivedView(BaseModel):
@@ -84,53 +79,26 @@ async def take(
     """
     troubles: Troubles = state.webhook_troubles
     if not well_formed(signature):
-        troubles.refused("unsigned", await _beginning(receive))
+        troubles.refused("unsigned", await beginning(receive))
         raise not_signed(SIGNATURE)
-    most = get_settings().webhook_max_bytes
-    if length is not None and length.isdecimal() and int(length[:20]) > most:
-        troubles.refused("too_large", await _beginning(receive))
-        raise _too_large(most)
-    body = await _body(most, receive, troubles)
+    bodies: Bodies = state.webhook_bodies
     signers: Signers = state.webhook_signers
     groups: Groups = state.webhook_groups
     try:
+        body = await bodies.read(length, receive)
+    except BodyTooLarge as error:
+        troubles.refused("too_large", error.beginning)
+        raise
+    try:
         app_id = await signers.app_of(signature, body, SIGNATURE)
+        received = await groups.take(app_id, body, request_id)
     except NotAuthenticated:
         troubles.refused("bad_signature", body)
         raise
-    except Unavailable:
+    except SecretLost:
         troubles.refused("secret_unreadable", body)
         raise
-    received = await groups.take(app_id, body, request_id)
+    finally:
+        bodies.done(body)
     # Written by hand: it is three numbers, a few thousand times a second.
     return b'{"received":%d,"known":%d,"failed":%d}' % (received.new, received.known, received.failed)
-
-
-async def _body(most: int, receive: Receive, troubles: Troubles) -> bytes:
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        part = message.get("body", b"")
-        size += len(part)
-        parts.append(part)
-        if size > most:
-            troubles.refused("too_large", parts[0])
-            raise _too_large(most)
-        more = message.get("more_body", False)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def _beginning(receive: Receive) -> bytes:
-    """What has come of a body that is refused unread: it tells whose page it is about. Waits for nobody."""
-    try:
-        message = await asyncio.wait_for(receive(), _A_MOMENT)
-    except TimeoutError:
-        return b""
-    return bytes(message.get("body", b""))
-
-
-def _too_large(most: int) -> TooLarge:
-    return TooLarge(f"the body is over the limit of {most} bytes", field="body", way_out="send fewer events at once")

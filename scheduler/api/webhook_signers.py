@@ -21,6 +21,10 @@ from scheduler.store import database
 _FRESH = 1.0
 
 
+class SecretLost(Unavailable):
+    """A webhook may be signed with a secret that cannot be unsealed here."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """The secrets as they were read."""
@@ -40,7 +44,7 @@ class Signers:
         self._looking = threading.Lock()
 
     async def app_of(self, header: str | None, body: bytes, header_name: str) -> int:
-        """The app that signed ``body``. Raises NotAuthenticated; Unavailable where it may be one whose key is lost."""
+        """The app that signed ``body``. Raises NotAuthenticated; SecretLost where it may be one whose key is lost."""
         if time.monotonic() - self._known.read_at <= _FRESH:
             found = signing_app(header, body, self._known.secrets)
             if found is not None:
@@ -51,7 +55,7 @@ class Signers:
             return found
         if self._known.lost:
             # It may be signed with the secret that is lost: asked to come back, it is not lost with it.
-            raise Unavailable(
+            raise SecretLost(
                 "the webhook is not signed with a secret that can be read, and there is one that cannot",
                 field=header_name,
                 way_out="add the key that it was sealed with to DULY_ENCRYPTION_KEY",

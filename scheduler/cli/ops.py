@@ -203,6 +203,10 @@ def _drawn(seen: doors.StatusView) -> Group:
     names = seen.workers.names
     table.add_row("workers", "unknown" if names is None else ", ".join(names) or "none")
     table.add_row("beat", ", ".join(f"{task} {age} s ago" for task, age in sorted(seen.workers.beat_seconds.items())))
+    for trouble in seen.webhooks:
+        what = f"{trouble.reason} {trouble.recent} in five minutes, {trouble.total} ever"
+        about_page = f"page {trouble.page}" if trouble.page else "no page of ours"
+        table.add_row("webhooks", f"{about_page}: {what}, the last {format_instant(trouble.last_at)}")
     for page in seen.pages:
         parts = [f"breaker {words(page.breaker)}"] if page.breaker not in (None, "closed") else []
         parts += [f"throttled for {page.throttled_for:.0f} s"] if page.throttled_for else []

@@ -1,0 +1,85 @@
+"""Web processes tell that they live, so that one that is frozen or dead shows: it takes no webhook, and no STOP.
+
+Times here are the database's Unix time: that clock is the one all of them share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from scheduler.logs import complain, get_logger
+from scheduler.metrics import WEB_SILENT
+
+_log = get_logger(__name__)
+
+#: Real seconds between two signs of life, and after which there should have been one.
+EVERY = 5.0
+SILENT_AFTER = 20
+#: Real seconds after which a process that nothing replaced is forgotten.
+_FORGOTTEN = 86_400
+
+_SEEN = text("""
+    INSERT INTO web_process (name, started_at, seen_at)
+    VALUES (:name, extract(epoch FROM clock_timestamp()), extract(epoch FROM clock_timestamp()))
+    ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at
+""")
+_GONE = text("DELETE FROM web_process WHERE name = :name")
+_ALL = text("""
+    SELECT name, started_at, seen_at, extract(epoch FROM clock_timestamp()) - seen_at AS silent_for FROM web_process
+    WHERE seen_at > extract(epoch FROM clock_timestamp()) - :forgotten ORDER BY seen_at, name
+""")
+_FORGET = text("DELETE FROM web_process WHERE seen_at < extract(epoch FROM clock_timestamp()) - :forgotten")
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class SilentWeb:
+    """A web process that neither ended properly nor goes on, and that no other has replaced."""
+
+    name: str
+    #: Real seconds.
+    silent_for: float
+
+
+def tell_alive(session: Session, name: str) -> None:
+    """The process of that name goes on: it has just got something done."""
+    session.connection().execute(_SEEN, {"name": name})
+
+
+def tell_ended(session: Session, name: str) -> None:
+    """The process of that name ends as it should."""
+    session.connection().execute(_GONE, {"name": name})
+
+
+def silent_webs(session: Session) -> list[SilentWeb]:
+    """The web processes that should go on and do not.
+
+    One that was started after another had fallen silent stands in for it: a supervisor restarts what dies.
+    """
+    rows = session.connection().execute(_ALL, {"forgotten": _FORGOTTEN}).all()
+    spare = sorted(row.started_at for row in rows if row.silent_for <= SILENT_AFTER)
+    silent = []
+    for row in rows:
+        if row.silent_for <= SILENT_AFTER:
+            continue
+        later = next((started for started in spare if started > row.seen_at), None)
+        if later is None:
+            silent.append(SilentWeb(name=row.name, silent_for=float(row.silent_for)))
+        else:
+            spare.remove(later)
+    return silent
+
+
+def tell_silent_webs(session: Session) -> int:
+    """Log an error, once a minute, for each web process that should go on and does not; count them for Prometheus.
+
+    Returns how many there are. The alerts of ``duly ops status`` tell the same.
+    """
+    found = silent_webs(session)
+    for each in found:
+        complain(_log, "web_silent", each.name, process=each.name, seconds=round(each.silent_for))
+    WEB_SILENT.set(len(found))
+    session.connection().execute(_FORGET, {"forgotten": _FORGOTTEN})
+    return len(found)
