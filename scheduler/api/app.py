@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
@@ -24,7 +23,6 @@ from scheduler.api import (
     failed_events,
     governance,
     health,
-    heartbeat,
     idempotency,
     imports,
     memory,
@@ -42,6 +40,7 @@ from scheduler.api import (
 from scheduler.api.addresses import known_query
 from scheduler.api.auth import actor
 from scheduler.api.correlation import Correlation
+from scheduler.api.heartbeat import Heartbeat
 from scheduler.api.limits import Limits
 from scheduler.api.webhook_bodies import Bodies
 from scheduler.api.webhook_door import WebhookDoor
@@ -98,14 +97,11 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     memory.settle()
     await run_in_threadpool(_look_at_the_database)
-    alive = asyncio.create_task(heartbeat.beat())
+    alive = Heartbeat()
     yield
-    alive.cancel()
-    with suppress(asyncio.CancelledError):
-        await alive
     await run_in_threadpool(app.state.webhook_groups.close)
     await run_in_threadpool(app.state.webhook_troubles.close)
-    await run_in_threadpool(heartbeat.end)
+    await alive.end()
     database.dispose()
 
 

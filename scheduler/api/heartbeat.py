@@ -23,24 +23,37 @@ def process_name() -> str:
     return f"{socket.gethostname()}/{os.getpid()}"
 
 
-async def beat() -> None:
-    """Tell it until cancelled."""
-    name = process_name()
-    while True:
-        try:
-            await run_in_threadpool(_alive, name)
-        except (DulyError, SQLAlchemyError) as error:
-            # Nobody could read it either.
-            complain(_log, "heartbeat_not_written", name, error=type(error).__name__)
-        await asyncio.sleep(EVERY)
+class Heartbeat:
+    """Tells it from its start to its end."""
 
+    def __init__(self) -> None:
+        self._over = asyncio.Event()
+        self._task = asyncio.create_task(self._beat())
 
-def end() -> None:
-    """This process ends as it should."""
-    with suppress(DulyError, SQLAlchemyError), database.session() as session:
-        tell_ended(session, process_name())
+    async def end(self) -> None:
+        """This process ends as it should."""
+        # Not by cancelling: a thread that is with the database must come back from it.
+        self._over.set()
+        await self._task
+        await run_in_threadpool(_ended, process_name())
+
+    async def _beat(self) -> None:
+        name = process_name()
+        while not self._over.is_set():
+            try:
+                await run_in_threadpool(_alive, name)
+            except (DulyError, SQLAlchemyError) as error:
+                # Nobody could read it either.
+                complain(_log, "heartbeat_not_written", name, error=type(error).__name__)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), EVERY)
 
 
 def _alive(name: str) -> None:
     with database.session() as session:
         tell_alive(session, name)
+
+
+def _ended(name: str) -> None:
+    with suppress(DulyError, SQLAlchemyError), database.session() as session:
+        tell_ended(session, name)
