@@ -152,11 +152,15 @@ def _scratched(rng: random.Random, raw: bytes) -> bytes:
     return raw[:place] + odd + raw[place + rng.randrange(3) :]
 
 
+#: What an entry has that says when and where, or has the events.
+_OF_AN_ENTRY = {"id", "time", "uid", "changed_fields", "hop_context", "messaging", "standby", "changes"}
+
+
 def events_in(raw: bytes) -> int:
     """How many events a body has by the plainest reading; 1 where it cannot be read at all."""
     try:
         said = json.loads(raw)
-        entries = said["entry"]
+        entries = [said["entry"]] if isinstance(said["entry"], dict) else said["entry"]
         assert isinstance(entries, list)
     except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
         return 1
@@ -166,7 +170,9 @@ def events_in(raw: bytes) -> int:
             count += 1
             continue
         parts = [entry.get(name) for name in ("messaging", "standby", "changes") if entry.get(name) is not None]
-        count += sum(len(part) if isinstance(part, list) else 1 for part in parts) if parts else 1
+        # Whatever else an entry has may be events by another name.
+        more = sum(isinstance(part, (list, dict)) for name, part in entry.items() if name not in _OF_AN_ENTRY)
+        count += (sum(len(part) if isinstance(part, list) else 1 for part in parts) + more) or (not parts)
     return count
 
 
