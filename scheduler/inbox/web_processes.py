@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from scheduler.logs import complain, get_logger
 from scheduler.metrics import WEB_SILENT
+from scheduler.outbox.skews import database_time
 
 _log = get_logger(__name__)
 
@@ -22,16 +23,12 @@ SILENT_AFTER = 20
 _FORGOTTEN = 86_400
 
 _SEEN = text("""
-    INSERT INTO web_process (name, started_at, seen_at)
-    VALUES (:name, extract(epoch FROM clock_timestamp()), extract(epoch FROM clock_timestamp()))
+    INSERT INTO web_process (name, started_at, seen_at) VALUES (:name, :unix, :unix)
     ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at
 """)
 _GONE = text("DELETE FROM web_process WHERE name = :name")
-_ALL = text("""
-    SELECT name, started_at, seen_at, extract(epoch FROM clock_timestamp()) - seen_at AS silent_for FROM web_process
-    WHERE seen_at > extract(epoch FROM clock_timestamp()) - :forgotten ORDER BY seen_at, name
-""")
-_FORGET = text("DELETE FROM web_process WHERE seen_at < extract(epoch FROM clock_timestamp()) - :forgotten")
+_ALL = text("SELECT name, started_at, seen_at FROM web_process WHERE seen_at > :since ORDER BY seen_at, name")
+_FORGET = text("DELETE FROM web_process WHERE seen_at < :before")
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -45,7 +42,7 @@ class SilentWeb:
 
 def tell_alive(session: Session, name: str) -> None:
     """The process of that name goes on: it has just got something done."""
-    session.connection().execute(_SEEN, {"name": name})
+    session.connection().execute(_SEEN, {"name": name, "unix": int(database_time(session))})
 
 
 def tell_ended(session: Session, name: str) -> None:
@@ -58,15 +55,16 @@ def silent_webs(session: Session) -> list[SilentWeb]:
 
     One that was started after another had fallen silent stands in for it: a supervisor restarts what dies.
     """
-    rows = session.connection().execute(_ALL, {"forgotten": _FORGOTTEN}).all()
-    spare = sorted(row.started_at for row in rows if row.silent_for <= SILENT_AFTER)
+    unix = database_time(session)
+    rows = session.connection().execute(_ALL, {"since": int(unix) - _FORGOTTEN}).all()
+    spare = sorted(row.started_at for row in rows if unix - row.seen_at <= SILENT_AFTER)
     silent = []
     for row in rows:
-        if row.silent_for <= SILENT_AFTER:
+        if unix - row.seen_at <= SILENT_AFTER:
             continue
         later = next((started for started in spare if started > row.seen_at), None)
         if later is None:
-            silent.append(SilentWeb(name=row.name, silent_for=float(row.silent_for)))
+            silent.append(SilentWeb(name=row.name, silent_for=unix - row.seen_at))
         else:
             spare.remove(later)
     return silent
@@ -81,5 +79,5 @@ def tell_silent_webs(session: Session) -> int:
     for each in found:
         complain(_log, "web_silent", each.name, process=each.name, seconds=round(each.silent_for))
     WEB_SILENT.set(len(found))
-    session.connection().execute(_FORGET, {"forgotten": _FORGOTTEN})
+    session.connection().execute(_FORGET, {"before": int(database_time(session)) - _FORGOTTEN})
     return len(found)
