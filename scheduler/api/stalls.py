@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from scheduler import clock
 from scheduler.facts.health import Stalled, stalled_pages
+from scheduler.lineage.identity import held_words
 from scheduler.settings import get_settings
 from scheduler.throttle_state import ThrottleState
 
@@ -25,6 +26,9 @@ def stalls(
 
     ``states`` is what stands beside the pages in Redis; None where that does not answer, which is told by itself.
     """
+    if held_words(session):
+        # The whole database waits for somebody, which is told by itself.
+        return []
     known = states or {}
     return stalled_pages(
         session,

@@ -10,6 +10,7 @@ import redis
 from sqlmodel import Session
 from starlette.testclient import TestClient
 
+from scheduler.lineage.identity import claim, hold
 from scheduler.outbox.beat import record_beat
 from scheduler.pages.tables import Page
 from tests.integration.noon import NOON
@@ -96,6 +97,16 @@ def test_a_page_that_somebody_made_wait_is_not_said_to_hang(
     assert client.get("/readyz").status_code == 200
     assert "stalled" not in [kind for kind, _ in alerts(api)]
     assert 'duly_page_stalled{page="555"} 0.0' in client.get("/metrics").text
+
+
+def test_in_a_restored_database_that_is_held_no_page_is_said_to_hang(
+    client: TestClient, api: Callable[..., Any], waiting: None, session: Session
+) -> None:
+    claim(session, NOON)
+    assert hold(session, "it was restored", NOON)
+    session.commit()
+    assert "the workers do not get on" not in client.get("/readyz").json()["detail"]
+    assert "stalled" not in [kind for kind, _ in alerts(api)]
 
 
 def test_a_switch_over_one_category_explains_no_standstill_of_all(
