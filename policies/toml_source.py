@@ -163,6 +163,13 @@ def read_toml(text: str, *, where: str) -> Table:
     return Table(values, where=where, lines=_find_lines(text))
 
 
+def comments(text: str) -> Iterator[tuple[int, str]]:
+    """Every comment of a document, with its line, from 1. The text must be valid TOML."""
+    for found in _STRING.finditer(text):
+        if found[0].startswith("#"):
+            yield text.count("\n", 0, found.start()) + 1, found[0]
+
+
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+))*)\s*=""")
 _STRING = re.compile(

@@ -8,7 +8,8 @@ from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 
-from policies.lint import caps, dates, hours, settings
+from policies.lint import caps, dates, hours, limits, settings
+from policies.lint.directives import accepted, read_directives
 from policies.lint.remark import LEVELS, Remark, Subject
 from policies.lint.tags import check_tags
 from policies.local_time import zone_names
@@ -20,8 +21,12 @@ __all__ = ["LEVELS", "Remark", "lint"]
 _NO_ZONE = re.compile(r"`([^`]+)` is no IANA time zone")
 
 
-def lint(text: str, where: str, *, today: date, within: int = 90) -> list[Remark]:
-    """Every remark on the document, by line. Dates within so many days of ``today`` are about to come.
+def lint(text: str, where: str, *, today: date, within: int = 90, places: frozenset[str] | None = None) -> list[Remark]:
+    """Every remark on the document, by line, those that it accepts with the reason. Dates within so many days of
+    ``today`` are about to come.
+
+    ``places`` are the countries and regions in which the policy's people are, instead of those that the document names:
+    the laws of others are left out.
 
     A document that cannot be read as a policy has one error of the kind ``unreadable`` or ``unknown_zone``, beside the
     tags that it names. A relative ``extends`` is looked for beside ``where``.
@@ -31,17 +36,19 @@ def lint(text: str, where: str, *, today: date, within: int = 90) -> list[Remark
         policy = parse_policy(text, where=where)
     except PolicyError as error:
         return [*remarks, _unreadable(error)]
+    told = read_directives(text, where)
     document = read_toml(text, where=where)
     subject = Subject(
         text=text, where=where, document=document, policy=policy, base=_base(document.table("policy"), where),
-        today=today, within=within,
+        today=today, within=within, places=told.places if places is None else places,
     )  # fmt: skip
     remarks += _checked(subject)
+    remarks = [*accepted(remarks, told, where), *told.remarks]
     return sorted(remarks, key=lambda remark: (remark.line, LEVELS.index(remark.level), remark.message))
 
 
 def _checked(subject: Subject) -> Iterator[Remark]:
-    for part in (hours, caps, settings, dates):
+    for part in (hours, caps, limits, settings, dates):
         yield from part.check(subject)
 
 

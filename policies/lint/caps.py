@@ -37,11 +37,32 @@ def _idle(
     left = list(entries)
     for each in entries:
         if subject.own(rule, each.id) is None:
+            yield from _made_idle(subject, rule, each, entries, key, told, implied)
             continue
         if why := implied(each, [other for other in left if other is not each]):
             left.remove(each)
             said = f"`{each.id}` ({told(each)}) {words.format(why)}, or take it out"
             yield subject.at_entry("never_binds", "warning", rule, each.id, said, key)
+
+
+def _made_idle(
+    subject: Subject, rule: str, inherited: _Entry, entries: Sequence[_Entry], key: str, told: Callable[[_Entry], str],
+    implied: Callable[[_Entry, Sequence[_Entry]], str],
+) -> Iterator[Remark]:  # fmt: skip
+    """A remark on the document's own entry beside which one that is inherited decides nothing any more."""
+    others = [each for each in entries if each is not inherited]
+    kept = [each for each in others if subject.own(rule, each.id) is None]
+    if subject.base is None or implied(inherited, kept) or not implied(inherited, others):
+        return
+    added = [each for each in others if subject.own(rule, each.id) is not None]
+    if not added:  # it is an entry of another kind that implies it
+        return
+    maker = next((each for each in added if implied(inherited, [each])), added[-1])
+    yield subject.at_entry(
+        "never_binds", "warning", rule, maker.id,
+        f"beside `{maker.id}` ({told(maker)}) the inherited `{inherited.id}` ({told(inherited)}) never decides: give "
+        f'this one the id "{inherited.id}" to take its place, or make it looser', key,
+    )  # fmt: skip
 
 
 def _reached_first(cap: Cap, others: Sequence[Cap]) -> str:

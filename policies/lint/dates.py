@@ -16,20 +16,21 @@ def check(subject: Subject) -> Iterator[Remark]:
     """Every remark about dates."""
     soon = subject.today + timedelta(days=subject.within)
     old: dict[date, list[str]] = {}
-    for name, key, reviewed_on, changes in _packs(subject):
+    for name, key, reviewed_on, changes, law in _packs(subject):
+        level, hint = (subject.of_law("warning"), subject.hint) if law else ("warning", "")
         for on, what in sorted(set(changes)):
             if subject.today < on <= soon:
                 days = (on - subject.today).days
                 yield subject.at_key(
                     "takes_effect", "notice", "policy", key,
                     f"{name}: on {on}, in {days} day{'s' if days > 1 else ''}: {what.rstrip('.')}; see before then "
-                    "what it means for you",
+                    f"what it means for you{hint}",
                 )  # fmt: skip
             elif reviewed_on < on <= subject.today:
                 yield subject.at_key(
-                    "took_effect", "warning", "policy", key,
+                    "took_effect", level, "policy", key,
                     f"{name}: {what.rstrip('.')} took effect on {on}, after the review of the pack ({reviewed_on}): "
-                    "update Duly, or check the source and state the stricter reading in the policy",
+                    f"update Duly, or check the source and state the stricter reading in the policy{hint}",
                 )  # fmt: skip
         if (subject.today - reviewed_on).days > _STALE:
             old.setdefault(reviewed_on, []).append(name)
@@ -41,8 +42,9 @@ def check(subject: Subject) -> Iterator[Remark]:
         )  # fmt: skip
 
 
-def _packs(subject: Subject) -> Iterator[tuple[str, str, date, list[tuple[date, str]]]]:
-    """The packs in force: name, the key that puts them in force, the day of their review, and what changes when."""
+def _packs(subject: Subject) -> Iterator[tuple[str, str, date, list[tuple[date, str]], bool]]:
+    """The packs in force: name, the key that puts them in force, the day of their review, what changes when, and
+    whether it is the law of a place."""
     platform = subject.policy.platform
     changes = [(each.on, each.what) for each in platform.upcoming]
     named = {each.on for each in platform.upcoming}
@@ -55,14 +57,15 @@ def _packs(subject: Subject) -> Iterator[tuple[str, str, date, list[tuple[date, 
         changes += [(on, f"the ground {ground} changes") for on in starts if on not in named]
     if subject.policy.click_to_messenger and (on := _day(platform.click_to_messenger_since)) not in named:
         changes.append((on, "the longer window after a Click-to-Messenger advertisement opens"))
-    yield subject.policy.packs[0], "packs", platform.reviewed_on, changes
+    yield subject.policy.packs[0], "packs", platform.reviewed_on, changes, False
     mode = subject.policy.jurisdictions
-    for code in sorted(jurisdictions_with_packs()):
+    for code in filter(subject.concerns, sorted(jurisdictions_with_packs())):
         pack = jurisdiction_pack(code)
         assert pack is not None  # it has one
         consent = subject.policy.consent == "packs" and binding_consent(code, mode)
         if binding_hours(code, mode) or binding_caps(code, mode) or consent:
-            yield f"law/{code}", "jurisdictions", pack.reviewed_on, [(each.on, each.what) for each in pack.upcoming]
+            changes = [(each.on, each.what) for each in pack.upcoming]
+            yield f"law/{code}", "jurisdictions", pack.reviewed_on, changes, True
 
 
 def _day(instant: int) -> date:

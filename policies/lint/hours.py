@@ -181,7 +181,7 @@ def _against_packs(subject: Subject, hours: Sequence[Hours]) -> Iterator[Remark]
         return
     never: list[tuple[str, str]] = []
     some: list[tuple[str, str]] = []
-    for code in sorted(jurisdictions_with_packs()):
+    for code in filter(subject.concerns, sorted(jurisdictions_with_packs())):
         packs = [each for place in _together_with(code) for each in binding_hours(place, mode)]
         own = binding_hours(code, mode)
         if not own or not packs:
@@ -196,15 +196,16 @@ def _against_packs(subject: Subject, hours: Sequence[Hours]) -> Iterator[Remark]
     last = next((id_ for id_ in reversed(ids) if subject.own(_SECTION, id_)), ids[-1])
     if never:
         yield subject.at_entry(
-            "contradictory_hours", "error", _SECTION, last,
+            "contradictory_hours", subject.of_law("error"), _SECTION, last,
             f"{_named(ids)}: no hour in common with the hours that bind in {_spelt(never)}, so nobody there "
-            "ever gets a promotional message: widen them, or keep those places out of the audience",
+            "ever gets a promotional message: widen them, or keep those places out of the audience"
+            + subject.hint,
         )  # fmt: skip
     if some:
         yield subject.at_entry(
-            "contradictory_hours", "warning", _SECTION, last,
+            "contradictory_hours", subject.of_law("warning"), _SECTION, last,
             f"{_named(ids)}: no hour in common with the hours that bind in {_spelt(some)}: widen them, or close "
-            "the day to say that it is meant",
+            f"the day to say that it is meant{subject.hint}",
         )  # fmt: skip
 
 
@@ -238,7 +239,7 @@ def _no_common_instant(subject: Subject, hours: Sequence[Hours]) -> Iterator[Rem
     if subject.policy.unknown_zone.mode == "hold":
         return
     never = []
-    for country in sorted(zones_of_countries().keys() - _STATIONS):
+    for country in filter(subject.concerns, sorted(zones_of_countries().keys() - _STATIONS)):
         for category in CATEGORIES:
             facts = Facts(country=country, category=category)
             # Half a year apart, for clocks that change.
@@ -249,9 +250,10 @@ def _no_common_instant(subject: Subject, hours: Sequence[Hours]) -> Iterator[Rem
     if never and hours:
         last = next((each.id for each in hours if subject.own(_SECTION, each.id)), None)
         yield subject.at_entry(
-            "no_common_instant", "warning", _SECTION, last or hours[0].id,
+            "no_common_instant", subject.of_law("warning"), _SECTION, last or hours[0].id,
             f"no instant suits all zones of {', '.join(never)}: whoever is known by the country alone gets "
-            'no message under these hours; widen them, bring regions or zones, or say mode = "hold" in [unknown_zone]',
+            'no message under these hours; widen them, bring regions or zones, or say mode = "hold" in [unknown_zone]'
+            + subject.hint,
         )  # fmt: skip
 
 

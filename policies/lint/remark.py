@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from policies.law import unions_of
 from policies.policy import Policy
 from policies.toml_source import Table
 
 #: By weight.
 LEVELS = ("error", "warning", "notice")
+#: Every kind of remark, in the order of the documentation.
+KINDS = (
+    "unreadable", "unknown_zone", "contradictory_hours", "no_common_instant", "unlimited", "no_hours", "no_cap",
+    "holds_orders", "short", "never_binds", "margin", "odd_zone", "retired_tag", "took_effect", "old_review",
+    "takes_effect", "window_lost", "restated", "bad_directive", "idle_allow",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +32,8 @@ class Remark:
     #: What kind of remark it is, such as "never_binds": for programs.
     kind: str
     message: str
+    #: Why the document accepts it; None: it does not.
+    accepted: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +49,38 @@ class Subject:
     today: date
     #: How many days ahead of today a date is about to come.
     within: int
+    #: The countries and regions in which the policy's people are; None: nobody said.
+    places: frozenset[str] | None = None
 
     @property
     def now(self) -> int:
         """The beginning of today, epoch seconds UTC."""
         return int(datetime(self.today.year, self.today.month, self.today.day, tzinfo=UTC).timestamp())
+
+    def concerns(self, code: str) -> bool:
+        """Whether the law of this jurisdiction (a country, a region, a union) may bind some of the people."""
+        if self.places is None:
+            return True
+        country = code.partition("-")[0]
+        for place in self.places:
+            home = place.partition("-")[0]
+            # Who is only said to be in a country may be in any of its regions.
+            if place == code or (country == home and code in (country, place)) or (place == home == country):
+                return True
+            if code in unions_of(home):
+                return True
+        return False
+
+    def of_law(self, level: str) -> str:
+        """The level of a remark about one place's law: where nobody said where the people are, it is to know."""
+        return "notice" if self.places is None else level
+
+    @property
+    def hint(self) -> str:
+        """What to add to such a remark."""
+        if self.places is not None:
+            return ""
+        return " (if your people are elsewhere, say where: `# lint: people in DE, AT`, or --countries)"
 
     def own(self, section: str, id_: str) -> Table | None:
         """The document's own entry of this id, if it has one; else it inherits it."""

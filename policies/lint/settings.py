@@ -71,6 +71,7 @@ def _zone_matters(subject: Subject) -> bool:
     return any(
         binding_hours(code, mode) or any(cap.calendar for cap in binding_caps(code, mode))
         for code in jurisdictions_with_packs()
+        if subject.concerns(code)
     )
 
 

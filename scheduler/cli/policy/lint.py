@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from policies.lint import LEVELS, Remark, lint
+from policies.lint.directives import read_places
 from policies.policy import BUILT_IN, built_in_text
 from scheduler import clock
 from scheduler.cli.output import echo_json
@@ -33,26 +34,36 @@ def command(
     ),
     at: str | None = typer.Option(None, help="The day that counts as today, such as 2026-11-21. Default: today, UTC."),
     within: str = typer.Option("90d", help="How far ahead a date is about to come."),
+    countries: str | None = typer.Option(
+        None,
+        metavar="CODES",
+        help="Where your people are, such as DE,AT,US-FL: the laws of other places are left out. "
+        "Default: what the file says in a comment, `# lint: people in DE, AT`.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="As JSON."),
 ) -> None:
-    """Look policies through: rules that never bind, hours that contradict, unknown zones, retired tags, dates to come.
+    """Look policies through: rules that never bind, hours that contradict, limits that are missing, dates to come.
 
-    Ends with 0 where there is nothing but notices, 1 with errors or warnings, 2 if a file cannot be read as a policy.
+    A warning is accepted in the file, with a reason: `# lint: allow no_cap because …`, above the line or the table that
+    it is about, or at the end of the line. Ends with 0 where there is nothing but notices and what was accepted, 1 with
+    errors or warnings, 2 if a file cannot be read as a policy.
     """
     today, days = _today(at), -(-read_span("within", within, longest=3660 * _DAY) // _DAY)
+    places = _places(countries)
     documents = _documents(files)
-    remarks = [each for where, text in documents for each in lint(text, where, today=today, within=days)]
-    counts = Counter(remark.level for remark in remarks)
+    remarks = [each for where, text in documents for each in lint(text, where, today=today, within=days, places=places)]
+    counts = Counter(remark.level for remark in remarks if remark.accepted is None)
+    taken = sum(remark.accepted is not None for remark in remarks)
     if as_json:
         echo_json(
             {
                 "files": [where for where, _ in documents],
-                "counts": {level: counts[level] for level in LEVELS},
+                "counts": {level: counts[level] for level in LEVELS} | {"accepted": taken},
                 "remarks": [asdict(remark) for remark in remarks],
             }
         )
     else:
-        _print(remarks, len(documents), counts)
+        _print([each for each in remarks if each.accepted is None], len(documents), counts, taken)
     if any(remark.kind in _UNREADABLE for remark in remarks):
         raise typer.Exit(2)
     if counts["error"] or counts["warning"]:
@@ -100,7 +111,16 @@ def _read(path: Path) -> str:
         raise Invalid(f"{path}: cannot be read: {error}", way_out="it must be a text file in UTF-8") from error
 
 
-def _print(remarks: Sequence[Remark], files: int, counts: Counter[str]) -> None:
+def _places(written: str | None) -> frozenset[str] | None:
+    if written is None:
+        return None
+    places, wrong = read_places(written)
+    if wrong:
+        raise Invalid(wrong, field="--countries")
+    return frozenset(places)
+
+
+def _print(remarks: Sequence[Remark], files: int, counts: Counter[str], taken: int) -> None:
     console = Console(highlight=False)
     for remark in remarks:
         place = f"{remark.where}:{remark.line}" if remark.line else remark.where
@@ -116,4 +136,5 @@ def _print(remarks: Sequence[Remark], files: int, counts: Counter[str]) -> None:
     found = ", ".join(
         f"{counts[level]} {level}{'' if counts[level] == 1 else 's'}" for level in LEVELS if counts[level]
     )
-    console.print(f"{looked}: {found or 'nothing to remark'}")
+    accepted = f", {taken} accepted" if taken else ""
+    console.print(f"{looked}: {found or 'nothing to remark'}{accepted}")

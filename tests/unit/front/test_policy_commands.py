@@ -205,12 +205,23 @@ def test_colours_are_for_terminals_that_want_them(tmp_path: Path) -> None:
 
 
 def test_lint_of_files_folders_and_built_in_policies(duly: Callable[..., Any], shop: Path) -> None:
-    assert duly("lint", "platform-only", "--at", "2026-11-21").stdout == "1 policy: nothing to remark\n"
+    said = duly("lint", "platform-only", "--at", "2026-11-21").stdout
+    assert said == "1 policy: nothing to remark, 1 accepted\n"
     said = duly("lint", ".", "default", "--at", "2026-11-21").stdout
     assert said.splitlines()[-1] == "2 policies: 2 notices"
     assert said.startswith("our-shop.policy.toml:3: notice: policy.jurisdictions: law/US: on 2027-01-31")
     assert duly("lint", ".", "--at", "2026-11-21", "--within", "30d").stdout == "1 policy: nothing to remark\n"
-    assert duly("lint", ".", "--at", "2027-02-01", code=1).stdout.splitlines()[-1] == "1 policy: 1 warning"
+    changed = ("lint", ".", "--at", "2027-02-01")
+    assert duly(*changed).stdout.splitlines()[-1] == "1 policy: 1 notice"
+    assert duly(*changed, "--countries", "US,de", code=1).stdout.splitlines()[-1] == "1 policy: 1 warning"
+    assert duly(*changed, "--countries", "DE").stdout == "1 policy: nothing to remark\n"
+    assert "--countries: `EN` is no country or region" in duly(*changed, "--countries", "EN", code=2).stderr
+    written = shop.read_text(encoding="utf-8")
+    shop.write_text(f"# lint: people in DE\n{written}", encoding="utf-8")
+    assert duly(*changed).stdout == "1 policy: nothing to remark\n"
+    accepted = "# lint: people in US\n# lint: allow took_effect because we stop at once\n"
+    shop.write_text(accepted + written, encoding="utf-8")
+    assert duly(*changed).stdout == "1 policy: nothing to remark, 1 accepted\n"
 
 
 def test_lint_of_a_folder_leaves_out_what_is_hidden_in_it(duly: Callable[..., Any], shop: Path, tmp_path: Path) -> None:
@@ -223,11 +234,13 @@ def test_lint_of_a_folder_leaves_out_what_is_hidden_in_it(duly: Callable[..., An
 
 def test_lint_as_json(duly: Callable[..., Any], shop: Path) -> None:
     shop.write_text(SHOP.replace('"09:00", "22:00"', '"06:00", "08:00"'), encoding="utf-8")
-    told = json.loads(duly("lint", str(shop), "--at", "2026-11-21", "--within", "1d", "--json", code=1).stdout)
+    asked = ("lint", str(shop), "--at", "2026-11-21", "--within", "1d", "--json")
+    assert json.loads(duly(*asked).stdout)["counts"] == {"error": 0, "warning": 0, "notice": 3, "accepted": 0}
+    told = json.loads(duly(*asked, "--countries", "IN", code=1).stdout)
     assert told["files"] == [str(shop)]
     assert (told["counts"]["error"], told["counts"]["notice"]) == (1, 0)
     first = told["remarks"][0]
-    assert {"where", "line", "key", "level", "kind", "message"} == set(first)
+    assert {"where", "line", "key", "level", "kind", "message", "accepted"} == set(first)
     assert (first["line"], first["key"], first["kind"]) == (5, "permitted_hours.house", "contradictory_hours")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from policies.scenarios.coverage import Coverage
 from policies.scenarios.expectations import FIELDS
 from policies.scenarios.find import find_files
 from policies.scenarios.parse import load_scenarios, read_scenarios
@@ -54,6 +55,18 @@ def test_the_workflow_in_the_guide_is_the_one_in_the_examples() -> None:
     assert [step["run"].split()[:3] for step in steps if "run" in step][1:] == [
         ["duly", "policy", "lint"], ["duly", "policy", "test"],
     ]  # fmt: skip
+
+
+def test_the_coverage_that_the_guides_ask_for_is_reached_by_the_examples() -> None:
+    pages = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs" / "examples").glob("*.yml")]
+    asked = [found for page in pages for found in re.findall(r"--fail-under (\d+)", page.read_text(encoding="utf-8"))]
+    coverage = Coverage()
+    for path in find_files([ROOT / "docs"]):
+        run_file(load_scenarios(path), coverage.observe)
+    reached = coverage.report().percent
+    assert f"reaches {reached:.0f} %" in CI
+    assert len(asked) >= 3
+    assert all(float(each) < reached for each in asked)
 
 
 def test_every_yaml_in_the_guide_can_be_read() -> None:
