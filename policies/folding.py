@@ -6,10 +6,12 @@ the marks that most people leave out; the vowels of Hindi and Thai, and the mark
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from functools import lru_cache
 
 #: Letters of one word that people write in several ways and that no decomposition brings together.
-_SAME = str.maketrans(
+_SAME: dict[int, str | None] = str.maketrans(
     {
         # Turkish: whoever types without its keyboard writes IPTAL, and casefold() makes two letters of İ.
         "ı": "i",
@@ -17,6 +19,8 @@ _SAME = str.maketrans(
         "đ": "d",
         "ł": "l",
         "ø": "o",
+        # Small capitals, which have no capitals of their own.
+        **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True)),
         # Arabic: the hamza alone is left out as often as the one on a carrier; the last letters and tatweel vary.
         "ء": None,
         "ـ": None,
@@ -30,12 +34,18 @@ _SAME = str.maketrans(
     }
 )
 
-#: Signs that NFKC would turn into letters: STOP™ is no STOPTM.
-_SIGNS = str.maketrans("", "", "™℠")
+#: Signs that NFKC would turn into letters (STOP™ is no STOPTM), letters that draw nothing, and letters in boxes,
+#: circles and flags, which NFKC leaves alone.
+_SIGNS: dict[int, int | None] = dict.fromkeys(
+    [*map(ord, "™℠\u115f\u1160\u3164\uffa0\u17b4\u17b5"), *range(0x180B, 0x1810), *range(0xE0100, 0xE01F0)]
+) | {first + at: ord("A") + at for first in (0x1F150, 0x1F170, 0x1F1E6) for at in range(26)}
 
 #: Marks to take away, as ranges: Latin, Greek and Cyrillic accents (also Arabic carriers' hamza, madda), Hebrew points,
 #: Arabic vowels. Every other mark (Devanagari, Thai, kana voicing) is part of its word.
-_MARKS = ((0x0300, 0x036F), (0x0591, 0x05C7), (0x0610, 0x061A), (0x064B, 0x065F), (0x0670, 0x0670), (0x06D6, 0x06ED))
+_MARKS = (
+    (0x0300, 0x036F), (0x0591, 0x05C7), (0x0610, 0x061A), (0x064B, 0x065F), (0x0670, 0x0670), (0x06D6, 0x06ED),
+    (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF),
+)  # fmt: skip
 
 #: ASCII has no marks, no invisible letters and no second spellings: one table does what the rules below do, by what
 #: stands in the place of punctuation. (Most messages are such, and every message is looked at.)
@@ -48,7 +58,7 @@ _ASCII = {
 }
 
 #: Scripts that are written without spaces, or with spaces that vary: Thai, kana, Han, Hangul.
-_UNSPACED = ((0x0E00, 0x0E7F), (0x1100, 0x11FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF))
+_UNSPACED = re.compile("[\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
 
 def normalise(text: str) -> str:
@@ -60,24 +70,53 @@ def fold(text: str, punctuation: str) -> str:
     """The folded text, with ``punctuation`` (nothing or a space) in the place of punctuation, symbols and emoji."""
     if text.isascii():
         return " ".join(text.translate(_ASCII[punctuation]).split())
-    plain = unicodedata.normalize("NFKC", text.translate(_SIGNS)).casefold()
-    kept: list[str] = []
-    for letter in unicodedata.normalize("NFD", plain):
+    return unicodedata.normalize("NFC", " ".join(plain(text).translate(_TABLES[punctuation]).split()))
+
+
+def stretches(text: str) -> list[str]:
+    """What stands between punctuation, folded, without any space: for scripts that need none."""
+    folded = plain(text).translate(_TABLES["\n"])
+    pieces = ("".join(piece.split()) for piece in folded.split("\n"))
+    return [unicodedata.normalize("NFC", piece) for piece in pieces if piece]
+
+
+def letters(text: str) -> str:
+    """The text with letters for what is drawn as letters (in boxes, circles, bold, wide); all else stays."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text.translate(_SIGNS))
+
+
+def plain(text: str) -> str:
+    """Compatibility forms, capitals and accents taken apart; й stays the letter it is."""
+    apart = unicodedata.normalize("NFKC", text.translate(_SIGNS)).casefold()
+    return unicodedata.normalize("NFD", apart).replace("и\u0306", "й")
+
+
+class _Table(dict[int, str | None]):
+    """What becomes of each character; asked once for each."""
+
+    def __init__(self, punctuation: str) -> None:
+        super().__init__()
+        self._punctuation = punctuation
+
+    def __missing__(self, code: int) -> str | None:
+        found = self[code] = self._of(chr(code))
+        return found
+
+    def _of(self, letter: str) -> str | None:
         kind = unicodedata.category(letter)
         if kind[0] in "LN":
-            kept.append(letter)
-        elif letter.isspace():
-            kept.append(" ")
-        elif kind in ("Mn", "Mc"):
-            # й is a letter of its own; variation selectors and keycaps belong to emoji.
-            short_i = letter == "\u0306" and kept[-1:] == ["и"]
-            if short_i or not (_within(letter, _MARKS) or "\ufe00" <= letter <= "\ufe0f"):
-                kept.append(letter)
-        elif kind not in ("Cf", "Me"):
-            # Zero-width characters and soft hyphens stand between letters of one word: they go without a trace.
-            kept.append(punctuation)
-    folded = "".join(kept).translate(_SAME)
-    return unicodedata.normalize("NFC", " ".join(folded.split()))
+            return _SAME.get(ord(letter), letter)
+        if letter.isspace():
+            return "\n" if self._punctuation == "\n" and letter in "\r\n" else " "
+        if kind in ("Mn", "Mc"):
+            # Variation selectors and keycaps belong to emoji.
+            gone = _within(letter, _MARKS) or "\ufe00" <= letter <= "\ufe0f"
+            return None if gone else _SAME.get(ord(letter), letter)
+        # Zero-width characters and soft hyphens stand between letters of one word: they go without a trace.
+        return None if kind in ("Cf", "Me") else self._punctuation
+
+
+_TABLES = {punctuation: _Table(punctuation) for punctuation in ("", " ", "\n")}
 
 
 def forms(text: str) -> tuple[str, ...]:
@@ -87,9 +126,25 @@ def forms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(form for form in found if form))
 
 
+@lru_cache(maxsize=16_384)
+def _forms_of_a_word(word: str) -> tuple[str, str]:
+    return fold(word, ""), fold(word, " ")
+
+
+def forms_of_phrase(phrase: str) -> tuple[str, ...]:
+    """``forms`` for many phrases of the same words: each word is folded once."""
+    words = phrase.split()
+    if len(words) < 2:
+        return forms(phrase)
+    each = [_forms_of_a_word(word) for word in words]
+    found = [" ".join(tight for tight, _ in each if tight), " ".join(spaced for _, spaced in each if spaced)]
+    found += [squeezed(one) for one in found if is_unspaced(one)]
+    return tuple(dict.fromkeys(form for form in found if form))
+
+
 def is_unspaced(folded: str) -> bool:
     """Whether some of it is written in a script that needs no spaces between its words."""
-    return not folded.isascii() and any(_within(letter, _UNSPACED) for letter in folded)
+    return not folded.isascii() and _UNSPACED.search(folded) is not None
 
 
 def squeezed(folded: str) -> str:

@@ -1,47 +1,44 @@
 """Words that opt out, opt in or ask for help: a message counts when the whole of it is one of them.
 
 Case, accents, punctuation, emoji and spacing do not matter. A word inside a sentence decides nothing: "please stop by"
-is no STOP. It may suggest to a person that somebody should look.
+is no STOP. What else sounds like one suggests to a person that somebody should look: see ``policies.suggesting``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
 
-from policies.folding import forms, is_unspaced, normalise
-from policies.keyword_packs import Meaning, keyword_packs
+from policies.folding import fold, forms, is_unspaced, normalise, squeezed
+from policies.keyword_packs import Meaning
+from policies.lexicon import REFUSES, SUGGESTS, Suggestion, as_written, is_another_word, lexicon, rank
+from policies.misspelt import keyword_behind
+from policies.suggesting import in_pieces, look_closely
 
-__all__ = ["Meaning", "Suggestion", "match_keyword", "normalise", "suggest"]
+__all__ = [
+    "Label",
+    "Meaning",
+    "Suggestion",
+    "is_opt_out",
+    "match_keyword",
+    "normalise",
+    "read",
+    "read_label",
+    "suggest",
+]
 
-#: Nobody types more into Messenger; what is longer is not looked at.
+#: The platform takes no more from a person; of what is longer the beginning and the end are looked at.
 _LONGEST = 20_000
+_HALF = _LONGEST // 2
 
 
 @dataclass(slots=True, frozen=True)
-class Suggestion:
-    """What somebody may have meant, for a person to judge: nothing is done about it."""
+class Label:
+    """What the words on a button ask for. A button never opts anybody in."""
 
-    meaning: Meaning
-    #: The keyword or phrase that was found, as its pack writes it.
-    word: str
-    #: The pack, by its language code; of several, the first by name.
-    language: str
-
-
-@dataclass(slots=True)
-class _Lexicon:
-    #: Folded message → what it means.
-    whole: dict[str, Meaning] = field(default_factory=dict)
-    #: Folded message → what somebody may have meant by it.
-    perhaps: dict[str, Suggestion] = field(default_factory=dict)
-    #: Folded words that stand between spaces → what they suggest.
-    spaced: dict[str, Suggestion] = field(default_factory=dict)
-    #: The same for scripts without spaces, to be found anywhere.
-    unspaced: dict[str, Suggestion] = field(default_factory=dict)
-    #: First word of entries of ``spaced`` → the most words that one of them has.
-    openings: dict[str, int] = field(default_factory=dict)
+    opt_out: bool = False
+    suggestion: Suggestion | None = None
+    #: They are a word that also ends a booking or a game (CANCEL): what the button carries tells.
+    unsure: bool = False
 
 
 def match_keyword(text: str) -> Meaning | None:
@@ -49,11 +46,11 @@ def match_keyword(text: str) -> Meaning | None:
 
     A keyword said several times over ("STOP STOP") is still nothing but the keyword.
     """
-    return None if len(text) > _LONGEST else _whole(forms(text))
+    return None if len(text) > _LONGEST else _whole(text, forms(text))
 
 
 def suggest(text: str) -> Suggestion | None:
-    """What a message that is no keyword seems to ask for, by a phrase inside it; only for a person to look at.
+    """What a message that is no keyword seems to ask for; only for a person to look at.
 
     An opt-out comes before anything else, then the longest phrase counts. None for a message that is a keyword as a
     whole (it has been acted upon) and for one that says nothing we know.
@@ -64,37 +61,61 @@ def suggest(text: str) -> Suggestion | None:
 def read(text: str) -> tuple[Meaning | None, Suggestion | None]:
     """``match_keyword`` and ``suggest`` at once, for half of the work: one of the two is None."""
     if len(text) > _LONGEST:
-        return None, None
-    found = forms(text)
-    meaning = _whole(found)
-    return meaning, _suggested(found) if meaning is None else None
+        text = f"{text[:_HALF]}\n{text[-_HALF:]}"
+        return None, look_closely(text)
+    spaced = fold(text, " ")
+    found = _forms(text, spaced)
+    meaning = _whole(text, found)
+    if meaning is not None:
+        return meaning, None
+    for form in () if is_another_word(spaced, text) else found:
+        if (perhaps := lexicon().perhaps.get(form)) is not None:
+            return None, perhaps
+        if text.isascii() and form in lexicon().marked:
+            return None, lexicon().marked[form][0]
+    words, unspaced = _worth_a_look(text, spaced), is_unspaced(spaced)
+    return None, look_closely(text, words=words, unspaced=unspaced) if words or unspaced else None
 
 
-def _whole(folded: tuple[str, ...]) -> Meaning | None:
-    whole = _lexicon().whole
-    found = {whole.get(_once(form)) for form in folded}
-    return _strongest(meaning for meaning in found if meaning is not None)
+def read_label(text: str) -> Label:
+    """What a tap on these words asks for. Words that are also said of orders and games leave it to the payload."""
+    found = forms(text[:_LONGEST])
+    entries = [
+        entry
+        for form in found
+        if (entry := lexicon().sure.get(_once(form))) is not None and not is_another_word(form, text)
+    ]
+    if any(entry.kind != "alone" for entry in entries):
+        return Label(opt_out=True)
+    if entries:
+        return Label(suggestion=entries[0].suggestion, unsure=True)
+    if _whole(text, found) is not None or any(form in lexicon().perhaps for form in found):
+        # START, HELP; and NO, which answers the question above the button.
+        return Label()
+    suggestion = suggest(text)
+    return Label(suggestion=suggestion if suggestion is not None and suggestion.meaning == "opt_out" else None)
 
 
-def _suggested(folded: tuple[str, ...]) -> Suggestion | None:
-    lexicon = _lexicon()
-    found = {each for form in folded for each in _inside(form, lexicon)}
-    found |= {lexicon.perhaps[form] for form in folded if form in lexicon.perhaps}
-    if not found:
-        return None
-    return min(found, key=lambda each: (_rank(each.meaning), -len(normalise(each.word)), each.language, each.word))
+def is_opt_out(text: str) -> bool:
+    """Whether the words are an opt-out and can be nothing else."""
+    return read_label(text).opt_out
 
 
-def _inside(folded: str, lexicon: _Lexicon) -> Iterator[Suggestion]:
-    words = folded.split()
-    # Few words begin a phrase that we know; most messages have none of them.
-    known = () if lexicon.openings.keys().isdisjoint(words) else words
-    for start, word in enumerate(known):
-        for end in range(start + 1, min(start + lexicon.openings.get(word, 0), len(words)) + 1):
-            if suggestion := lexicon.spaced.get(" ".join(words[start:end])):
-                yield suggestion
-    if is_unspaced(folded):
-        yield from (suggestion for phrase, suggestion in lexicon.unspaced.items() if phrase in folded)
+def _forms(text: str, spaced: str) -> tuple[str, ...]:
+    tight = fold(text, "")
+    if tight == spaced:
+        return (spaced,) if not is_unspaced(spaced) else tuple({spaced: 0, squeezed(spaced): 0})
+    return forms(text)
+
+
+def _whole(text: str, folded: tuple[str, ...]) -> Meaning | None:
+    words = lexicon()
+    found = {words.whole.get(_once(form)) for form in folded if not is_another_word(form, text)}
+    for form in folded:
+        marked = words.marked.get(_once(form))
+        if marked is not None and _once(as_written(text)) in marked[1]:
+            found.add(marked[0].meaning)
+    return min((meaning for meaning in found if meaning is not None), key=rank, default=None)
 
 
 def _once(folded: str) -> str:
@@ -103,38 +124,21 @@ def _once(folded: str) -> str:
     return words[0] if len(set(words)) == 1 and len(words[0]) > 1 else folded
 
 
-def _strongest(meanings: Iterable[Meaning]) -> Meaning | None:
-    return min(meanings, key=_rank, default=None)
-
-
-def _rank(meaning: Meaning) -> int:
-    # Where languages disagree about a word, an opt-out too many is better than one too few; and asking for help
-    # changes nothing, where opting in would.
-    return ("opt_out", "help", "opt_in").index(meaning)
-
-
-@cache
-def _lexicon() -> _Lexicon:
-    lexicon = _Lexicon()
-    for pack in keyword_packs():
-        for each in pack.lists:
-            for word in each.words:
-                for form in forms(word):
-                    if each.decides:
-                        before = lexicon.whole.get(form, each.meaning)
-                        lexicon.whole[form] = min(before, each.meaning, key=_rank)
-                    if each.suggests:
-                        _add(lexicon, form, Suggestion(each.meaning, word, pack.language))
-        for ordinary in pack.ordinary:
-            if ordinary.may_mean is not None:
-                suggestion = Suggestion(ordinary.may_mean, ordinary.word, pack.language)
-                lexicon.perhaps |= dict.fromkeys(forms(ordinary.word), suggestion)
-    return lexicon
-
-
-def _add(lexicon: _Lexicon, form: str, suggestion: Suggestion) -> None:
-    shelf = lexicon.unspaced if is_unspaced(form) else lexicon.spaced
-    before = shelf.get(form, suggestion)
-    shelf[form] = min(before, suggestion, key=lambda each: (_rank(each.meaning), each.language))
-    words = form.split()
-    lexicon.openings[words[0]] = max(lexicon.openings.get(words[0], 0), len(words))
+def _worth_a_look(text: str, spaced: str) -> bool:
+    """Whether anything in the message can suggest something. Most messages end here."""
+    words = spaced.split()
+    if any(map(keyword_behind, words)) or "$" in text or "🛑" in text:
+        return True
+    tree, refusing = lexicon().tree, not lexicon().objects.isdisjoint(words)
+    last = len(words) - 1
+    for at, word in enumerate(words):
+        node = tree.get(word)
+        while node is not None:
+            if SUGGESTS in node or (refusing and REFUSES in node):
+                return True
+            if at == last:
+                break
+            at += 1
+            node = node.get(words[at])
+    # Letters one by one, or a keyword in pieces.
+    return sum(len(word) == 1 for word in words) > 2 or in_pieces(words)

@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 
+from policies.lexicon import lexicon
 from scheduler import clock, logs
 from scheduler.api import (
     apps,
@@ -95,6 +96,8 @@ def create_app() -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # Reading the packs takes a second: not the first webhook's.
+    lexicon()
     memory.settle()
     await run_in_threadpool(_look_at_the_database)
     alive = Heartbeat()

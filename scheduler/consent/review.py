@@ -39,7 +39,10 @@ _SUGGEST = text("""
 """)
 _COLUMNS = """
     r.id, p.external_id AS page, c.psid, r.meaning, r.phrase, r.said_at, r.suggested_at, r.decided_at, r.decision,
-    r.decided_by, r.event_id, e.body -> 'message' ->> 'text' AS words
+    r.decided_by, r.event_id, COALESCE(
+        e.body -> 'message' ->> 'text', e.body -> 'message_edit' ->> 'text', e.body -> 'postback' ->> 'title',
+        e.body -> 'postback' ->> 'payload', e.body -> 'referral' ->> 'ref', e.body -> 'optin' ->> 'ref'
+    ) AS words
 """
 _FROM = """
     FROM consent_review r JOIN contact c ON c.id = r.contact_id JOIN page p ON p.id = c.page_id

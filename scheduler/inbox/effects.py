@@ -130,7 +130,7 @@ def _threads(session: Session, events: Sequence[Event], now: int) -> None:
     news: dict[int, ThreadNews] = defaultdict(ThreadNews)
     for event in events:
         meaning, contact_id = _meaning(event), _contact(event)
-        if meaning.echo is not None and not event.ours:
+        if meaning.echo is not None and not event.ours and not meaning.automatic:
             news[contact_id].spoke_ms = event.at_ms
             if meaning.by_person:
                 news[contact_id].person_ms = event.at_ms

@@ -10,14 +10,13 @@ from policies.keywords import Suggestion, read
 from policies.platform_pack import platform_pack
 from scheduler.contacts.places import known_zone
 from scheduler.inbox.arrivals import Arrival
+from scheduler.inbox.echoes import by_a_person, of_the_platform
 from scheduler.inbox.lenient import identifier, message_id, milliseconds
-
-Choice = Literal["opt_out", "opt_in"]
+from scheduler.inbox.taps import Choice, Tap, read_tap
 
 #: What a button or quick reply carries when it asks to be told that a product is back.
 _NOTIFY_ME = "NOTIFY_ME:"
 
-_PAYLOAD_CHOICES: dict[str, Choice] = {"STOP": "opt_out", "START": "opt_in"}
 #: Of what a keyword may mean, what changes anything.
 _CHOICES: dict[str, Choice] = {"opt_out": "opt_out", "opt_in": "opt_in"}
 
@@ -29,9 +28,6 @@ _LONGEST_TOKEN = 4096
 
 #: A one-time token is good for a year.
 _ONE_YEAR = 365 * 86_400
-
-#: The app of the page's inbox, where people of the team write: sources spell it in these two ways.
-_PAGE_INBOX = frozenset({"26390203743090", "263902037430900"})
 
 _PACK = "platform/messenger"
 
@@ -75,8 +71,9 @@ class Meaning:
     sku: str | None = None
     #: (metadata, message id) of a message the platform says was sent.
     echo: tuple[str | None, str] | None = None
-    #: Of an echo: a person of the team wrote it.
+    #: Of an echo: a person of the team wrote it; or the platform itself did, for nobody.
     by_person: bool = False
+    automatic: bool = False
     #: (message ids, watermark in milliseconds or None) of what was delivered.
     delivery: tuple[list[str], int | None] | None = None
     #: Everything sent before this instant, milliseconds, was read.
@@ -102,7 +99,7 @@ def meaning_of(arrival: Arrival) -> Meaning:
         case "message":
             return _message(said)
         case "postback":
-            return _tapped(_word(said, "payload"), Meaning(opens_window=_opens("postback")))
+            return _tapped(read_tap(_label(said), _word(said, "payload"), said.get("referral")), _opens("postback"))
         case "optin":
             return _optin(said)
         case "message_edit":
@@ -117,16 +114,14 @@ def meaning_of(arrival: Arrival) -> Meaning:
             # Taking a reaction back is on no list of what opens the window.
             return Meaning(opens_window=_opens("reaction") and said.get("action") == "react")
         case "referral":
-            return Meaning(opens_window=_referral_opens(said))
+            return _tapped(read_tap(None, None, said), _referral_opens(said))
         case "echo":
             mid = message_id(said.get("mid"))
             metadata = said.get("metadata")
             if mid is None:
                 raise Unappliable("the echo names no message")
             echoed = (metadata if isinstance(metadata, str) else None, mid)
-            # Whatever an app sends names the app: what names none was written by hand, on the page itself.
-            app_id = identifier(said.get("app_id"))
-            return Meaning(echo=echoed, by_person=app_id is None or app_id in _PAGE_INBOX)
+            return Meaning(echo=echoed, by_person=by_a_person(said), automatic=of_the_platform(said))
         case "deletion":
             mid = message_id(said.get("mid"))
             if mid is None:
@@ -170,43 +165,55 @@ def _message(said: dict[str, Any]) -> Meaning:
     text = _word(said, "text")
     from_ad = _from_ad(said.get("referral"))
     found = Meaning(opens_window=_opens("ad_message" if from_ad else "message"), from_ad=from_ad)
-    if text:
-        _hear(text, found)
+    quick_reply = said.get("quick_reply")
+    if quick_reply is not None and not isinstance(quick_reply, dict):
+        raise Unappliable("quick_reply is not an object")
+    if quick_reply is not None:
+        # The words are those on the button: nobody typed them.
+        _follow(read_tap(text, _word(quick_reply, "payload"), said.get("referral")), found)
+    else:
+        if text:
+            _hear(text, found)
+        if said.get("referral") is not None:
+            _follow(read_tap(None, None, said["referral"]), found)
     # A command that was chosen from the page's menu comes with its name, with or without the words.
     commands = said.get("commands")
     for command in commands if isinstance(commands, list) else ():
         name = command.get("name") if isinstance(command, dict) else None
-        if isinstance(name, str) and found.choice is None:
-            _hear(name, found)
+        if isinstance(name, str):
+            _follow(read_tap(name, None, None), found)
     found.zone = _appointment_zone(said.get("attachments"))
-    quick_reply = said.get("quick_reply")
-    if quick_reply is None:
-        return found
-    if not isinstance(quick_reply, dict):
-        raise Unappliable("quick_reply is not an object")
-    return _tapped(_word(quick_reply, "payload"), found)
+    return found
 
 
 def _hear(text: str, found: Meaning) -> None:
-    meaning, suggestion = read(text)
-    if choice := _CHOICES.get(meaning or ""):
-        found.choice = choice
-    elif found.suggestion is None:
-        found.suggestion = suggestion
+    meaning, found.suggestion = read(text)
+    found.choice = _CHOICES.get(meaning or "")
 
 
-def _tapped(payload: str | None, found: Meaning) -> Meaning:
-    payload = (payload or "").strip()
-    choice = _PAYLOAD_CHOICES.get(payload.upper())
+def _tapped(tap: Tap, opens_window: bool) -> Meaning:
+    found = Meaning(opens_window=opens_window)
+    _follow(tap, found)
+    return found
+
+
+def _follow(tap: Tap, found: Meaning) -> None:
     # When the words and the button disagree, the one that sends less counts.
-    if choice is not None and found.choice != "opt_out":
-        found.choice, found.suggestion = choice, None
-    if payload.startswith(_NOTIFY_ME):
-        sku = payload.removeprefix(_NOTIFY_ME).strip()
+    if tap.choice is not None and found.choice != "opt_out":
+        found.choice = tap.choice
+    found.suggestion = found.suggestion or tap.suggestion
+    if found.choice == "opt_out":
+        found.suggestion = None
+    if tap.payload.startswith(_NOTIFY_ME):
+        sku = tap.payload.removeprefix(_NOTIFY_ME).strip()
         if not 0 < len(sku) <= _LONGEST_NAME:
             raise Unappliable("the payload NOTIFY_ME names no product")
         found.sku = sku
-    return found
+
+
+def _label(said: dict[str, Any]) -> str | None:
+    title = said.get("title")
+    return str(title) if isinstance(title, int | float) else _word(said, "title")
 
 
 def _from_ad(referral: object) -> bool:
@@ -237,7 +244,9 @@ def _optin(said: dict[str, Any]) -> Meaning:
         return _one_time(said)
     if kind != "notification_messages":
         # A plugin on a website, whose person is known once they wrote: until then it has a user_ref alone.
-        return Meaning(opens_window="ref" in said and "user_ref" not in said and _opens("plugin_message"))
+        return _tapped(
+            read_tap(None, None, said), "ref" in said and "user_ref" not in said and _opens("plugin_message")
+        )
     found = Meaning()
     zone = said.get("notification_messages_timezone")
     # A zone that nobody knows is no evidence; the rest of the event still counts.

@@ -14,8 +14,8 @@ from policies.law import jurisdiction_pack, jurisdictions_with_packs
 from policies.toml_source import PolicyError
 
 LANGUAGES = {
-    "ar", "da", "de", "en", "es", "fr", "he", "hi", "id", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "th", "tr",
-    "uk", "vi", "zh",
+    "ar", "cs", "da", "de", "el", "en", "es", "fi", "fil", "fr", "he", "hi", "hu", "id", "it", "ja", "ko", "nl", "no",
+    "pl", "pt", "ro", "ru", "sv", "th", "tr", "uk", "vi", "zh",
 }  # fmt: skip
 
 #: What people reply in these languages, by the research that the packs rest on (AWS, Braze, Telnyx, the FCC's rule, …).
@@ -71,14 +71,18 @@ def test_forms_that_languages_share_mean_the_same_in_each() -> None:
                 shared[form][pack.language] = meaning
     shared = {form: meanings for form, meanings in shared.items() if len(meanings) > 1}
     assert {form: " ".join(sorted(meanings)) for form, meanings in shared.items()} == {
+        "afmelding": "da nl",
         "cancelar": "es pt",
+        "frameld": "da no",
         "help": "en nl",
         "info": "en fr",
         "iniciar": "es pt",
+        "pomoc": "cs pl",
         "parar": "es pt",
-        "start": "da de en nl pl",
-        "stop": "da de en es fr hi id it nl pl pt ru sv tr uk vi",
-        "stopp": "de sv",
+        "start": "da de en nl no pl",
+        "stop": "cs da de el en es fi fil fr hi hu id it nl no pl pt ro ru sv tr uk vi",
+        "stop sms": "fr it",
+        "stopp": "de no sv",
         "старт": "ru uk",
         "стоп": "ru uk",
         "停止": "ja zh",
@@ -166,7 +170,9 @@ def test_the_pack_of_this_test_can_be_read() -> None:
         ('"memory"', '"hearsay"', "xx.toml:8: `opt_out.checked`: `hearsay` is none of statute, carrier, vendor"),
         ('"low"', '"certain"', "xx.toml:9: `opt_out.confidence`: `certain` is none of high, medium, low"),
         ('meaning = "opt_out"', 'meaning = "go"', "xx.toml:12: `suggest.meaning`: `go` is none of opt_out, opt_in"),
-        ('confidence = "low"\n\n[[s', 'confidence = "low"\nalone = 1\n\n[[s', "`opt_out.alone`: must be true or false"),
+        ('confidence = "low"\n\n[[s', 'confidence = "low"\nsuggests = "x"\n\n[[s', "`opt_out.suggests`: `x` is none"),
+        ('["leave me be"]', '["leave [me|us"]', "xx.toml:13: `suggest.words`: `leave [me|us`: write a choice as"),
+        ('["leave me be"]', '["[a|b] [c|[d]]"]', "xx.toml:13: `suggest.words`: `[a|b] [c|[d]]`: write a choice as"),
         ('because = "It is not certain."', "", "xx.toml:18: `ordinary`: `because` is missing"),
         ('because = "It', 'may_mean = "x"\nbecause = "It', "xx.toml:20: `ordinary.may_mean`: `x` is none of"),
         ("[[opt_out]]", "[[help]]", "xx.toml: `opt_out`: a pack needs at least one word that opts out"),

@@ -13,19 +13,19 @@ from policies.keywords import Suggestion, match_keyword, suggest
     [
         ("please stop messaging me", Suggestion("opt_out", "stop messaging", "en")),
         ("no quiero más mensajes, BAJA por favor", Suggestion("opt_out", "no quiero más mensajes", "es")),
-        ("BAJA por favor", Suggestion("opt_out", "BAJA", "es")),
+        ("BAJA por favor", Suggestion("opt_out", "baja por favor", "es")),
         ("Please don’t text me again!!", Suggestion("opt_out", "don't text me", "en")),
         ("dont message me", Suggestion("opt_out", "don't message me", "en")),
         ("I want to UNSUBSCRIBE", Suggestion("opt_out", "UNSUBSCRIBE", "en")),
         ("Bitte keine Werbung mehr!", Suggestion("opt_out", "keine Werbung mehr", "de")),
         ("arrêtez de m'écrire svp", Suggestion("opt_out", "arrêtez de m'écrire", "fr")),
         ("não quero mais mensagens de vocês", Suggestion("opt_out", "não quero mais mensagens", "pt")),
-        ("artık mesaj istemiyorum", Suggestion("opt_out", "mesaj istemiyorum", "tr")),
+        ("artık mesaj istemiyorum", Suggestion("opt_out", "artık mesaj istemiyorum", "tr")),
         ("请不要再发了", Suggestion("opt_out", "不要再发", "zh")),
         ("我要退订", Suggestion("opt_out", "退订", "zh")),
-        ("もう送らないでください", Suggestion("opt_out", "送らないで", "ja")),
+        ("もう送らないでください", Suggestion("opt_out", "もう送らないで", "ja")),
         ("제발 보내지 마세요", Suggestion("opt_out", "보내지 마세요", "ko")),
-        ("กรุณาหยุดส่งข้อความ", Suggestion("opt_out", "หยุดส่ง", "th")),
+        ("กรุณาหยุดส่งข้อความ", Suggestion("opt_out", "หยุดส่งข้อความ", "th")),
         ("कृपया मैसेज मत भेजो", Suggestion("opt_out", "मैसेज मत भेजो", "hi")),
         ("пожалуйста, больше не пишите", Suggestion("opt_out", "больше не пишите", "ru")),
         ("תפסיקו לשלוח לי", Suggestion("opt_out", "תפסיקו לשלוח", "he")),
@@ -47,7 +47,7 @@ def test_an_opt_out_comes_before_what_else_is_said() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "👍", "hello", "Where is the bus stop?", "Bus stop 4, Main St", "Stop 4", "one-stop shop",
+        "", "👍", "hello", "Where is the bus stop?", "Bus stop 4, Main St", "one-stop shop",
         "nonstop texting", "I quit smoking", "in the end it fits", "the game will not quit",
         "cancel my appointment", "الغاء الموعد",
         "quero sair daqui", "não dá para parar", "removed", "unsubscribed", "size T please", "yes", "start tomorrow",
@@ -63,11 +63,44 @@ def test_what_was_acted_upon_is_not_suggested_again(text: str) -> None:
     assert suggest(text) is None
 
 
-def test_every_phrase_is_found_inside_a_sentence_and_decides_nothing() -> None:
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        # A strong word in few words, alone between punctuation, with courtesy and numbers around it.
+        ("Stop 4", "STOP"), ("ok STOP today please, thanks", "STOP"), ("We are fine. Stop. Bye then everybody", "STOP"),
+        ("Good morning dear team\nSTOP\nhave a lovely day", "STOP"), ("STOP 88231", "STOP"),
+        # A weak one, with nothing but courtesy.
+        ("Cancel. Thanks!", "CANCEL"), ("please end", "END"),
+        # A refusal near what is refused.
+        ("I do not need any of your silly newsletters", "do not need"),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_phrase_suggests_by_its_place(text: str, word: str) -> None:
+    found = suggest(text)
+    assert found is not None
+    assert (found.meaning, found.word) == ("opt_out", word)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Cancel? I only asked for the price", "we will end up in town", "I do not need any of the blue ones", "the end",
+        "I do not need it. Your newsletters are fun", "never stop!", "bus stop.", "BUS STOP", "Parada: bus stop, 4",
+    ],
+)  # fmt: skip
+def test_the_same_words_elsewhere_suggest_nothing(text: str) -> None:
+    assert suggest(text) is None
+
+
+def test_every_phrase_is_found_and_decides_nothing_by_itself() -> None:
     for pack in keyword_packs():
         for each in pack.lists:
             for phrase in each.words if not each.decides else ():
-                assert match_keyword(phrase) is None, phrase
-                found = suggest(f"xx {phrase} xx")
-                assert found is not None, phrase
-                assert found.meaning == each.meaning, phrase
+                if match_keyword(phrase) is not None:
+                    # Another language decides it.
+                    assert match_keyword(phrase) == each.meaning, phrase
+                    continue
+                found = suggest(f"xx {phrase} xx" if each.reach == "anywhere" else phrase)
+                if each.meaning == "opt_out":
+                    assert found is not None, phrase
+                    assert found.meaning == each.meaning, phrase
