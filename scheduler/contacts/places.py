@@ -9,6 +9,8 @@ from functools import cache
 from policies import local_time
 from policies.countries import known_countries
 from policies.country_codes import country_code, instead_of, region_code
+from policies.facts import Facts
+from policies.places import place_of
 from policies.stated_zones import looks_like_an_offset, telling_zone
 from policies.territories import territory_of_region
 from scheduler.errors import Invalid
@@ -84,12 +86,22 @@ def check_region(region: str, *, country: str | None = None, field: str = "regio
             field=field,
             way_out=instead_of(region) or "use the country's two letters, a dash and the subdivision, like US-FL",
         )
-    territory = territory_of_region(code)
-    if country is not None and country not in {code[:2], territory.code if territory is not None else None}:
+    if country is not None and not in_country(code, country):
         raise Invalid(
             f"region `{code}` is not in country `{country}`", field=field, way_out="correct the region or the country"
         )
     return code
+
+
+def in_country(region: str, country: str) -> bool:
+    """Whether a region's code is the country's; a territory's region is in its state and in the territory."""
+    territory = territory_of_region(region)
+    return country == region.partition("-")[0] or (territory is not None and country == territory.code)
+
+
+def odd_zones(zones: Sequence[str], country: str | None, region: str | None) -> tuple[str, ...]:
+    """What is odd about zones that were stated with this country and region, in whole clauses; empty for nothing."""
+    return place_of(Facts(timezones=tuple(zones), country=country, region=region)).remarks
 
 
 def check_locale(locale: str, *, field: str = "locale") -> str:

@@ -163,10 +163,15 @@ class RowReader:
         if self._fixed:
             said |= self._fixed
         region, country = said.get("region"), said.get("country")
-        if region is not None and country is not None and region[:2] != country:
+        if region is not None and country is not None and not values.region_in_country(region, country):
             problems.append(self._bad_cell("region", f"is not in country `{country}`", region))
             if self._skip_cells:
                 del said["region"]
+        if zones := said.get("timezone"):
+            odd_ones = values.odd_places(tuple(zones), country, said.get("region"))
+            problems += (
+                self._problem("timezone", odd_one, "|".join(zones), severity="warning") for odd_one in odd_ones
+            )
         identities = {kind: said[kind] for kind in self._identities if kind in said}
         if "psid" not in said and not identities and not any(each.severity == "error" for each in problems):
             problems.append(Problem("nothing tells who the row is about", "a psid, or an identity that is linked"))

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from policies.country_codes import instead_of
 from scheduler.contacts.country_names import country_named
-from scheduler.contacts.places import check_country, check_locale, check_region, check_zones
+from scheduler.contacts.places import check_country, check_locale, check_region, check_zones, in_country, odd_zones
 from scheduler.contacts.profiles import offset_minutes
 from scheduler.contacts.psids import ROUNDED, check_psid, is_placeholder, is_word_for_nothing, looks_rounded
 from scheduler.errors import Invalid
@@ -61,11 +62,15 @@ def country(cell: str) -> str:
     except Invalid as error:
         named = country_named(cell)
         if named is None:
-            raise Invalid(error.message) from None
+            advice = instead_of(cell)
+            raise Invalid(f"{error.message}: {advice}" if advice else error.message) from None
         return named
 
 
 region = lru_cache(maxsize=8192)(check_region)
+#: A million rows are in some hundred places.
+region_in_country = lru_cache(maxsize=8192)(in_country)
+odd_places = lru_cache(maxsize=8192)(odd_zones)
 
 
 @lru_cache(maxsize=4096)

@@ -257,6 +257,31 @@ def test_bad_cells_are_left_out_and_rounded_ids_are_warned_about(duly: Any, page
     assert ",dropped" in listed
 
 
+def test_odd_places_are_warned_about_and_territories_understood(duly: Any, page: Any, api: Any, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    rows = (
+        "psid,country,region,timezone", "1,RE,FR-974,", "2,uk,UK-ENG,europe/london", "3,US,,Asia/Tokyo", "4,US,,UTC",
+        "5,US,,UTC", "6,XK,,Europe/Belgrade", "7,YU,,", "8,PR,US-FL,", "9,,,GMT+2",
+    )  # fmt: skip
+    file.write_text("\n".join(rows) + "\n")
+    done = duly("import", file, "--page", page.external_id, "--skip-errors", "--json")
+    seen = json.loads(done.stdout)
+    assert (seen["bad"], seen["counts"]["created"]) == (3, 6)
+    told = {(each["field"], each["rows"]): each["problem"] for each in seen["warnings"]}
+    assert told["country", 1] == "`uk` is read as GB"
+    assert told["timezone", 1] == "`Asia/Tokyo` is outside US"
+    assert told["timezone", 2].startswith("`UTC` names no place, and no clock in US shows its offset")
+    wrong = "".join(each["problem"] for each in seen["errors"])
+    assert "write RS, ME" in wrong
+    assert "is not in country `PR`" in wrong
+    assert "`GMT+2` is an offset, not an IANA time zone" in wrong
+    zones = {
+        psid: api("GET", f"/pages/{page.external_id}/contacts/{psid}").json()["zone_candidates"]["zones"]
+        for psid in ("1", "2", "6")
+    }
+    assert zones == {"1": ["Indian/Reunion"], "2": ["Europe/London"], "6": ["Europe/Belgrade"]}
+
+
 def test_an_import_that_is_killed_goes_on_where_it_was(
     duly: Any, page: Any, tmp_path: Path, eventually: Callable[..., None]
 ) -> None:
