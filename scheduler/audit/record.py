@@ -18,4 +18,4 @@ def record(session: Session, *, actor: str, action: str, subject: str, detail: M
     """
     session.add(AuditEntry(at=now, actor=actor, action=action, subject=subject, detail=dict(detail)))
     # What a restored database forgot, somebody may have to do again: a stop, a cancelled campaign.
-    note(session, "acts", lambda _: [[actor, action, subject]])
+    note(session, "acts", lambda _: [[actor, action, subject, now]])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +15,9 @@ from scheduler.settings import get_settings, running_environment
 from scheduler.store import dumps, migrate
 from scheduler.store.database import database_url
 from scheduler.store.embedded import Servers
+from scheduler.store.postgres_server import PostgresServer
 from scheduler.store.revision import needed, unfit
+from scheduler.supervise.folder_lock import FolderLock
 
 app = typer.Typer(help="Move the database between revisions.", no_args_is_help=True)
 
@@ -40,7 +44,28 @@ def _refuse_in_use() -> None:
     """Raise Conflict where Duly runs on the database: web and workers would find no tables."""
     if running_environment(get_settings().data_dir):
         raise Conflict("Duly runs here", way_out="stop `duly up` first")
-    if count := migrate.connected(database_url()):
+    _refuse_connected(database_url())
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    """The address of the database; where none is set and no stack runs here, its embedded server, for as long."""
+    settings = get_settings()
+    if settings.database_url is not None:
+        yield database_url()
+        return
+    lock, server = FolderLock(settings.data_dir), PostgresServer(settings.data_dir)
+    lock.acquire()
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.stop()
+        lock.release()
+
+
+def _refuse_connected(url: str) -> None:
+    if count := migrate.connected(url):
         connections = "1 connection" if count == 1 else f"{count} connections"
         raise Conflict(
             f"Duly runs on this database: {connections} of it are open",
@@ -62,7 +87,8 @@ def current(as_json: bool = typer.Option(False, "--json", help="As JSON.")) -> N
 @app.command()
 def dump(file: Path = typer.Argument(help="Where the dump goes, in PostgreSQL's custom format.")) -> None:
     """Write a dump of the database, with `pg_dump`. It holds personal data: only you may read it."""
-    dumps.dump(database_url(), file)
+    with _server() as url:
+        dumps.dump(url, file)
     typer.echo(f"dumped to {file}")
 
 
@@ -72,10 +98,13 @@ def load(
     yes: bool = typer.Option(False, "--yes", help="Do not ask."),
 ) -> None:
     """Put the database back to what a dump says, with `pg_restore`; refused while Duly runs. See `duly restore`."""
-    _refuse_in_use()
-    if not yes:
-        typer.confirm("Delete everything that is in the database now?", abort=True, err=True)
-    dumps.load(database_url(), file)
+    if running_environment(get_settings().data_dir):
+        raise Conflict("Duly runs here", way_out="stop `duly up` first")
+    with _server() as url:
+        _refuse_connected(url)
+        if not yes:
+            typer.confirm("Delete everything that is in the database now?", abort=True, err=True)
+        dumps.load(url, file)
     typer.echo(f"loaded {file}; nothing is sent before `duly restore` shows what it does not know")
 
 

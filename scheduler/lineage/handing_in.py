@@ -79,7 +79,7 @@ _COLUMNS = (
 )  # fmt: skip
 _ENDS = ("attempt", "message", "result", "mid")
 _CHOSEN = ("page", "person", "action", "source", "topic", "category", "said_at")
-_DONE = ("actor", "action", "about")
+_DONE = ("actor", "action", "about", "at")
 #: Columns of an attempt whose numbers are given by a table of that name.
 _NUMBERED = {"attempt": "attempt", "message": "message", "contact": "contact", "campaign": "campaign",
              "event": "business_event"}  # fmt: skip
@@ -122,9 +122,9 @@ def _chunks(known: Identity, folder: Path, closed: set[str], wanted: str) -> Ite
         if kind != wanted or not relevant(head, known.head, closed):
             continue
         for row in rows:
-            named = dict(zip(_ROWS[wanted], row, strict=False)) | {"begun_at": at, "at": at}
+            named = {"begun_at": at} | dict(zip(_ROWS[wanted], row, strict=False))
             # One of a kind: a statement cannot change a row twice.
-            key = tuple(row[:2]) if wanted in ("begun", "ended") else (*row, at)
+            key = tuple(row[:2]) if wanted in ("begun", "ended") else tuple(row)
             chunk[key] = named
         if len(chunk) >= _CHUNK:
             yield list(chunk.values())
