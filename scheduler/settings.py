@@ -168,6 +168,13 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         0, ge=0, le=65535, description="The port on which a worker answers /metrics; 0: none, the web process does."
     )
+    private_host: str = Field("127.0.0.1", description="The address of DULY_PRIVATE_PORT.")
+    private_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="The port of /metrics, /docs and /openapi.json alone; 0: they are where webhooks come in.",
+    )
     retention_events: int = Field(
         90, ge=14, le=36_500, description="Days for which raw platform events are kept; what proves a consent stays."
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
 
 from policies.lexicon import lexicon
 from scheduler import clock, logs
@@ -43,6 +45,7 @@ from scheduler.api.auth import actor
 from scheduler.api.correlation import Correlation
 from scheduler.api.heartbeat import Heartbeat
 from scheduler.api.limits import Limits
+from scheduler.api.private import private_address
 from scheduler.api.webhook_bodies import Bodies
 from scheduler.api.webhook_door import WebhookDoor
 from scheduler.api.webhook_groups import Groups
@@ -70,14 +73,16 @@ def create_app() -> FastAPI:
     """Duly's web application. Reads the settings; connects to the database on the first request that needs it."""
     settings = get_settings()
     logs.configure(settings.log_level, settings.log_format)
-    app = FastAPI(
-        title="Duly",
-        version=version("duly"),
-        description="Follow-up messages on Messenger, sent duly: permitted, in time, and on the record.",
-        lifespan=_lifespan,
-        generate_unique_id_function=_operation_id,
-        redoc_url=None,
-    )
+    described: dict[str, Any] = {
+        "title": "Duly",
+        "version": version("duly"),
+        "description": "Follow-up messages on Messenger, sent duly: permitted, in time, and on the record.",
+        "lifespan": _lifespan,
+        "generate_unique_id_function": _operation_id,
+        "redoc_url": None,
+    }
+    # The description's page brings its scripts along: it works without the internet.
+    app = FastAPI(**described, openapi_url=None) if settings.private_port else FastAPIOffline(**described)
     app.state.webhook_troubles, app.state.webhook_bodies = Troubles(), Bodies()
     app.state.webhook_signers, app.state.webhook_groups = Signers(), Groups(app.state.webhook_troubles)
     app.state.scrape = health.Scrape()
@@ -88,6 +93,8 @@ def create_app() -> FastAPI:
     app.add_middleware(Correlation)
     app.add_middleware(WebhookDoor)
     app.include_router(health.router)
+    if not settings.private_port:
+        app.include_router(health.metrics_router)
     app.include_router(webhook.router)
     for door in _VERSIONED:
         app.include_router(door.router, prefix=_PREFIX, dependencies=_OF_ALL)
@@ -101,7 +108,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     memory.settle()
     await run_in_threadpool(_look_at_the_database)
     alive = Heartbeat()
-    yield
+    with private_address(app):
+        yield
     await run_in_threadpool(app.state.webhook_groups.close)
     await run_in_threadpool(app.state.webhook_troubles.close)
     await alive.end()

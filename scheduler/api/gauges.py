@@ -39,7 +39,7 @@ def gauges(now: int) -> list[Metric]:
 
 
 def _of_database(session: Session, now: int) -> list[Metric]:
-    counted = ops.open_counts(session, patience=_PATIENCE)
+    counted = ops.open_counted(session, patience=_PATIENCE)
     oldest = ops.oldest_due(session, patience=_PATIENCE)
     pace = ops.pace(session, now - clock.real_seconds(_PACE))
     pages = ops.pages(session)
@@ -56,9 +56,9 @@ def _of_database(session: Session, now: int) -> list[Metric]:
         _one("duly_messages_estimated", "1: duly_messages are estimates, for there are many.", not counted.exact),
         _many("duly_dead_letters", "Dead letters that nobody has dealt with.", ("state",),
               {(state,): number for state, number in
-               (dict.fromkeys(ops.DEAD_STATES, 0) | ops.dead_letter_counts(session)).items()}),
+               (dict.fromkeys(ops.DEAD_STATES, 0) | ops.dead_letter_counted(session)).items()}),
         _many("duly_due_oldest_seconds", "How long the oldest due message of a lane has been due.", ("lane",),
-              {(lane,): now - waits[lane] if lane in waits else 0 for lane in ops.LANES}),
+              {(lane,): max(0, now - waits[lane]) if lane in waits else 0 for lane in ops.LANES}),
         _many("duly_beat_age_seconds", "Since a periodic task last ran.", ("task",),
               {(task,): age for task, age in beat_ages(session, now).items()}),
         _many("duly_page_stopped", "1: the platform refuses the page as a whole.", ("page",),
@@ -67,11 +67,11 @@ def _of_database(session: Session, now: int) -> list[Metric]:
               {(page.external_id,): page.external_id in still for page in pages}),
         _many("duly_page_deaf", "1: the page sends and has received nothing since.", ("page",),
               {(page.external_id,): page.external_id in deaf for page in pages}),
-        _many("duly_retention_pruned", "Rows that retention let go of, ever.", ("kind",),
-              {(name,): mark.pruned for name, mark in marks.items()}),
+        _counted("duly_retention_pruned", "Rows that retention deleted.", ("kind",),
+                 {(name,): mark.pruned for name, mark in marks.items()}),
         _many("duly_retention_age_seconds", "Since retention last looked at a kind of rows.", ("kind",),
               {(name,): now - mark.ran_at for name, mark in marks.items()}),
-        _counts("duly_webhook_troubles", "Webhooks refused or not understood; no page: of none that is registered.",
+        _counted("duly_webhook_troubles", "Webhooks refused or not understood; no page: of none that is registered.",
                 ("page", "reason"), {(each.page or "", each.reason): each.total for each in troubles(session, now)}),
         _one("duly_waking", "Orders to decide waiting messages anew, at work.", len(ops.waking(session))),
         _many("duly_clock_ahead_seconds", "By which a worker's clock is wrong, that stopped for it.", ("host",),
@@ -97,7 +97,8 @@ def _one(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(name, words, value=float(value))
 
 
-def _counts(name: str, words: str, labels: Iterable[str], values: Mapping[tuple[str, ...], float]) -> Metric:
+def _counted(name: str, words: str, labels: Iterable[str], values: Mapping[tuple[str, ...], float]) -> Metric:
+    """A counter that the database keeps: its name ends in ``_total``."""
     family = CounterMetricFamily(name, words, labels=list(labels))
     for given, value in values.items():
         family.add_metric(given, float(value))

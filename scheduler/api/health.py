@@ -20,6 +20,8 @@ from scheduler.store.revision import check_revision, needed
 from scheduler.throttle_state import throttle_states
 
 router = APIRouter(tags=["health"])
+#: Apart: it may be served at a private address alone.
+metrics_router = APIRouter(tags=["health"])
 
 #: Real seconds for which a scrape stands: nobody makes the database work by asking often.
 _STANDS = 2.0
@@ -82,7 +84,7 @@ def ready_for_webhooks() -> dict[str, str]:
     return {"status": "ready", "revision": needed()}
 
 
-@router.get("/metrics", include_in_schema=True, response_class=Response)
+@metrics_router.get("/metrics", include_in_schema=True, response_class=Response)
 def scrape(request: Request) -> Response:
     """Counters and gauges in Prometheus' text format. No label names a person."""
     last: Scrape = request.app.state.scrape

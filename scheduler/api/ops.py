@@ -161,7 +161,7 @@ def status(session: Db, now: Now) -> StatusView:
         at=now,
         exact=counted.exact,
         messages=messages,
-        due_oldest_seconds={lane: now - since for lane, since in ops.by_lane(oldest).items()},
+        due_oldest_seconds={lane: max(0, now - since) for lane, since in ops.by_lane(oldest).items()},
         held=HeldCounts(**asdict(ops.held(session))),
         dead_letters=ops.dead_letter_counts(session),
         out_per_second=pace.begun / _PACE,

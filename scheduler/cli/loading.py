@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib
 import importlib.util
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from scheduler.errors import Invalid
 
 
 class LoadingGroup(TyperGroup):
@@ -43,11 +47,25 @@ class LoadingGroup(TyperGroup):
             return _load(self._path(cmd_name), cmd_name)
         return super().get_command(ctx, cmd_name)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that ``args`` begin with. An unknown one is refused with the nearest there is."""
+        refuse_unknown(ctx, args, self.get_command, self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
     def _exists(self, name: str) -> bool:
         return importlib.util.find_spec(self._path(name)) is not None
 
     def _path(self, name: str) -> str:
         return f"{self.package}.{name.replace('-', '_')}"
+
+
+def refuse_unknown(ctx: Any, args: Sequence[str], find: Callable[[Any, str], Any], known: Sequence[str]) -> None:
+    """Raise Invalid, with the nearest of ``known``, when ``args`` begin with no command."""
+    name = args[0] if args else ""
+    if name and not name.startswith("-") and find(ctx, name) is None and not ctx.resilient_parsing:
+        near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"`{ctx.command_path} --help` lists the commands"
+        raise Invalid(f"there is no command `{name[:64]}`", way_out=hint)
 
 
 def _load(path: str, name: str) -> Any:

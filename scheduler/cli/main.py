@@ -54,14 +54,21 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+#: What needs no setting to be right: what makes a key must work before there is one.
+_WITHOUT_SETTINGS = frozenset({"config"})
+
+
 @app.callback()
 def main(
+    context: typer.Context,
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Show the version and end."
     ),
 ) -> None:
     """Follow-up messages on Messenger, sent *duly*: permitted, in time, and on the record."""
     del version
+    if context.invoked_subcommand in _WITHOUT_SETTINGS:
+        return
     settings = get_settings()
     # A command speaks for itself: only what went wrong is logged beside it.
     logs.bind_request()
