@@ -32,6 +32,9 @@ class AppView(BaseModel):
 
     external_id: str
     secrets: int = Field(description="2: webhooks signed with the secret before the newest are taken too.")
+    proves_with_previous: bool = Field(
+        description="Our requests are proven with the older of two secrets, until the platform refuses it."
+    )
     secret_changed_at: Instant | None
     created_at: Instant
 
@@ -60,11 +63,18 @@ def retire_secret(app: _AppInPath, session: Db, actor: Actor, now: Now) -> AppVi
     return view(app_secrets.retire_secret(session, app, actor=actor, now=now))
 
 
+@router.delete("/{app}/newest-secret")
+def undo_secret(app: _AppInPath, session: Db, actor: Actor, now: Now) -> AppView:
+    """Take back the secret that was added last; the one before it is the app's again."""
+    return view(app_secrets.undo_secret(session, app, actor=actor, now=now))
+
+
 def view(app: App) -> AppView:
     """What may be shown of an app."""
     return AppView(
         external_id=app.external_id,
         secrets=1 if app.previous_secret_sealed is None else 2,
+        proves_with_previous=app.proves_with_previous,
         secret_changed_at=app.secret_changed_at,
         created_at=app.created_at,
     )

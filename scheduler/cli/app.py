@@ -53,7 +53,10 @@ def add_secret(
     if as_json:
         echo_json(made.model_dump(mode="json"))
         return
-    typer.echo(f"both secrets of {app_id} verify; `duly app retire-secret {app_id}` ends the older one")
+    typer.echo(
+        f"both secrets of {app_id} verify; `duly app retire-secret {app_id}` ends the older one, "
+        f"`duly app undo-secret {app_id}` takes this one back"
+    )
 
 
 @app.command("retire-secret")
@@ -65,6 +68,17 @@ def retire_secret(app_id: str = _APP, as_json: bool = _JSON) -> None:
         echo_json(left.model_dump(mode="json"))
         return
     typer.echo(f"{app_id} has one secret")
+
+
+@app.command("undo-secret")
+def undo_secret(app_id: str = _APP, as_json: bool = _JSON) -> None:
+    """Take back the secret that was added last, a mistyped one, say: the one before it is the app's again."""
+    with database.session() as session:
+        left = view(app_secrets.undo_secret(session, app_id, actor=_ACTOR, now=clock.now()))
+    if as_json:
+        echo_json(left.model_dump(mode="json"))
+        return
+    typer.echo(f"{app_id} has the secret again that it had before")
 
 
 def _when(instant: int | None) -> str:

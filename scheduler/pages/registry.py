@@ -27,6 +27,11 @@ HIGHEST_RATE = 39
 
 _DEFAULT_POLICY = "default"
 
+_PROVING = text("""
+    SELECT id, CASE WHEN proves_with_previous THEN coalesce(previous_secret_sealed, secret_sealed)
+        ELSE secret_sealed END AS sealed
+    FROM app ORDER BY id
+""")
 _BY_EXTERNAL_ID = text(
     "SELECT app_id, external_id, id FROM page WHERE channel = 'messenger' AND external_id = ANY(:ids)"
 )
@@ -115,17 +120,20 @@ def page_token(page: Page) -> str:
 
 
 def app_secret(session: Session, page: Page) -> bytes:
-    """The secret of the page's app. Raises Unavailable when it was sealed with a key that is not here."""
-    return _unsealed(bytes(session.get_one(App, page.app_id).secret_sealed))
+    """The secret that requests for the page are proven with.
+
+    Raises Unavailable when it was sealed with a key that is not here.
+    """
+    return _unsealed(bytes(_proving(session.get_one(App, page.app_id))))
 
 
 def app_secrets(session: Session) -> dict[int, bytes | None]:
-    """App row's id → its newest secret, of every app: what our requests are proven with.
+    """App row's id → the secret that our requests are proven with, of every app.
 
     None where it was sealed with a key that is not here (logged): one app's lost key must not silence the others.
     """
-    rows = session.connection().execute(text("SELECT id, secret_sealed FROM app ORDER BY id"))
-    return {row.id: unsealed_of_app(row.id, row.secret_sealed) for row in rows}
+    rows = session.connection().execute(_PROVING)
+    return {row.id: unsealed_of_app(row.id, row.sealed) for row in rows}
 
 
 def verify_tokens(session: Session) -> list[bytes]:
@@ -215,6 +223,11 @@ def _ensure_app(session: Session, external_id: str, secret: str, verify_token: s
             way_out="give the ones its other pages were registered with",
         )
     return app
+
+
+def _proving(app: App) -> bytes:
+    older = app.previous_secret_sealed
+    return older if app.proves_with_previous and older is not None else app.secret_sealed
 
 
 def unsealed_of_app(app_id: int, sealed: bytes) -> bytes | None:

@@ -16,6 +16,7 @@ from scheduler.clock import real_seconds
 from scheduler.errors import Invalid, NotFound
 from scheduler.logs import get_logger
 from scheduler.outbox.wake import wake_page
+from scheduler.pages.app_secrets import turn_proof
 from scheduler.settings import get_settings
 
 _log = get_logger(__name__)
@@ -28,6 +29,8 @@ LONGEST_PAUSE = 4 * 3600.0
 _FORGOTTEN = 24 * 3600.0
 #: The reason of a stop that ``messaging_policy_enforcement`` asked for.
 ENFORCED = "policy_enforcement"
+#: The reason of a stop because the platform refused ``appsecret_proof``.
+BAD_PROOF = "bad_proof"
 
 _LOCK = text("SELECT external_id FROM page WHERE id = :id FOR NO KEY UPDATE")
 _STOP = text("""
@@ -64,8 +67,11 @@ class StoppedPage:
 def stop_page(session: Session, page_id: int, reason: str, now: int, *, actor: str = "deliver") -> bool:
     """Stop sending for a page that the platform refuses as a whole (``bad_token``, …). False when it was stopped.
 
-    An alert: it is logged as an error, audited, and shows in ``duly page list`` until the page is restored.
+    An alert: it is logged as an error, audited, and shows in ``duly page list`` until the page is restored. A
+    proof that is refused while the app has two secrets does not stop it: the other one is tried.
     """
+    if reason == BAD_PROOF and turn_proof(session, page_id, now):
+        return False
     external_id = _lock(session, page_id)
     values = {"id": page_id, "reason": reason, "now": now, "enforced": ENFORCED, "first": _pause(reason, 0)}
     values |= {"longest": real_seconds(LONGEST_PAUSE), "forgotten": now - real_seconds(_FORGOTTEN)}

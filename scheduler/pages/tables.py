@@ -17,6 +17,11 @@ class App(SQLModel, table=True):
     previous_secret_sealed: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     #: When the secret was last changed.
     secret_changed_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: Whether our requests are proven with the older of two secrets. A new one proves nothing until the platform
+    #: refuses the older, so that one that was mistyped stops nobody.
+    proves_with_previous: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    #: When the platform refused the one and the other was taken; once for each change of the secret.
+    proof_turned_at: int | None = Field(default=None, sa_type=BigInteger)
     #: What the webhook handshake must present, sealed.
     verify_token_sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: int = Field(sa_type=BigInteger)

@@ -7,7 +7,10 @@ import pytest
 from sqlalchemy import event
 from typer.testing import CliRunner
 
+from scheduler import clock
 from scheduler.cli.main import app as duly
+from scheduler.pages.registry import app_secrets, get_page
+from scheduler.pages.stops import stop_page
 from scheduler.store import database
 
 NEW = "f" * 32
@@ -48,6 +51,46 @@ def test_secrets_lie_sealed_and_are_never_shown(page: Any, api: Any, row: Any) -
     kept = b"".join(bytes(each) for each in row("SELECT secret_sealed, previous_secret_sealed FROM app"))
     assert NEW.encode() not in kept
     assert page.secret.encode() not in kept
+
+
+def test_a_mistyped_secret_is_taken_back_and_the_one_before_verifies_alone(
+    page: Any, deliver: Any, say: Any, api: Any, refused: Any, row: Any
+) -> None:
+    api("POST", f"/apps/{APP}/secret", {"secret": NEW})
+    left = api("DELETE", f"/apps/{APP}/newest-secret").json()
+    assert (left["secrets"], left["proves_with_previous"]) == (1, False)
+    refused(secret=NEW)
+    assert deliver(say("7")).json()["received"] == 1
+    assert api("DELETE", f"/apps/{APP}/newest-secret").status_code == 409
+    assert row("SELECT array_agg(action ORDER BY id) FROM audit_entry WHERE subject = 'app:900100'")[0] == [
+        "app.add_secret", "app.undo_secret",
+    ]  # fmt: skip
+
+
+def test_requests_are_proven_with_the_older_secret_until_the_platform_refuses_it(page: Any, api: Any) -> None:
+    def proves() -> bytes | None:
+        with database.session() as session:
+            return app_secrets(session)[page.app_id]
+
+    api("POST", f"/apps/{APP}/secret", {"secret": NEW})
+    assert proves() == page.secret.encode()
+    now = clock.now()
+    with database.session() as session:
+        assert not stop_page(session, page.id, "bad_proof", now)
+    assert proves() == NEW.encode()
+    with database.session() as session:
+        # Proven before the turn, answered after it.
+        assert not stop_page(session, page.id, "bad_proof", now + 10)
+        assert get_page(session, page.external_id).stopped_at is None
+    with database.session() as session:
+        # Refused as well: now nobody knows a secret that works.
+        assert stop_page(session, page.id, "bad_proof", now + 60)
+    assert api("GET", "/apps").json()["items"][0]["proves_with_previous"] is False
+
+
+def test_with_one_secret_a_refused_proof_stops_the_page(page: Any) -> None:
+    with database.session() as session:
+        assert stop_page(session, page.id, "bad_proof", clock.now())
 
 
 def test_a_change_that_cannot_be_is_refused(page: Any, api: Any) -> None:

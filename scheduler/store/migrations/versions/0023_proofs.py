@@ -1,0 +1,25 @@
+"""A secret that was mistyped stops nobody: which of two proves our requests.
+
+Revision ID: 0023
+Revises: 0022
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0023"
+down_revision = "0022"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("app", sa.Column("proves_with_previous", sa.Boolean(), nullable=False, server_default="false"))
+    op.add_column("app", sa.Column("proof_turned_at", sa.BigInteger(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("app", "proof_turned_at")
+    op.drop_column("app", "proves_with_previous")
