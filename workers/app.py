@@ -11,7 +11,7 @@ import logging
 import time
 from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
 from celery.signals import (
     setup_logging,
     worker_init,
@@ -30,7 +30,20 @@ from workers.turns import turns
 
 _log = logs.get_logger(__name__)
 
-app = Celery("duly", include=["workers.tasks"])
+
+class QuietTask(Task[Any, Any]):
+    """A task that says once a minute, in one line, that the database is away: beat asks for several a second."""
+
+    def __call__(self, *arguments: object, **named: object) -> object:
+        """Run the task; None where the database could not be worked with."""
+        try:
+            return super().__call__(*arguments, **named)
+        except Unavailable as error:
+            logs.complain(_log, "database_unavailable", "database", task=self.name, error=str(error))
+            return None
+
+
+app = Celery("duly", include=["workers.tasks"], task_cls=QuietTask)
 
 #: Real seconds between two runs of each periodic task.
 PERIODS = {

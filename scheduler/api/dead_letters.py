@@ -244,11 +244,21 @@ def filters_of(
     state: str | None = None,
     reason: str | None = None,
 ) -> facts.Filters:
-    """What is meant. Raises Invalid for a state that no dead letter has, NotFound for an unknown page."""
+    """The filters. Raises Invalid for a state or reason that no dead letter has, NotFound for a page or cause."""
     if state is not None and state not in DEAD_LETTERS:
         raise Invalid(
             f"`{state}` is no state of dead letters", field="state", way_out=f"use one of {', '.join(DEAD_LETTERS)}"
         )
+    if reason is not None and not facts.is_reason(session, reason):
+        raise Invalid(
+            f"no dead letter ever had the reason `{reason[:64]}`", field="reason",
+            way_out="`duly dead-letter list` shows the reasons there are",
+        )  # fmt: skip
+    if cause is not None and not facts.count(session, facts.Filters(cause=cause)):
+        raise NotFound(
+            f"no dead letter has the cause `{cause[:32]}`", field="cause",
+            way_out="`duly dead-letter list` shows the causes there are",
+        )  # fmt: skip
     page_id = get_page(session, page).id if page is not None else None
     return facts.Filters(cause=cause, page_id=page_id, campaign_id=campaign, state=state, reason=reason)
 
@@ -257,7 +267,7 @@ def _filters(session: Session, wish: Chosen) -> facts.Filters:
     """What narrows the choice. Raises Invalid where it is not clear how they are chosen."""
     ways = [bool(wish.ids), wish.cause is not None, wish.all]
     if sum(ways) != 1:
-        raise Invalid("it is not clear which are meant", field="ids", way_out="give ids, a cause, or all: true")
+        raise Invalid("choose exactly one of ids, cause, all", field="ids", way_out="give ids, or a cause, or all")
     return filters_of(
         session, cause=wish.cause, page=wish.page, campaign=wish.campaign, state=wish.state, reason=wish.reason
     )

@@ -82,6 +82,15 @@ class WakingView(BaseModel):
     ordered_at: Instant
 
 
+class PausedView(BaseModel):
+    """A campaign that somebody paused."""
+
+    id: int
+    name: str
+    page: str
+    since: Instant | None
+
+
 class StatusView(BaseModel):
     """How things stand."""
 
@@ -96,6 +105,7 @@ class StatusView(BaseModel):
     workers: WorkerState
     waking: list[WakingView] = Field(description="After a release, a resume, a new policy: the oldest 100.")
     webhooks: list[TroubleView] = Field(description="Refused or not understood, the last first; the newest 100.")
+    paused: list[PausedView] = Field(description="Campaigns that somebody paused: the oldest 100.")
     pages: list[PageState] = Field(description="Those that are stopped, throttled, or whose breaker is not closed.")
     alerts: list[Alert]
 
@@ -156,6 +166,7 @@ def status(session: Db, now: Now) -> StatusView:
     states = throttle_states([page.id for page in pages])
     names = workers() if states is not None else None
     wrong = troubles(session, now)
+    dead = ops.dead_letter_counts(session)
     shown = [_page(page, None if states is None else states[page.id]) for page in pages]
     return StatusView(
         at=now,
@@ -163,16 +174,18 @@ def status(session: Db, now: Now) -> StatusView:
         messages=messages,
         due_oldest_seconds={lane: max(0, now - since) for lane, since in ops.by_lane(oldest).items()},
         held=HeldCounts(**asdict(ops.held(session))),
-        dead_letters=ops.dead_letter_counts(session),
+        dead_letters=dead,
         out_per_second=pace.begun / _PACE,
         in_per_second=pace.received / _PACE,
         workers=WorkerState(names=names, last_begun=pace.last_begun, beat_seconds=ages),
         waking=[WakingView(**asdict(order)) for order in ops.waking(session)],
         webhooks=[trouble_view(each) for each in wrong[:_TROUBLES]],
+        paused=[PausedView(**asdict(campaign)) for campaign in ops.paused_campaigns(session)],
         pages=[page for page in shown if _unusual(page)],
         alerts=[
             *_alerts(session, now, ages, shown, names, stalls(session, oldest, states, now)),
             *_alerts_of_webhooks(session, wrong),
+            *_dead(dead),
         ],
     )
 
@@ -244,6 +257,15 @@ def _page(page: ops.PageRow, state: ThrottleState | None) -> PageState:
 
 def _unusual(page: PageState) -> bool:
     return page.stopped_at is not None or page.throttled_for > 0 or page.breaker in ("open", "half_open")
+
+
+def _dead(counts: dict[str, int]) -> list[Alert]:
+    if not counts:
+        return []
+    named = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+    letters = "dead letter" if sum(counts.values()) == 1 else "dead letters"
+    words = f"{sum(counts.values())} {letters} ({named}): `duly dead-letter list` shows why"
+    return [Alert(kind="dead_letters", words=words)]
 
 
 def _alerts(

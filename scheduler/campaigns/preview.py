@@ -67,7 +67,7 @@ def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUN
         raise Conflict(
             f"campaign {campaign.id} is {campaign.status}: there is no launch to look ahead to",
             field="campaign",
-            way_out=f"GET /api/v1/campaigns/{campaign.id} or `duly campaign show {campaign.id}` tells where it is",
+            way_out=f"`duly campaign show {campaign.id}` tells where it is",
         )
     wish = wish_of(session, campaign)
     until = last_contact(session, campaign.page_id)

@@ -191,7 +191,7 @@ def _contacts(session: Session, page_id: int, audience: str | Sequence[str]) -> 
         raise Invalid(
             f"the page knows no contact {named}{more}",
             field="audience",
-            way_out="PUT them first, wait until they write, or leave them out",
+            way_out="import or save them first, wait until they write, or leave them out",
         )
     # Whoever was merged into somebody is that somebody, once.
     survivors = follow(session, known.values())

@@ -198,6 +198,9 @@ def _drawn(seen: doors.StatusView) -> Group:
     table.add_row("parked", sampled + (_counts(seen.held.parked) or "none until something happens"))
     for order in seen.waking:
         table.add_row("waking", _order(order))
+    for campaign in seen.paused:
+        since = f", since {format_instant(campaign.since)}" if campaign.since is not None else ""
+        table.add_row("paused", f"campaign {campaign.id} {campaign.name} of page {campaign.page}{since}")
     table.add_row("dead letters", _counts(seen.dead_letters) or "none")
     table.add_row("pace", f"{seen.out_per_second:.1f} out, {seen.in_per_second:.1f} in a second")
     names = seen.workers.names

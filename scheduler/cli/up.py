@@ -48,6 +48,8 @@ def command(
                         _fill(stack.web_url, key, stack.sandbox_url)
                 for name, address in stack.addresses.items():
                     console.print(f"{name:>10}  {address}")
+                if stack.taken_port is not None:
+                    console.print(f"{'note':>10}  port {stack.taken_port} is in use; another was taken")
                 console.print(f"{'API key':>10}  in {path}")
                 console.print(f"{'logs':>10}  {stack.data_dir / 'logs'}")
                 if seed_demo:

@@ -142,13 +142,13 @@ def _pair(session: Session, page_id: int, psid: str, into: str) -> tuple[Contact
         raise Invalid(
             f"`{into}` was merged into another contact itself",
             field="into",
-            way_out="name the contact that stands for them: GET the contact and see merged_into",
+            way_out="name the contact that stands for them: `duly contact show` says which",
         )
     if gone.merged_into is not None and gone.merged_into != survivor.id:
         raise Conflict(
             f"`{psid}` was merged into another contact before",
             field="psid",
-            way_out="merge that one: GET the contact and see merged_into",
+            way_out="merge that one: `duly contact show` says which",
         )
     return gone, survivor
 

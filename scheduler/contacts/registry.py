@@ -92,7 +92,9 @@ def get_contact(session: Session, page_id: int, psid: str, *, field: str = "psid
                 way_out="nothing is known of them but that they are not to be messaged",
             )  # fmt: skip
         raise NotFound(
-            f"the page knows no contact `{psid}`", field=field, way_out="PUT it first, or wait until the person writes"
+            f"the page knows no contact `{psid}`",
+            field=field,
+            way_out="import or save them first, or wait until they write",
         )
     return found
 

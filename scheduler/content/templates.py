@@ -92,7 +92,7 @@ def get_template(session: Session, page_id: int, name: str, *, field: str = "tem
         ).first()
     if found is None:
         raise NotFound(
-            f"the page has no template `{name[:64]}`", field=field, way_out="POST it to the page's templates first"
+            f"the page has no template `{name[:64]}`", field=field, way_out="save it first: docs/api.md, A template"
         )
     return found
 

@@ -76,6 +76,14 @@ def count(session: Session, filters: Filters) -> int:
     return int(session.connection().execute(statement, values).scalar_one())
 
 
+def is_reason(session: Session, reason: str) -> bool:
+    """Whether any dead letter has, or had, this reason."""
+    statement = text("""
+        SELECT EXISTS (SELECT 1 FROM message WHERE state IN ('refused', 'unconfirmed', 'dead') AND reason = :reason)
+    """)
+    return bool(session.connection().execute(statement, {"reason": reason}).scalar_one())
+
+
 def known(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:
     """Message id → (state, when somebody dealt with it as a dead letter); ids that are not there are left out."""
     rows = session.connection().execute(

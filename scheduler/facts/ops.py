@@ -74,6 +74,12 @@ _ORDERS = text("""
     SELECT p.external_id AS page, w.campaign_id AS campaign, w.category, w.wakes_on, w.woken, w.ordered_at
     FROM wake_order w JOIN page p ON p.id = w.page_id ORDER BY w.id LIMIT :limit
 """)
+_PAUSED = text("""
+    SELECT c.id, c.name, p.external_id AS page,
+        (SELECT max(at) FROM audit_entry a
+         WHERE a.subject = 'campaign:' || c.id AND a.action = 'campaign.pause') AS since
+    FROM campaign c JOIN page p ON p.id = c.page_id WHERE c.status = 'paused' ORDER BY c.id LIMIT :limit
+""")
 _ANY_DUE = text("SELECT EXISTS (SELECT 1 FROM message WHERE state = 'due')")
 
 
@@ -113,6 +119,17 @@ class Waking:
     #: Messages woken so far.
     woken: int
     ordered_at: int
+
+
+@dataclass(slots=True, kw_only=True)
+class PausedCampaign:
+    """A campaign that somebody paused: its messages wait, and run out of time, until somebody resumes it."""
+
+    id: int
+    name: str
+    page: str
+    #: Epoch seconds.
+    since: int | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -192,6 +209,11 @@ def pages(session: Session) -> list[PageRow]:
 def waking(session: Session, *, limit: int = 100) -> list[Waking]:
     """What is being woken, the oldest order first; ``limit`` orders at most."""
     return [Waking(**row) for row in session.connection().execute(_ORDERS, {"limit": limit}).mappings()]
+
+
+def paused_campaigns(session: Session, *, limit: int = 100) -> list[PausedCampaign]:
+    """Campaigns that are paused, the oldest first; ``limit`` at most."""
+    return [PausedCampaign(**row) for row in session.connection().execute(_PAUSED, {"limit": limit}).mappings()]
 
 
 def anything_due(session: Session) -> bool:

@@ -66,7 +66,7 @@ def get_recipe(session: Session, page: Page, kind: str) -> Recipe:
         raise NotFound(
             f"the page has no recipe for `{kind[:64]}`",
             field="kind",
-            way_out=f"PUT /api/v1/pages/{page.external_id}/recipes/{kind[:64]} with a template first",
+            way_out="give the kind of event a template first: docs/api.md, Follow-ups",
         )
     return found
 

@@ -114,7 +114,7 @@ def read_version(session: Session, version: str) -> StoredVersion:
         raise NotFound(
             f"no policy of version `{version[:64]}` was ever active",
             field="version",
-            way_out="GET /api/v1/policies lists them",
+            way_out="`duly policy history` and /api/v1/policies list them",
         )
     if len(rows) > 1:
         raise Invalid(f"several versions begin with `{prefix}`", field="version", way_out="give more of its digits")

@@ -120,6 +120,8 @@ class Stack:
         self.redis_url = ""
         self.web_url = ""
         self.sandbox_url: str | None = None
+        #: The port of the settings, where another program has it and a free one was taken.
+        self.taken_port: int | None = None
         #: The sandbox's fsynced log of everything that it saw; what the witness judges.
         self.sandbox_log = self.data_dir / "sandbox.jsonl"
 
@@ -195,7 +197,7 @@ class Stack:
                 raise Unavailable(
                     f"port {port} of {self._host} is in use", way_out="choose another, or 0 for a free one"
                 )
-            port = 0
+            self.taken_port, port = port, 0
         self._port = port or free_port()
         reachable = "127.0.0.1" if self._host in ("0.0.0.0", "::") else self._host  # noqa: S104 - compared, not bound
         self.web_url = f"http://{reachable}:{self._port}"
@@ -209,6 +211,7 @@ class Stack:
             "DULY_REDIS_URL": self.redis_url,
             "DULY_HOST": self._host,
             "DULY_PORT": str(self._port),
+            **_own_clock(),
             **self._extra,
         }
         if self.sandbox_url is not None:
@@ -314,6 +317,20 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _own_clock() -> dict[str, str]:
+    """The virtual clock that the settings name: whoever looks at this stack from another terminal has the same."""
+    settings = get_settings()
+    if settings.clock_file is not None:
+        return {"DULY_CLOCK_FILE": str(settings.clock_file)}
+    if settings.virtual_clock is None or settings.clock_start is None:
+        return {}
+    return {
+        "DULY_CLOCK_START": settings.clock_start.isoformat(),
+        "DULY_CLOCK_RATE": repr(settings.clock_rate),
+        "DULY_CLOCK_ORIGIN": repr(settings.clock_origin),
+    }
 
 
 def _celery(command: str, *options: str) -> list[str]:

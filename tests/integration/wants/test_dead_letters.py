@@ -238,6 +238,8 @@ def test_dead_letters_on_the_command_line(bury: Bury, monkeypatch: pytest.Monkey
         (["redrive", "--all", "--why", "x", "--as", " ", "--yes"], "as"),
         (["discard", "--all", "--why", "x", "--reason", "x" * 65], "reason"),
         (["discard", "--all", "--why", " ", "--yes"], "why"),
+        (["redrive", "--all", "--why", "x", "--reason", "nope"], "reason"),
+        (["list", "--reason", "nope"], "reason"),
         (["redrive", "--all", "--why", "x", "--after", str(2**63)], "--after"),
         (["list", "--campaign", str(2**63)], "--campaign"),
     ],
@@ -247,3 +249,12 @@ def test_what_the_command_line_cannot_use_is_named(bury: Bury, arguments: list[s
     result = CliRunner().invoke(app, ["dead-letter", *arguments])
     assert result.exit_code == 2, result.output
     assert f"{named}:" in result.output or f"'{named}'" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["redrive", "--why", "x", "--cause"], ["discard", "--why", "x", "--cause"], ["show"]]
+)
+def test_a_cause_that_no_dead_letter_has_is_refused(bury: Bury, arguments: list[str]) -> None:
+    bury("ada", "refused")
+    result = CliRunner().invoke(app, ["dead-letter", *arguments, "nope"])
+    assert (result.exit_code, "no dead letter has the cause `nope`" in result.output) == (4, True), result.output

@@ -73,7 +73,32 @@ def test_how_things_stand(api: Callable[..., Any], queue: Queue, beating: None, 
     assert seen["held"] == {"exact": True, "waiting": {"quiet_hours": 2}, "parked": {"handover": 4}}
     assert (seen["dead_letters"], seen["exact"]) == ({"unconfirmed": 5}, True)
     assert seen["workers"] == {"names": [], "last_begun": None, "beat_seconds": {"tick": 0, "sweep": 0}}
-    assert [alert["kind"] for alert in seen["alerts"]] == ["no_workers"]
+    assert [(alert["kind"], alert["words"]) for alert in seen["alerts"]] == [
+        ("no_workers", "no worker answers"),
+        ("dead_letters", "5 dead letters (5 unconfirmed): `duly dead-letter list` shows why"),
+    ]
+    # Due a moment ahead of the clock that looks.
+    queue(1, lane="utility", since=NOON + 1)
+    assert min(api("GET", "/ops/status").json()["due_oldest_seconds"].values()) >= 0
+
+
+def test_a_paused_campaign_is_shown(
+    api: Callable[..., Any],
+    people: Callable[..., dict[str, int]],
+    template: Callable[..., Any],
+    beating: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    people("ada")
+    template("promo", "Hello")
+    made = api("POST", "/pages/555/campaigns", {"name": "Spring", "template": "promo", "audience": "everyone"}).json()
+    api("POST", f"/campaigns/{made['id']}/launch")
+    assert api("GET", "/ops/status").json()["paused"] == []
+    api("POST", f"/campaigns/{made['id']}/pause")
+    (paused,) = api("GET", "/ops/status").json()["paused"]
+    assert paused == {"id": made["id"], "name": "Spring", "page": "555", "since": "2026-05-05T12:00:00Z"}
+    monkeypatch.setenv("COLUMNS", "200")
+    assert f"campaign {made['id']} Spring of page 555" in CliRunner().invoke(app, ["ops", "status"]).output
 
 
 def test_what_needs_a_person_is_an_alert(
@@ -243,6 +268,9 @@ def test_prometheus_is_told_without_anybodys_name(client: TestClient, queue: Que
     labels = {
         name for family in text_string_to_metric_families(answer.text) for s in family.samples for name in s.labels
     }
+    kinds = {family.name: family.type for family in text_string_to_metric_families(answer.text)}
+    assert kinds["duly_retention_pruned"] == "counter"
+    assert "duly_retention_pruned_total" in answer.text
     assert labels <= {"state", "lane", "page", "task", "result", "kind", "le"}
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import importlib
 import inspect
 import json
@@ -64,6 +65,31 @@ def test_config_show_gives_every_setting_as_json_with_its_source(set_environment
     assert len(shown) == len(Settings.model_fields)
     assert shown["DULY_SEND_GUARD"] == {"name": "DULY_SEND_GUARD", "value": "3.5", "source": "environment"}
     assert "hunter2" not in result.stdout
+
+
+def test_a_key_is_made_where_there_is_none_yet(set_environment: Callable[..., None]) -> None:
+    set_environment(DULY_ENV="production")
+    made = run.invoke(main.app, ["config", "new-key"])
+    assert made.exit_code == 0, made.output
+    assert len(base64.urlsafe_b64decode(made.stdout.strip())) == 32
+    assert run.invoke(main.app, ["config", "example"]).exit_code == 0
+    refused = run.invoke(main.app, ["config", "show"])
+    assert (refused.exit_code, "DULY_ENCRYPTION_KEY must be set" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"),
+    [
+        (["campaigns"], "did you mean campaign?"),
+        (["mesage", "list"], "did you mean message"),
+        (["policy", "explian"], "did you mean explain"),
+        (["xyzzy"], "`duly --help` lists the commands"),
+    ],
+)
+def test_a_mistyped_command_is_answered_with_the_nearest(typed: list[str], nearest: str) -> None:
+    result = run.invoke(main.app, typed, prog_name="duly")
+    assert (result.exit_code, nearest in result.stderr) == (2, True), result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_an_unknown_setting_stops_every_command_by_name(set_environment: Callable[..., None]) -> None:
