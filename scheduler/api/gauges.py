@@ -39,7 +39,7 @@ def gauges(now: int) -> list[Metric]:
 
 
 def _of_database(session: Session, now: int) -> list[Metric]:
-    counted = ops.open_counted(session, patience=_PATIENCE)
+    counted = ops.open_counts(session, patience=_PATIENCE)
     oldest = ops.oldest_due(session, patience=_PATIENCE)
     pace = ops.pace(session, now - clock.real_seconds(_PACE))
     pages = ops.pages(session)
@@ -56,7 +56,7 @@ def _of_database(session: Session, now: int) -> list[Metric]:
         _one("duly_messages_estimated", "1: duly_messages are estimates, for there are many.", not counted.exact),
         _many("duly_dead_letters", "Dead letters that nobody has dealt with.", ("state",),
               {(state,): number for state, number in
-               (dict.fromkeys(ops.DEAD_STATES, 0) | ops.dead_letter_counted(session)).items()}),
+               (dict.fromkeys(ops.DEAD_STATES, 0) | ops.dead_letter_counts(session)).items()}),
         _many("duly_due_oldest_seconds", "How long the oldest due message of a lane has been due.", ("lane",),
               {(lane,): max(0, now - waits[lane]) if lane in waits else 0 for lane in ops.LANES}),
         _many("duly_beat_age_seconds", "Since a periodic task last ran.", ("task",),
