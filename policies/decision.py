@@ -35,6 +35,11 @@ class Decision:
     #: What ends the wait: "handback", "zone_evidence", "resume", "page_restored", or "inbound" (the person writes).
     wakes_on: str | None = None
 
+    @property
+    def awaits_person(self) -> bool:
+        """Nothing is permitted before the person writes, or their zone is known: a message that may wait does."""
+        return self.verdict == "defer" and self.at is None and self.deadline is None
+
 
 @dataclass(slots=True, kw_only=True)
 class Finding:

@@ -45,6 +45,12 @@ class NewCampaign(Body):
         description="Its place among promotions: of one person's promotions the higher goes first, and a lower one "
         "that is only scheduled gives way.",
     )
+    may_wait: bool = Field(
+        True,
+        description="Whether messages to people who cannot be written to yet (their window is closed, or their time "
+        "zone is unknown) wait for them until `expires_at`, without one for 30 days from the launch; false: they are "
+        "denied.",
+    )
 
 
 class CampaignView(BaseModel):
@@ -58,13 +64,23 @@ class CampaignView(BaseModel):
     audience: str
     status: str
     not_before: Instant | None
-    expires_at: Instant | None
+    expires_at: Instant | None = Field(
+        description="The launch of a campaign whose messages may wait sets it if it is null."
+    )
+    may_wait: bool = Field(
+        description="What becomes of people who cannot be written to yet: true: their messages wait for them until "
+        "`expires_at`; false: they are denied."
+    )
     priority: int
     created_at: Instant
     launched_at: Instant | None
     planned_at: Instant | None
     states: dict[str, int]
     reasons: dict[str, dict[str, int]] = Field(description="State → reason → messages.")
+    waits_for: dict[str, int] = Field(
+        description="Scheduled messages without an instant, by what they wait for: `inbound` (the person writes), "
+        "`zone_evidence` (their time zone is known), `handback`, `resume`, `page_restored`."
+    )
 
 
 class CampaignList(BaseModel):
@@ -78,6 +94,7 @@ class ReasonCounts(BaseModel):
     """Reason → people."""
 
     later: dict[str, int]
+    waiting: dict[str, int]
     never: dict[str, int]
 
 
@@ -99,12 +116,17 @@ class SampleView(BaseModel):
 
 
 class PreviewView(BaseModel):
-    """What a launch at this instant would plan."""
+    """What a launch at this instant would plan: `now` + `later` + `waiting` + `never` is the audience."""
 
     at: Instant
     now: int
     later: int
+    waiting: int = Field(description="People for whom nobody knows when: see `waits_for`.")
     never: int
+    waits_for: dict[str, int] = Field(
+        description="What they wait for → people: `inbound` (they write), `zone_evidence` (their time zone is known), …"
+    )
+    waits_until: Instant | None = Field(description="When what still waits then runs out; null: it does not.")
     reasons: ReasonCounts
     after: dict[str, int] = Field(
         description="Whose scheduled messages stand before this campaign's, such as campaign 3 or follow-ups, "
@@ -145,7 +167,7 @@ def read(campaign: CampaignInPath, session: Db) -> CampaignView:
 
 @router.post("/campaigns/{id}/preview")
 def look_ahead(campaign: CampaignInPath, session: Db, now: Now) -> PreviewView:
-    """What a launch now would come to: now, later, never, by reason. The planner's own decisions; nothing is stored.
+    """What a launch now would come to: now, later, waiting, never, by reason. Nothing is stored.
 
     Messages that are scheduled for these people already count against caps and gaps where they are of no lower
     priority; `after` says whose.
@@ -157,7 +179,10 @@ def look_ahead(campaign: CampaignInPath, session: Db, now: Now) -> PreviewView:
 
 @router.post("/campaigns/{id}/launch")
 def launch(campaign: CampaignInPath, session: Db, actor: Actor, now: Now, after: BackgroundTasks) -> CampaignView:
-    """Launch a draft, once. 409 when it was launched before, 422 when its schedule lets nobody get it any more."""
+    """Launch a draft, once; the answer says what becomes of people who cannot be written to yet (`may_wait`).
+
+    409 when it was launched before, 422 when its schedule lets nobody get it any more.
+    """
     return _step(lifecycle.launch, session, campaign, actor, now, after)
 
 
@@ -194,8 +219,11 @@ def preview_view(seen: preview.Preview) -> PreviewView:
         at=seen.at,
         now=seen.now,
         later=seen.later,
+        waiting=seen.waiting,
         never=seen.never,
-        reasons=ReasonCounts(later=seen.later_reasons, never=seen.never_reasons),
+        waits_for=seen.waits_for,
+        waits_until=seen.waits_until,
+        reasons=ReasonCounts(later=seen.later_reasons, waiting=seen.waiting_reasons, never=seen.never_reasons),
         after=seen.after,
         by_hour=[HourCount(hour=hour, count=count) for hour, count in seen.by_hour.items()],
         samples=[SampleView.model_validate(sample, from_attributes=True) for sample in seen.samples],
@@ -228,11 +256,13 @@ def views(session: Session, campaigns: list[Campaign]) -> list[CampaignView]:
                 not_before=campaign.not_before,
                 expires_at=campaign.expires_at,
                 priority=campaign.priority,
+                may_wait=campaign.may_wait,
                 created_at=campaign.created_at,
                 launched_at=campaign.launched_at,
                 planned_at=campaign.planned_at,
                 states=counts[campaign.id].states,
                 reasons=counts[campaign.id].reasons,
+                waits_for=counts[campaign.id].waits_for,
             )
         )
     return views

@@ -49,12 +49,19 @@ class MessageView(BaseModel):
     topic: str | None
     not_before: Instant | None
     expires_at: Instant | None
+    may_wait: bool = Field(
+        description="Whether it waits until `expires_at` for a person who cannot be written to yet; else it is denied."
+    )
     state: str
     state_at: Instant
     due_at: Instant | None = Field(description="When policy next permits it; null while parked.")
-    deadline: Instant | None = Field(description="The end of the last permitted time.")
+    deadline: Instant | None = Field(
+        description="The end of the last permitted time; of a message that waits for the person, its `expires_at`."
+    )
     reason: str | None
-    wakes_on: str | None
+    wakes_on: str | None = Field(
+        description="What a parked message waits for: `inbound` (the person writes), `zone_evidence`, `handback`, …"
+    )
     ground: str | None
     policy_version: str | None
     attempt_count: int

@@ -14,14 +14,14 @@ from scheduler.facts.planned import owner_of
 from scheduler.outbox.plan import Wish, decide_wish
 
 
-def wishes_to_plan(session: Session, page_id: int, least: int) -> list[tuple[Campaign, Wish]]:
+def wishes_to_plan(session: Session, page_id: int, least: int, now: int) -> list[tuple[Campaign, Wish]]:
     """The page's launched campaigns of priority ``least`` or higher that are being planned, in the planner's order."""
     campaigns = session.exec(
         select(Campaign)
         .where(Campaign.page_id == page_id, Campaign.status == "planning")
         .order_by(col(Campaign.priority).desc(), col(Campaign.launched_at), col(Campaign.id))
     ).all()
-    wishes = [(campaign, wish_of(session, campaign)) for campaign in campaigns]
+    wishes = [(campaign, wish_of(session, campaign, now)) for campaign in campaigns]
     return [(campaign, wish) for campaign, wish in wishes if wish.priority >= least]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlmodel import Session
 
 from scheduler.audit.record import record
-from scheduler.campaigns.registry import check_schedule, last_contact, lock_campaign
+from scheduler.campaigns.registry import check_schedule, end_of, last_contact, lock_campaign
 from scheduler.campaigns.tables import Campaign
 from scheduler.errors import Conflict
 from scheduler.logs import request_id
@@ -20,7 +20,8 @@ _LAUNCHED = ("planning", "running")
 def launch(session: Session, campaign_id: int, *, actor: str, now: int) -> Campaign:
     """Take the audience as it is now and have it planned. Once only: raises Conflict the second time.
 
-    Raises Invalid naming the field when its schedule lets nobody get it any more, or not for 30 days.
+    A campaign whose messages may wait gets an end here if it has none. Raises Invalid naming the field when its
+    schedule lets nobody get it any more, or not for 30 days.
     """
     campaign = lock_campaign(session, campaign_id)
     if campaign.status != "draft":
@@ -34,6 +35,7 @@ def launch(session: Session, campaign_id: int, *, actor: str, now: int) -> Campa
     check_schedule(campaign.not_before, campaign.expires_at, now)
     campaign.status = "planning"
     campaign.launched_at = now
+    campaign.expires_at = end_of(campaign, now)
     campaign.request_id = request_id()
     campaign.plan_until = last_contact(session, campaign.page_id)
     _keep(session, campaign, actor, "launch", now)

@@ -61,7 +61,7 @@ def plan_next(session: Session, now: int, limit: int = CHUNK) -> bool:
     if contacts:
         # Locked before their facts are read: what is acknowledged after this wakes the messages that it finds.
         lock_contacts(session, contacts)
-        wish = wish_of(session, campaign)
+        wish = wish_of(session, campaign, now)
         decided = decide_wish(session, wish, contacts, now)
         states = store_planned(session, wish, decided, now)
         gave_way = give_way(session, wish, decided, now)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlmodel import Session
 
+from policies.decision import Decision
 from policies.facts import Planned
 from scheduler.campaigns.coming import coming, wishes_to_plan
 from scheduler.campaigns.planning import CHUNK
@@ -17,6 +18,8 @@ from scheduler.errors import Conflict
 from scheduler.outbox.plan import Decided, decide_wish
 
 _HOUR = 3600
+#: A ``defer`` to no instant.
+_WAIT = "wait"
 #: People shown for each (verdict, reason).
 _SAMPLES = 3
 _PSIDS = text("SELECT id, psid FROM contact WHERE id = ANY(:ids)")
@@ -42,15 +45,22 @@ class Preview:
     at: int
     now: int = 0
     later: int = 0
+    #: Nobody knows when: people who are to write first, whose zone is to be known, …: see ``waits_for``.
+    waiting: int = 0
     never: int = 0
-    #: Reason → people, for ``later`` and ``never``.
+    #: When whoever waits is waited for no longer, epoch seconds; None: until something ends their wait.
+    waits_until: int | None = None
+    #: Reason → people, for ``later``, ``waiting`` and ``never``.
     later_reasons: dict[str, int] = field(default_factory=dict)
+    waiting_reasons: dict[str, int] = field(default_factory=dict)
     never_reasons: dict[str, int] = field(default_factory=dict)
     #: Whose messages stand before this campaign's → people for whom they do, so that it goes later or never. "campaign
     #: 3", or "follow-ups" for those of all events.
     after: dict[str, int] = field(default_factory=dict)
     #: Start of the hour (epoch seconds) → messages that policy permits first in that hour.
     by_hour: dict[int, int] = field(default_factory=dict)
+    #: What they wait for → people: ``inbound``, ``zone_evidence``, ``handback``, …
+    waits_for: dict[str, int] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
 
 
@@ -69,21 +79,24 @@ def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUN
             field="campaign",
             way_out=f"`duly campaign show {campaign.id}` tells where it is",
         )
-    wish = wish_of(session, campaign)
+    wish = wish_of(session, campaign, now)
     until = last_contact(session, campaign.page_id)
-    before = wishes_to_plan(session, campaign.page_id, wish.priority)
+    before = wishes_to_plan(session, campaign.page_id, wish.priority, now)
     after: Counter[str] = Counter()
     counts: Counter[tuple[str, str | None]] = Counter()
     hours: Counter[int] = Counter()
+    waits_for: Counter[str] = Counter()
     shown: list[Decided] = []
     cursor = 0
     while True:
         contacts = audience_chunk(session, campaign, after=cursor, until=until, limit=limit)
         for each in decide_wish(session, wish, contacts, now, coming=coming(session, before, contacts, now)):
-            kind = each.expected.verdict, each.expected.reason
+            kind = _when(each.expected), each.expected.reason
             counts[kind] += 1
             if counts[kind] <= _SAMPLES:
                 shown.append(each)
+            if kind[0] == _WAIT:
+                waits_for[each.expected.wakes_on or ""] += 1
             if each.expected.at is not None:
                 hours[each.expected.at - each.expected.at % _HOUR] += 1
             after.update({_owner(ahead) for ahead in each.after})
@@ -94,13 +107,22 @@ def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUN
         at=now,
         now=_total(counts, "send"),
         later=_total(counts, "defer"),
+        waiting=_total(counts, _WAIT),
         never=_total(counts, "deny"),
+        waits_until=wish.expires_at,
         later_reasons=_reasons(counts, "defer"),
+        waiting_reasons=_reasons(counts, _WAIT),
+        waits_for=dict(waits_for.most_common()),
         never_reasons=_reasons(counts, "deny"),
         after=dict(after.most_common()),
         by_hour=dict(sorted(hours.items())),
         samples=_samples(session, shown),
     )
+
+
+def _when(decision: Decision) -> str:
+    """The verdict; that nobody knows the instant of a ``defer`` is one of its own."""
+    return _WAIT if decision.verdict == "defer" and decision.at is None else decision.verdict
 
 
 def _total(counts: Counter[tuple[str, str | None]], verdict: str) -> int:

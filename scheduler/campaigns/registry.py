@@ -39,6 +39,7 @@ def create_campaign(
     not_before: int | None = None,
     expires_at: int | None = None,
     priority: int = 0,
+    may_wait: bool = True,
     actor: str,
     now: int,
 ) -> Campaign:
@@ -47,6 +48,8 @@ def create_campaign(
     ``template`` is the name of one of the page's templates, taken in its newest version; ``audience`` is
     ``"everyone"`` or a list of the platform's ids. ``not_before`` is less than 30 days ahead. ``priority`` is its place
     among promotions, -100 to 100: of one person's promotions the higher goes first.
+    ``may_wait``: messages to people who cannot be written to yet wait for them until the campaign's end (30 days after
+    its launch, where ``expires_at`` says nothing else); else they are denied.
     Instants are epoch seconds UTC. Raises Invalid naming the field.
     """
     assert page.id is not None  # a stored page has its id
@@ -69,6 +72,7 @@ def create_campaign(
         not_before=not_before,
         expires_at=expires_at,
         priority=priority,
+        may_wait=may_wait,
         created_at=now,
     )
     session.add(campaign)
@@ -120,8 +124,18 @@ def list_campaigns(session: Session, *, page_id: int | None, before: int | None,
     return list(session.exec(query).all())
 
 
-def wish_of(session: Session, campaign: Campaign) -> Wish:
-    """What the campaign wants said."""
+def end_of(campaign: Campaign, now: int) -> int | None:
+    """When the campaign ends if it is launched at ``now``, epoch seconds; None: nothing of it waits, so it has no end.
+
+    Nothing is decided further than 30 days ahead, so what waits is waited for as long.
+    """
+    if campaign.expires_at is not None or not campaign.may_wait:
+        return campaign.expires_at
+    return max(now, campaign.not_before or now) + HORIZON
+
+
+def wish_of(session: Session, campaign: Campaign, now: int) -> Wish:
+    """What the campaign wants said, if it is launched at ``now`` or was before."""
     template = session.get_one(Template, campaign.template_id)
     return Wish(
         page_id=campaign.page_id,
@@ -129,7 +143,8 @@ def wish_of(session: Session, campaign: Campaign) -> Wish:
         category=template.category,
         topic=template.topic,
         not_before=campaign.not_before,
-        expires_at=campaign.expires_at,
+        expires_at=end_of(campaign, now),
+        may_wait=campaign.may_wait,
         campaign_id=campaign.id,
         own_priority=campaign.priority,
     )

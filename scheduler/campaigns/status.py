@@ -8,8 +8,9 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 _COUNTS = text("""
-    SELECT campaign_id, state, coalesce(reason, '') AS reason, count(*) AS messages
-    FROM message WHERE campaign_id = ANY(:ids) GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 3
+    SELECT campaign_id, state, coalesce(reason, '') AS reason,
+        CASE WHEN state = 'scheduled' AND due_at IS NULL THEN wakes_on END AS wakes_on, count(*) AS messages
+    FROM message WHERE campaign_id = ANY(:ids) GROUP BY 1, 2, 3, 4
 """)
 
 
@@ -19,6 +20,8 @@ class Status:
 
     states: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)
+    #: What parked messages wait for → messages: ``inbound`` (the person writes), ``zone_evidence``, ``resume``, …
+    waits_for: dict[str, int] = field(default_factory=dict)
 
 
 def status(session: Session, campaign_ids: list[int]) -> dict[int, Status]:
@@ -28,7 +31,16 @@ def status(session: Session, campaign_ids: list[int]) -> dict[int, Status]:
         one = found[row.campaign_id]
         one.states[row.state] = one.states.get(row.state, 0) + row.messages
         if row.reason:
-            one.reasons.setdefault(row.state, {})[row.reason] = row.messages
+            reasons = one.reasons.setdefault(row.state, {})
+            reasons[row.reason] = reasons.get(row.reason, 0) + row.messages
+        if row.wakes_on:
+            one.waits_for[row.wakes_on] = one.waits_for.get(row.wakes_on, 0) + row.messages
     for one in found.values():
-        one.states = dict(sorted(one.states.items(), key=lambda item: (-item[1], item[0])))
+        one.states = _most_frequent_first(one.states)
+        one.reasons = {state: _most_frequent_first(reasons) for state, reasons in one.reasons.items()}
+        one.waits_for = _most_frequent_first(one.waits_for)
     return found
+
+
+def _most_frequent_first(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -19,9 +19,12 @@ class Campaign(SQLModel, table=True):
     #: ``draft`` | ``planning`` | ``running`` | ``paused`` | ``cancelled`` | ``finished``.
     status: str = Field(default="draft")
     not_before: int | None = Field(default=None, sa_type=BigInteger)
+    #: The campaign's end. Left out by a campaign whose messages may wait, its launch sets it: what waits needs an end.
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
     #: Its place among promotions, -100 to 100: of one person's messages the higher goes first.
     priority: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"})
+    #: Whether messages to people who cannot be written to yet wait for them until the end, or are denied.
+    may_wait: bool = Field(default=True, sa_column_kwargs={"server_default": "true"})
     #: The planner's keyset cursor: every contact up to this id has its message row.
     plan_cursor: int = Field(default=0, sa_type=BigInteger)
     #: Contacts with a greater id came after the launch and are not in the audience.

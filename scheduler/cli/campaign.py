@@ -9,8 +9,9 @@ from scheduler import clock
 from scheduler.api import campaigns as shown
 from scheduler.api.instants import format_instant
 from scheduler.campaigns import lifecycle, preview, registry
+from scheduler.campaigns.tables import Campaign
 from scheduler.cli.output import echo_json, print_table
-from scheduler.cli.wording import words
+from scheduler.cli.wording import wait_in_words, words
 from scheduler.doorbell import ring
 from scheduler.errors import Conflict
 from scheduler.pages.registry import get_page
@@ -58,6 +59,7 @@ def show(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
     console.print(f"template {row.template} (version {row.template_version}), audience {row.audience}")
     if row.priority:
         console.print(f"priority {row.priority:+d} among promotions")
+    console.print(_without_ground(row), soft_wrap=True)
     for name, instant in (
         ("launched", row.launched_at),
         ("planned", row.planned_at),
@@ -73,6 +75,8 @@ def show(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
         if row.status == "draft"
         else "no messages yet",
     )
+    for wakes_on, messages in row.waits_for.items():
+        console.print(f"{messages} scheduled: {wait_in_words(wakes_on, row.expires_at)}", soft_wrap=True)
 
 
 @app.command("preview")
@@ -91,12 +95,16 @@ def look_ahead(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
         [
             ("now", str(seen.now), ""),
             ("later", str(seen.later), _counts(seen.later_reasons)),
+            ("waiting", str(seen.waiting), _counts(seen.waiting_reasons)),
             ("never", str(seen.never), _counts(seen.never_reasons)),
         ],
         none="nobody is in its audience",
     )
     for line in _after(seen.after):
         console.print(line, soft_wrap=True)
+    console.print(_without_ground(found), soft_wrap=True)
+    for wakes_on, people in seen.waits_for.items():
+        console.print(f"{people}: {wait_in_words(wakes_on, seen.waits_until)}", soft_wrap=True)
     if seen.by_hour:
         busiest = max(seen.by_hour.values())
         console.print("\nwhen policy first permits them:")
@@ -114,7 +122,8 @@ def look_ahead(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
         when = f" at {format_instant(sample.at)}" if sample.at is not None else ""
         why = f", {words(sample.reason, sample.verdict)}" if sample.reason else ""
         why += "".join(f", after {owner}'s" for owner in sample.after)
-        console.print(f"{sample.psid}: {sample.verdict}{when}{why}", soft_wrap=True, highlight=False)
+        verdict = "waits" if sample.verdict == "defer" and sample.at is None else sample.verdict
+        console.print(f"{sample.psid}: {verdict}{when}{why}", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -132,11 +141,13 @@ def launch(campaign: int = _CAMPAIGN, yes: bool = typer.Option(False, "--yes", h
             seen = preview.preview(session, found, clock.now())
         for line in _after(seen.after):
             typer.echo(line, err=True)
-        typer.confirm(f"{seen.now} now, {seen.later} later, {seen.never} never: launch?", abort=True, err=True)
+        counted = f"{seen.now} now, {seen.later} later, {seen.waiting} waiting, {seen.never} never"
+        typer.confirm(f"{counted}; {_without_ground(found)}: launch?", abort=True, err=True)
     with database.session() as session:
         made = lifecycle.launch(session, campaign, actor=_ACTOR, now=clock.now())
     ring("plan")
-    typer.echo(f"launched {made.name}; `duly campaign show {campaign}` tells where its messages are")
+    rule = _without_ground(made)
+    typer.echo(f"launched {made.name}; {rule}; `duly campaign show {campaign}` tells where its messages are")
 
 
 @app.command()
@@ -168,7 +179,18 @@ def cancel(campaign: int = _CAMPAIGN, yes: bool = typer.Option(False, "--yes", h
 
 def _after(after: dict[str, int]) -> list[str]:
     """Such as "12 of them after campaign 3's, which is scheduled for them already"."""
-    return [f"{people} later or never: after {owner}'s, scheduled for them already" for owner, people in after.items()]
+    return [
+        f"{people} later, waiting or never: after {owner}'s, scheduled for them already"
+        for owner, people in after.items()
+    ]
+
+
+def _without_ground(campaign: Campaign | shown.CampaignView) -> str:
+    """What becomes of people who cannot be written to yet, in a clause."""
+    if not campaign.may_wait:
+        return "people who cannot be written to yet are denied"
+    end = f"until {format_instant(campaign.expires_at)}" if campaign.expires_at is not None else "for 30 days"
+    return f"messages to people who cannot be written to yet wait for them {end}"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -10,7 +10,7 @@ from scheduler import clock
 from scheduler.api.instants import format_instant
 from scheduler.api.messages import LogView, MessageStory, MessageView, story, summary
 from scheduler.cli.output import echo_json, print_findings, print_table
-from scheduler.cli.wording import words
+from scheduler.cli.wording import wait_in_words, words
 from scheduler.errors import Invalid
 from scheduler.facts import messages
 from scheduler.outbox.states import STATES
@@ -113,8 +113,8 @@ def _head(console: Console, found: MessageStory) -> None:
         f"{found.category} template {found.template} of {origin}, to {found.psid} on page {found.page}", soft_wrap=True
     )
     if found.state == "scheduled":
-        console.print(_waits(found.due_at, found.wakes_on), soft_wrap=True)
-    if found.deadline is not None:
+        console.print(_waits(found.due_at, found.wakes_on, _end(found)), soft_wrap=True)
+    if found.deadline is not None and not _awaits_person(found):
         console.print(f"policy permits it until {format_instant(found.deadline)} at the latest", soft_wrap=True)
     console.print()
 
@@ -143,10 +143,27 @@ def _decision(row: LogView) -> str:
 def _next(row: MessageView) -> str:
     if row.state != "scheduled":
         return ""
-    return f"{format_instant(row.due_at)[:16]}Z" if row.due_at is not None else f"on {row.wakes_on or 'somebody'}"
+    if row.due_at is not None:
+        return f"{format_instant(row.due_at)[:16]}Z"
+    end = _end(row)
+    waits = f"for {words(row.wakes_on) if row.wakes_on else 'somebody'}"
+    return f"{waits}, until {format_instant(end)[:16]}Z" if end is not None else waits
 
 
-def _waits(due_at: int | None, wakes_on: str | None) -> str:
+def _awaits_person(row: MessageView) -> bool:
+    """Whether it is parked until the person writes or their zone is known: nothing is permitted before."""
+    return row.state == "scheduled" and row.due_at is None and row.wakes_on in ("inbound", "zone_evidence")
+
+
+def _end(row: MessageView) -> int | None:
+    """When a parked message is waited for no longer, epoch seconds: its expiry, or the end of what was permitted."""
+    if row.may_wait:
+        return row.expires_at
+    ends = [each for each in (row.deadline, row.expires_at) if each is not None]
+    return min(ends, default=None)
+
+
+def _waits(due_at: int | None, wakes_on: str | None, until: int | None) -> str:
     if due_at is not None:
         return f"it is looked at again {format_instant(due_at)}"
-    return f"it waits for {words(wakes_on) if wakes_on else 'somebody'}"
+    return wait_in_words(wakes_on, until)

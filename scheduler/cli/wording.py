@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from scheduler.api.instants import format_instant
+
 #: What stands in the way, as it is now.
 _WORDS = {
     "opted_out": "the person asked for no messages",
@@ -56,3 +58,9 @@ def words(code: str, verdict: str | None = None) -> str:
     """A code in words; of a ``deny``, why time does not lift it."""
     denied = _DENIED.get(code) if verdict == "deny" else None
     return denied or _WORDS.get(code, code.replace("_", " "))
+
+
+def wait_in_words(wakes_on: str | None, until: int | None) -> str:
+    """What a message without an instant waits for, and until when at most (epoch seconds; None: nothing says)."""
+    end = f", at the latest until {format_instant(until)}" if until is not None else ""
+    return f"it waits for {words(wakes_on) if wakes_on else 'somebody'}{end}"

@@ -21,7 +21,7 @@ from scheduler.consent.reach import reach_ask, widen
 from scheduler.consent.wordings import keep_wordings
 from scheduler.contacts.persons import lock_persons
 from scheduler.errors import Invalid
-from scheduler.outbox.wake import wake_contacts
+from scheduler.outbox.wake import wake_contacts, wake_parked_of
 from scheduler.store.direct import Ask, together
 
 Action = Literal["opt_out", "opt_in"]
@@ -92,6 +92,10 @@ def record_choices(session: Session, choices: Sequence[Choice], now: int) -> lis
         back = next((choice.actor for choice in choices if choice.action == "opt_in"), None)
         call_off(session, freed, now, actor=back)
         wake_contacts(session, sorted(freed), now)
+    gone = {
+        entry.contact_id for entry, stands in zip(entries, done, strict=True) if entry.action == "opt_out" and stands
+    }
+    wake_parked_of(session, sorted(gone - set(freed)), now)
     new = {
         id_: entry
         for id_, entry, in_force in zip(appended(ids), entries, done, strict=True)

@@ -83,6 +83,8 @@ class MessageLike(Protocol):
     @property
     def expires_at(self) -> int | None: ...  # noqa: D102
     @property
+    def may_wait(self) -> bool: ...  # noqa: D102
+    @property
     def confirms_record_id(self) -> int | None: ...  # noqa: D102
 
 
@@ -184,7 +186,7 @@ def for_message(facts: Facts, message: MessageLike, thrown: Switches) -> Facts:
         topic=message.topic,
         not_before=message.not_before,
         expires_at=message.expires_at,
-        may_wait=False,
+        may_wait=message.may_wait,
         template_approved=message.template_id in thrown.approved,
         kill_switch=bool(thrown.stops) and _stopped(message, thrown.stops),
         campaign_paused=message.campaign_id is not None and message.campaign_id in thrown.campaigns,

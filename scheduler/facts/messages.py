@@ -10,8 +10,8 @@ from sqlmodel import Session
 
 _COLUMNS = """
     m.id, p.external_id AS page, c.psid, m.campaign_id, m.event_id, m.resend_of, m.confirms_record_id,
-    t.name AS template, m.lane, m.category, m.priority, m.topic, m.not_before, m.expires_at, m.state, m.state_at,
-    m.due_at, m.deadline, m.reason, m.wakes_on, m.ground, m.policy_version,
+    t.name AS template, m.lane, m.category, m.priority, m.topic, m.not_before, m.expires_at, m.may_wait, m.state,
+    m.state_at, m.due_at, m.deadline, m.reason, m.wakes_on, m.ground, m.policy_version,
     m.attempts AS attempt_count, m.mid, m.created_at
 """
 _FROM = """

@@ -109,6 +109,7 @@ def _wish(session: Session, event: BusinessEvent) -> Wish:
         category=template.category,
         topic=template.topic,
         expires_at=event.occurred_at + recipe.expires_after,
+        may_wait=True,
         event_id=event.id,
         requested=is_requested(event.kind),
         variables=variables_of(event.kind, event.body),

@@ -35,7 +35,7 @@ _LOCK_CONTACTS = """
 """
 _CANDIDATE = """
     SELECT m.id, m.contact_id, c.psid, m.page_id, m.template_id, m.campaign_id, m.event_id, m.lane, m.category, m.topic,
-        nullif(m.variables, '{}'), m.not_before, m.expires_at, m.deadline, m.attempts, m.reason,
+        nullif(m.variables, '{}'), m.not_before, m.expires_at, m.may_wait, m.deadline, m.attempts, m.reason,
         m.confirms_record_id, c.name, c.first_name, c.locale, nullif(c.attributes, '{}'), p.name
     FROM message m JOIN contact c ON c.id = m.contact_id JOIN page p ON p.id = m.page_id
     WHERE m.state = 'due'
@@ -91,6 +91,7 @@ class Candidate:
     variables: dict[str, Any] | None
     not_before: int | None
     expires_at: int | None
+    may_wait: bool
     deadline: int | None
     #: How often it was begun, and why it waited.
     attempts: int

@@ -41,7 +41,7 @@ _NAMED = 100
 DOUBTFUL = ("unconfirmed", "dead")
 
 _ROWS = """
-    SELECT id, state, contact_id, page_id, template_id, campaign_id, category, topic, not_before, expires_at,
+    SELECT id, state, contact_id, page_id, template_id, campaign_id, category, topic, not_before, expires_at, may_wait,
         NULL AS confirms_record_id
     FROM message WHERE id = ANY(:ids) AND state IN ('refused', 'unconfirmed', 'dead') AND handled_at IS NULL ORDER BY id
 """
@@ -52,11 +52,11 @@ _RESENT = text("SELECT message_id, resent_as FROM dead_letter_act WHERE message_
 # What it says, to whom, until when: as before. What broke off stays counted, over all that it sends again.
 _SEND_AGAIN = text("""
     INSERT INTO message (page_id, contact_id, template_id, campaign_id, event_id, resend_of, lane, category, priority,
-        topic, variables, not_before, expires_at, state, state_at, due_at, deadline, reason, wakes_on, ground,
+        topic, variables, not_before, expires_at, may_wait, state, state_at, due_at, deadline, reason, wakes_on, ground,
         policy_version, attempts, crashes, created_at)
     SELECT o.page_id, o.contact_id, o.template_id, o.campaign_id, o.event_id, o.id, o.lane, o.category, o.priority,
-        o.topic, o.variables, o.not_before, o.expires_at, 'scheduled', :now, d.due_at, d.deadline, d.reason, d.wakes_on,
-        d.ground, d.version, 0, o.crashes, :now
+        o.topic, o.variables, o.not_before, o.expires_at, o.may_wait, 'scheduled', :now, d.due_at, d.deadline, d.reason,
+        d.wakes_on, d.ground, d.version, 0, o.crashes, :now
     FROM message o JOIN unnest(CAST(:ids AS bigint[]), CAST(:dues AS bigint[]), CAST(:deadlines AS bigint[]),
             CAST(:reasons AS text[]), CAST(:wakes AS text[]), CAST(:grounds AS text[]), CAST(:versions AS text[]))
         AS d (id, due_at, deadline, reason, wakes_on, ground, version) ON d.id = o.id

@@ -36,6 +36,8 @@ class Wish:
     topic: str | None = None
     not_before: int | None = None
     expires_at: int | None = None
+    #: Whether its messages wait until ``expires_at`` for people who cannot be written to yet; else they are denied.
+    may_wait: bool = False
     campaign_id: int | None = None
     event_id: int | None = None
     #: The person asked for it.
@@ -46,6 +48,11 @@ class Wish:
     confirms_record_id: int | None = None
     #: What the event adds to the template's variables.
     variables: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where it may wait without an end."""
+        if self.may_wait and self.expires_at is None:
+            raise ValueError("a wish that may wait needs `expires_at`")
 
     @property
     def lane(self) -> str:
@@ -140,8 +147,8 @@ def store_planned(
 ) -> dict[str, int]:
     """Write the wish's messages and the first row of each one's log, by COPY; returns how many began in which state.
 
-    ``send`` and ``defer`` become ``scheduled`` (parked, without an instant, under an open-ended hold), ``deny`` becomes
-    ``denied``. The caller's transaction also moves its cursor, so that no message is ever planned twice.
+    ``send`` and ``defer`` become ``scheduled`` (parked, without an instant, where nobody knows until when), ``deny``
+    becomes ``denied``. The caller's transaction also moves its cursor, so that no message is ever planned twice.
     """
     if not decided:
         return {}
@@ -160,7 +167,8 @@ _MESSAGE = (
     {
         "id": "int8", "page_id": "int4", "contact_id": "int8", "template_id": "int8", "campaign_id": "int8",
         "event_id": "int8", "lane": "text", "category": "text", "topic": "text", "variables": "jsonb",
-        "not_before": "int8", "expires_at": "int8", "state": "text", "state_at": "int8", "due_at": "int8",
+        "not_before": "int8", "expires_at": "int8", "may_wait": "bool", "state": "text", "state_at": "int8",
+        "due_at": "int8",
         "deadline": "int8", "reason": "text", "wakes_on": "text", "ground": "text", "policy_version": "text",
         "attempts": "int4", "crashes": "int4", "created_at": "int8", "confirms_record_id": "int8", "priority": "int2",
     },
@@ -180,8 +188,9 @@ def _message(wish: Wish, each: Decided, id_: int, now: int) -> tuple[Any, ...]:
     return (
         id_, wish.page_id, each.contact_id, wish.template_id, wish.campaign_id,
         wish.event_id, wish.lane, wish.category, wish.topic, Jsonb(wish.variables),
-        wish.not_before, wish.expires_at, each.state, now, each.due_at(now),
-        decision.deadline, decision.reason, decision.wakes_on, decision.ground, each.policy_version,
+        wish.not_before, wish.expires_at, wish.may_wait, each.state, now, each.due_at(now),
+        wish.expires_at if decision.awaits_person else decision.deadline,
+        decision.reason, decision.wakes_on, decision.ground, each.policy_version,
         0, 0, now, wish.confirms_record_id, wish.priority,
     )  # fmt: skip
 

@@ -95,12 +95,15 @@ class Message(SQLModel, table=True):
     )
     not_before: int | None = Field(default=None, sa_type=BigInteger)
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: Where only the missing ground or the unknown zone is in the way, it waits until ``expires_at`` for the person.
+    may_wait: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     state: str
     #: When the current state began.
     state_at: int = Field(sa_type=BigInteger)
-    #: When policy next permits it; null while parked under an open-ended hold (``wakes_on`` says what ends it).
+    #: When policy next permits it; null while parked (``wakes_on`` says what ends the wait).
     due_at: int | None = Field(default=None, sa_type=BigInteger)
-    #: The end of the last permitted interval: after it there is nothing left.
+    #: The end of the last permitted interval: after it there is nothing left. While it waits for the person, its
+    #: expiry.
     deadline: int | None = Field(default=None, sa_type=BigInteger)
     reason: str | None = None
     wakes_on: str | None = None
@@ -233,7 +236,8 @@ class WakeOrder(SQLModel, table=True):
     #: None does not narrow it.
     campaign_id: int | None = Field(default=None, foreign_key="campaign.id", sa_type=BigInteger)
     category: str | None = None
-    #: What ended, for those that are parked until it does; None: all that wait for anything but their person.
+    #: What ended, for those that are parked until it does; None: all that wait, and of those that wait for their person
+    #: to write the ones whom a page's news may concern.
     wakes_on: str | None = None
     #: Every message in its scope up to this id is awake, so many of them through this.
     cursor: int = Field(default=0, sa_type=BigInteger)

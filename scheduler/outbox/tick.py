@@ -28,11 +28,13 @@ _EXPIRE_PARKED = text("""
         WHERE state = 'scheduled' AND due_at IS NULL AND least(deadline, expires_at) <= :now
         ORDER BY least(deadline, expires_at) LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
     ), moved AS (
-        UPDATE message m SET state = 'expired', state_at = :now, wakes_on = NULL
-        FROM over WHERE m.id = over.id RETURNING m.id, m.reason
+        UPDATE message m SET state = CASE WHEN m.may_wait AND m.expires_at > :now THEN 'due' ELSE 'expired' END,
+            due_at = CASE WHEN m.may_wait AND m.expires_at > :now THEN :now ELSE NULL END, state_at = :now,
+            wakes_on = NULL
+        FROM over WHERE m.id = over.id RETURNING m.id, m.state, m.reason
     )
     INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
-    SELECT id, :now, 'scheduled', 'expired', reason, 'tick' FROM moved
+    SELECT id, :now, 'scheduled', state, CASE WHEN state = 'expired' THEN reason END, 'tick' FROM moved
 """)
 _ANY_DUE = text("SELECT EXISTS (SELECT 1 FROM message WHERE state = 'due' AND lane = :lane)")
 
@@ -40,8 +42,8 @@ _ANY_DUE = text("SELECT EXISTS (SELECT 1 FROM message WHERE state = 'due' AND la
 def tick(session: Session, now: int) -> dict[str, int]:
     """Move up to 20,000 ``scheduled`` messages whose time has come to ``due``; returns how many by lane.
 
-    Messages parked under an open-ended hold whose deadline or expiry has passed become ``expired``, with the reason of
-    the hold that outlasted them.
+    Parked messages whose deadline or expiry has passed become ``expired``, with the reason of what outlasted them.
+    Those that may wait, and have not expired, become ``due``: they are decided anew, and wait for the person.
     """
     moved = {row.lane: int(row.moved) for row in session.execute(_RIPEN, {"now": now, "limit": LIMIT})}
     session.execute(_EXPIRE_PARKED, {"now": now, "limit": LIMIT})

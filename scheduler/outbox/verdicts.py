@@ -112,7 +112,7 @@ def _held_shut(candidate: Candidate, decision: Decision) -> bool:
 
 
 def _ran_out(candidate: Candidate, decision: Decision, by: int) -> bool:
-    # It was permitted once (only then it has a deadline), and it is the clock that ended it.
+    # It was permitted once, or waited for the person (only then it has a deadline), and it is the clock that ended it.
     if candidate.deadline is None or decision.reason == "rule_error":
         return False
     # What confirms an opt-out is barred by it once its minutes are over: there it is the clock all the same.
@@ -179,7 +179,9 @@ def ground_of(verdict: Verdict) -> str | None:
 
 
 def deadline_of(verdict: Verdict) -> int | None:
-    """The end of the last permitted interval, epoch seconds."""
+    """The end of the last permitted interval, or of the wait for the person, epoch seconds."""
+    if verdict.decision is not None and verdict.decision.awaits_person:
+        return verdict.candidate.expires_at
     # A denial keeps the deadline it had: it tells when the message could have gone.
     found = verdict.decision.deadline if verdict.decision else None
     return found if found is not None else verdict.candidate.deadline

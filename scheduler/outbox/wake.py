@@ -20,30 +20,47 @@ AT_ONCE = 1_000
 CHUNK = 5_000
 LOOK = 20_000
 
+#: The longest that a message of the person's opens the window for, and so how long ago whoever a page's news may
+#: concern wrote at most, seconds.
+_RECENT = 7 * 86_400
+
 #: Any number, the same everywhere: see ``hold_wakes``.
 _WAKES = 0x77616B65
 #: What ``hold_wakes`` runs, for whoever sends it along with other statements.
 HOLD_WAKES = f"SELECT pg_advisory_xact_lock_shared({_WAKES})"
 
-_WAKE_CONTACTS = text("""
+# What may wait for its person has an end that may be weeks away: among what is due it takes the place of somebody who
+# wrote just now, whose window closes in a day.
+_WAKE = """
     WITH waiting AS (
-        SELECT id FROM message WHERE state = 'scheduled' AND contact_id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+        SELECT id FROM message WHERE state = 'scheduled' AND contact_id = ANY(:ids) {parked}
+        ORDER BY id FOR NO KEY UPDATE
     ), woken AS (
-        UPDATE message m SET state = 'due', state_at = :now, due_at = :now, wakes_on = NULL
+        UPDATE message m SET state = 'due', state_at = :now, due_at = :now, wakes_on = NULL,
+            deadline = CASE WHEN m.may_wait AND m.due_at IS NULL THEN least(m.deadline, :now + 86400)
+                ELSE m.deadline END
         FROM waiting WHERE m.id = waiting.id RETURNING m.id
     )
     INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
     SELECT id, :now, 'scheduled', 'due', 'woken', 'wake' FROM woken
-""")
+"""
+_WAKE_CONTACTS = text(_WAKE.format(parked=""))
+_WAKE_PARKED_OF = text(_WAKE.format(parked="AND due_at IS NULL"))
 # A bounded look at what waits on the page, in the order of its own index: those of it that the order means are woken.
-# What waits for a person to write is theirs to end: no page has a say in it.
+# What waits for a person to write is theirs to end. What is news for all of a page (a new policy, an approved template)
+# concerns of it only what the platform has not refused: those who wrote lately, and templates that need no window.
 _WAKE_CHUNK = text("""
     WITH looked AS MATERIALIZED (
-        SELECT id, due_at, wakes_on, campaign_id, category FROM message
+        SELECT id, due_at, wakes_on, campaign_id, category, contact_id, template_id,
+            may_wait AND attempts = 0 AS untried
+        FROM message
         WHERE state = 'scheduled' AND page_id = :page AND id > :cursor ORDER BY id LIMIT :look
     ), chosen AS MATERIALIZED (
         SELECT id FROM looked
-        WHERE CASE WHEN CAST(:wakes_on AS text) IS NULL THEN wakes_on IS DISTINCT FROM 'inbound'
+        WHERE CASE WHEN CAST(:wakes_on AS text) IS NULL THEN wakes_on IS DISTINCT FROM 'inbound' OR (untried AND (
+                EXISTS (SELECT 1 FROM contact c WHERE c.id = looked.contact_id
+                    AND greatest(c.last_inbound_at, c.ad_inbound_at) > :recent)
+                OR EXISTS (SELECT 1 FROM template t WHERE t.id = looked.template_id AND t.utility_approved)))
             ELSE due_at IS NULL AND wakes_on = CAST(:wakes_on AS text) END
         AND (CAST(:campaign AS bigint) IS NULL OR campaign_id = :campaign)
         AND (CAST(:category AS text) IS NULL OR category = :category)
@@ -106,6 +123,14 @@ def wake_contacts(session: Session, contact_ids: Sequence[int], now: int) -> int
     return run(session, *waking(contact_ids, now))
 
 
+def wake_parked_of(session: Session, contact_ids: Sequence[int], now: int) -> int:
+    """Decide anew what is parked for these contacts, who want no more messages: nothing is to wait for them.
+
+    Returns how many. What waits for an instant is decided then. The caller holds the contacts' rows.
+    """
+    return run(session, _WAKE_PARKED_OF, {"ids": list(contact_ids), "now": now}) if contact_ids else 0
+
+
 def waking(contact_ids: Sequence[int], now: int) -> Ask:
     """What ``wake_contacts`` runs, for whoever runs it together with something else."""
     return _WAKE_CONTACTS, {"ids": list(contact_ids), "now": now}
@@ -155,7 +180,7 @@ def wake_chunk(session: Session, order: WakeOrder, now: int, *, limit: int, look
     """Wake up to ``limit`` messages of an order, looking at ``look`` at most, and move its cursor behind them."""
     values = {
         "page": order.page_id, "campaign": order.campaign_id, "category": order.category, "wakes_on": order.wakes_on,
-        "cursor": order.cursor, "now": now, "limit": limit, "look": look,
+        "cursor": order.cursor, "now": now, "recent": now - _RECENT, "limit": limit, "look": look,
     }  # fmt: skip
     found = session.execute(_WAKE_CHUNK, values).one()
     messages = list(zip(found.ids or (), found.contacts or (), strict=True))

@@ -9,11 +9,11 @@ from policies.decision import Decision
 from policies.facts import facts_to_json
 from scheduler.api.instants import format_instant
 from scheduler.cli.policy.question import Asked
-from scheduler.cli.wording import words
+from scheduler.cli.wording import wait_in_words, words
 
 
-def sentence(decision: Decision, at: int) -> Text:
-    """The verdict in one line."""
+def sentence(decision: Decision, at: int, *, ends_at: int | None) -> Text:
+    """The verdict in one line. ``ends_at``: when the message expires, epoch seconds; None: it does not."""
     why = f", because {words(decision.reason, decision.verdict)}" if decision.reason else ""
     closes = f"; the permitted time ends {format_instant(decision.closes_at)}" if decision.closes_at else ""
     if decision.verdict == "send":
@@ -21,7 +21,7 @@ def sentence(decision: Decision, at: int) -> Text:
     if decision.verdict == "deny":
         return Text(f"deny: it may not go{why}", style="red")
     if decision.at is None:
-        return Text(f"defer: it waits for {words(decision.wakes_on or 'somebody')}{why}", style="yellow")
+        return Text(f"defer: {wait_in_words(decision.wakes_on, ends_at)}{why}", style="yellow")
     return Text(f"defer: it may go from {format_instant(decision.at)}{why}{closes}", style="yellow")
 
 

@@ -44,7 +44,7 @@ def command(
         )
         return
     console = Console(highlight=False)
-    console.print(sentence(decision, question.at), soft_wrap=True)
+    console.print(sentence(decision, question.at, ends_at=question.facts.expires_at), soft_wrap=True)
     for finding in findings:
         console.print(_said(finding), soft_wrap=True)
     print_not_told(console, question)

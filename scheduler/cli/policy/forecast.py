@@ -52,7 +52,7 @@ def command(
         )
         return
     console = Console(highlight=False)
-    console.print(sentence(found.decision, question.at), soft_wrap=True)
+    console.print(sentence(found.decision, question.at, ends_at=question.facts.expires_at), soft_wrap=True)
     console.print()
     for line in strip(found.stretches, zone, width=console.width, ascii_only=console.options.ascii_only):
         console.print(line, soft_wrap=True)

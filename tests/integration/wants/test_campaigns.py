@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
+from policies.case import HORIZON
 from policies.engine import decide
 from policies.facts import facts_from_json
 from scheduler.campaigns import lifecycle, preview, registry
@@ -15,6 +16,7 @@ from scheduler.campaigns.planning import plan_next
 from scheduler.campaigns.status import status
 from scheduler.campaigns.tables import Campaign
 from scheduler.clock import guard_seconds
+from scheduler.consent.choices import record_opt_out
 from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.governance.active import policies_by_version
 from scheduler.governance.switches import Scope, engage, release
@@ -41,9 +43,13 @@ def campaign(session: Session, page: Page, template: Callable[..., Any]) -> Call
 
 
 @pytest.fixture
-def crowd(people: Callable[..., dict[str, int]]) -> dict[str, int]:
-    """People of every fate: now, later, never."""
+def crowd(session: Session, people: Callable[..., dict[str, int]]) -> dict[str, int]:
+    """People of every fate: now, later, waiting, never."""
+    opted_out = people("opted")
+    record_opt_out(session, opted_out["opted"], source="api", at=NOON - HOUR, now=NOON - HOUR)
+    session.commit()
     return {
+        **opted_out,
         **people("berlin1", "berlin2", "berlin3"),
         **people("night1", "night2", timezones=["Asia/Tokyo"]),
         **people("dawn", timezones=["Pacific/Auckland"], last_inbound_at=NOON - 18 * HOUR),
@@ -74,18 +80,23 @@ def test_a_launch_plans_what_the_preview_showed(
     made = campaign()
     seen = preview.preview(session, registry.get_campaign(session, made), NOON, limit=limit)
     assert rows("SELECT * FROM message") == rows("SELECT * FROM message_log") == []
-    assert (seen.now, seen.later, seen.never) == (3, 3, 4)
+    assert (seen.now, seen.later, seen.waiting, seen.never) == (3, 2, 5, 1)
+    assert seen.waits_for == {"inbound": 4, "handback": 1}
+    assert seen.waits_until == NOON + HORIZON
     launch(session, made)
     plan_all(session, limit)
-    logged = rows("SELECT verdict, reason, count(*) AS n FROM message_log GROUP BY 1, 2")
-    later = {row.reason: row.n for row in logged if row.verdict == "defer"}
+    logged = rows("SELECT verdict, reason, until, count(*) AS n FROM message_log GROUP BY 1, 2, 3")
+    later = {row.reason: row.n for row in logged if row.verdict == "defer" and row.until is not None}
+    waiting = {row.reason: row.n for row in logged if row.verdict == "defer" and row.until is None}
     never = {row.reason: row.n for row in logged if row.verdict == "deny"}
     assert sum(row.n for row in logged if row.verdict == "send") == seen.now
-    assert (later, never) == (seen.later_reasons, seen.never_reasons)
+    assert (Counter(later).total(), set(later)) == (seen.later, set(seen.later_reasons))
+    assert (waiting, never) == (seen.waiting_reasons, seen.never_reasons)
     hours = Counter(row.due_at - row.due_at % HOUR for row in rows("SELECT due_at FROM message WHERE due_at > 0"))
     assert dict(hours) == seen.by_hour
     counted = status(session, [made])[made]
-    assert counted.states == {"scheduled": 6, "denied": 4}
+    assert counted.states == {"scheduled": 10, "denied": 1}
+    assert counted.waits_for == seen.waits_for
     assert counted.reasons["denied"] == seen.never_reasons
 
 
@@ -100,8 +111,9 @@ def test_what_is_stored_is_what_the_engine_says_of_the_stored_facts(
     for row in found:
         decision = decide(policies[row.policy_version], facts_from_json(row.facts), NOON, min_remaining=guard_seconds())
         due = NOON if decision.verdict == "send" else decision.at
+        deadline = NOON + HORIZON if decision.awaits_person else decision.deadline
         assert (row.state, row.due_at, row.deadline, row.reason, row.wakes_on, row.ground, row.because) == (
-            "denied" if decision.verdict == "deny" else "scheduled", due, decision.deadline, decision.reason,
+            "denied" if decision.verdict == "deny" else "scheduled", due, deadline, decision.reason,
             decision.wakes_on, decision.ground, list(decision.because),
         )  # fmt: skip
         assert (row.lane, row.category, row.from_state, row.to_state, row.actor) == (

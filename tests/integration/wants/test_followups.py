@@ -183,10 +183,10 @@ def test_an_unapproved_utility_template_has_the_standard_window_only(
     for psid in ("ada", "bob"):
         tell("order.shipped", psid, {"order": "7", "psid": psid})
     plan_all(session)
-    found = rows("SELECT state, reason, ground FROM message ORDER BY contact_id")
+    found = rows("SELECT state, reason, ground, wakes_on FROM message ORDER BY contact_id")
     assert [tuple(row) for row in found] == [
-        ("denied", "window_closed", None),
-        ("scheduled", None, "standard_window"),
+        ("scheduled", "window_closed", None, "inbound"),
+        ("scheduled", None, "standard_window", None),
     ]
 
 

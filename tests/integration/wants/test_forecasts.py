@@ -69,20 +69,23 @@ def test_a_preview_after_another_launch_to_the_same_people_comes_true(
     rows: Callable[..., list[Any]], planned: bool,
 ) -> None:  # fmt: skip
     people(*TWELVE)
-    spring, summer = draft("Spring"), draft("Summer")
+    spring, summer, autumn = draft("Spring"), draft("Summer"), draft("Autumn", may_wait=False)
     assert look(session, summer).now == 12
     launch(session, spring, plan=planned)
     seen = look(session, summer)
-    assert (seen.now, seen.later, seen.never) == (0, 0, 12)
-    assert seen.never_reasons == {"window_closes_before_cap": 12}
+    assert (seen.now, seen.later, seen.waiting, seen.never) == (0, 0, 12, 0)
+    assert (seen.waiting_reasons, seen.waits_for) == ({"window_closes_before_cap": 12}, {"inbound": 12})
+    assert look(session, autumn).never_reasons == {"window_closes_before_cap": 12}
     assert seen.after == {f"campaign {spring}": 12}
     assert {tuple(sample.after) for sample in seen.samples} == {(f"campaign {spring}",)}
     launch(session, summer)
+    launch(session, autumn)
     run_through(session, page, NOON + 30 * HOUR)
     ended = {(row.campaign_id, row.state): row.n for row in rows(
         "SELECT campaign_id, state, count(*) AS n FROM message GROUP BY 1, 2"
     )}  # fmt: skip
-    assert ended == {(spring, "sent"): 12, (summer, "denied"): 12}
+    assert ended == {(spring, "sent"): 12, (summer, "scheduled"): 12, (autumn, "denied"): 12}
+    assert {row.wakes_on for row in rows("SELECT wakes_on FROM message WHERE state = 'scheduled'")} == {"inbound"}
 
 
 def test_what_can_follow_in_time_is_later_and_does(
@@ -121,8 +124,8 @@ def test_only_what_is_no_lower_counts(
     low, high = draft("Low", priority=-5), draft("High", priority=5)
     launch(session, low)
     assert look(session, high).now == 12
-    assert look(session, draft("Same", priority=-5)).never == 12
-    assert look(session, draft("Lower", priority=-6)).never == 12
+    assert look(session, draft("Same", priority=-5)).waiting == 12
+    assert look(session, draft("Lower", priority=-6)).waiting == 12
 
 
 def test_a_launched_list_counts_its_own_members_alone(
@@ -133,7 +136,7 @@ def test_a_launched_list_counts_its_own_members_alone(
     everyone = draft("Everyone")
     launch(session, some, plan=False)
     seen = look(session, everyone)
-    assert (seen.now, seen.never, seen.after) == (7, 5, {f"campaign {some}": 5})
+    assert (seen.now, seen.waiting, seen.after) == (7, 5, {f"campaign {some}": 5})
 
 
 def test_a_taken_back_campaign_is_in_nobodys_way(
@@ -199,7 +202,7 @@ def test_the_api_previews_whom_it_comes_after(
     spring, summer = draft("Spring"), draft("Summer")
     launch(session, spring)
     told = api("POST", f"/campaigns/{summer}/preview").json()
-    assert (told["now"], told["never"], told["after"]) == (0, 12, {f"campaign {spring}": 12})
+    assert (told["now"], told["waiting"], told["after"]) == (0, 12, {f"campaign {spring}": 12})
     assert told["samples"][0]["after"] == [f"campaign {spring}"]
 
 
@@ -242,4 +245,4 @@ def test_a_follow_up_is_named_by_its_event(
     store_planned(session, wish, decide_wish(session, wish, list(made.values()), NOON), NOON)
     session.commit()
     seen = look(session, summer)
-    assert (seen.never, seen.after, seen.samples[0].after) == (1, {"follow-ups": 1}, ["event 7"])
+    assert (seen.waiting, seen.after, seen.samples[0].after) == (1, {"follow-ups": 1}, ["event 7"])

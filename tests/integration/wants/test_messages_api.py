@@ -45,8 +45,9 @@ def launched(api: Callable[..., Any], crowd: None) -> int:
     assert (made.status_code, made.json()["status"]) == (201, "draft")
     campaign: int = made.json()["id"]
     seen = api("POST", f"/campaigns/{campaign}/preview").json()
-    assert (seen["now"], seen["later"], seen["never"]) == (1, 1, 1)
-    assert seen["reasons"] == {"later": {"quiet_hours": 1}, "never": {"window_closed": 1}}
+    assert (seen["now"], seen["later"], seen["waiting"], seen["never"]) == (1, 1, 1, 0)
+    assert seen["reasons"] == {"later": {"quiet_hours": 1}, "waiting": {"window_closed": 1}, "never": {}}
+    assert (seen["waits_for"], seen["waits_until"]) == ({"inbound": 1}, "2026-06-04T12:00:00Z")
     assert seen["by_hour"] == [
         {"hour": "2026-05-05T12:00:00Z", "count": 1},
         {"hour": "2026-05-05T23:00:00Z", "count": 1},
@@ -54,6 +55,7 @@ def launched(api: Callable[..., Any], crowd: None) -> int:
     assert {sample["psid"] for sample in seen["samples"]} == {"berlin", "tokyo", "closed"}
     answer = api("POST", f"/campaigns/{campaign}/launch")
     assert (answer.status_code, answer.json()["status"]) == (200, "planning")
+    assert (answer.json()["may_wait"], answer.json()["expires_at"]) == (True, "2026-06-04T12:00:00Z")
     assert api("POST", f"/campaigns/{campaign}/launch").status_code == 409
     plan_all()
     return campaign
@@ -61,15 +63,16 @@ def launched(api: Callable[..., Any], crowd: None) -> int:
 
 def test_a_campaign_from_draft_to_its_messages(api: Callable[..., Any], launched: int) -> None:
     shown = api("GET", f"/campaigns/{launched}").json()
-    assert (shown["status"], shown["states"]) == ("running", {"scheduled": 2, "denied": 1})
-    assert shown["reasons"] == {"scheduled": {"quiet_hours": 1}, "denied": {"window_closed": 1}}
+    assert (shown["status"], shown["states"]) == ("running", {"scheduled": 3})
+    assert shown["reasons"] == {"scheduled": {"quiet_hours": 1, "window_closed": 1}}
+    assert shown["waits_for"] == {"inbound": 1}
     assert (shown["page"], shown["template"], shown["launched_at"]) == ("555", "promo", "2026-05-05T12:00:00Z")
     listed = api("GET", "/campaigns", page="555").json()
     assert [each["id"] for each in listed["items"]] == [launched]
     assert api("POST", f"/campaigns/{launched}/pause").json()["status"] == "paused"
     assert api("POST", f"/campaigns/{launched}/resume").json()["status"] == "running"
     cancelled = api("POST", f"/campaigns/{launched}/cancel").json()
-    assert (cancelled["status"], cancelled["states"]) == ("cancelled", {"cancelled": 2, "denied": 1})
+    assert (cancelled["status"], cancelled["states"]) == ("cancelled", {"cancelled": 3})
 
 
 def test_messages_are_listed_and_counted(api: Callable[..., Any], launched: int) -> None:
@@ -80,9 +83,10 @@ def test_messages_are_listed_and_counted(api: Callable[..., Any], launched: int)
     late = api("GET", "/messages", state="scheduled", reason="quiet_hours", page="555").json()["items"]
     assert [(each["psid"], each["due_at"]) for each in late] == [("tokyo", "2026-05-05T23:00:00Z")]
     counted = api("GET", "/messages/summary").json()
-    assert counted["states"] == {"scheduled": 2, "denied": 1}
-    assert counted["reasons"] == {"scheduled": {"quiet_hours": 1}, "denied": {"window_closed": 1}}
-    assert (counted["deferred"], counted["sent_last_minute"], counted["sent_per_second"]) == ({"quiet_hours": 1}, 0, 0)
+    assert counted["states"] == {"scheduled": 3}
+    assert counted["reasons"] == {"scheduled": {"quiet_hours": 1, "window_closed": 1}}
+    assert (counted["sent_last_minute"], counted["sent_per_second"]) == (0, 0)
+    assert counted["deferred"] == {"quiet_hours": 1, "window_closed": 1}
     assert api("GET", "/messages/summary", campaign=launched, page="555").json() == counted
     assert api("GET", "/messages/summary", campaign=launched + 1).json()["states"] == {}
 
@@ -102,9 +106,9 @@ def test_a_message_explains_its_decisions(api: Callable[..., Any], launched: int
     assert (night["clause"], night["binds"]) == ("permitted_hours.house", "house")
     assert (window["clause"], window["binds"]) == ("platform.standard_window", "platform")
     assert window["permits_now"]
-    denied = api("GET", f"/messages/{by_psid['closed']}").json()["log"][0]
-    closed = {finding["rule"]: finding for finding in denied["findings"]}["messaging_window"]
-    assert (denied["verdict"], closed["permits_now"], closed["next_at"]) == ("deny", False, None)
+    waiting = api("GET", f"/messages/{by_psid['closed']}").json()["log"][0]
+    closed = {finding["rule"]: finding for finding in waiting["findings"]}["messaging_window"]
+    assert (waiting["verdict"], closed["permits_now"], closed["next_at"]) == ("defer", False, None)
 
 
 def test_a_launched_campaign_is_not_looked_ahead_to(api: Callable[..., Any], launched: int) -> None:

@@ -49,15 +49,21 @@ def test_a_campaign_on_the_command_line(session: Session, duly: Callable[..., An
     assert "tokyo: defer at 2026-05-05T23:00:00Z" in seen
     assert json.loads(duly("campaign", "preview", campaign, "--json").output)["now"] == 1
     duly("campaign", "launch", campaign, code=1, typed="n\n")
-    assert "launched Spring" in duly("campaign", "launch", campaign, typed="y\n").output
+    launched = duly("campaign", "launch", campaign, typed="y\n")
+    assert "1 now, 1 later, 1 waiting, 0 never" in launched.output
+    assert (
+        "launched Spring; messages to people who cannot be written to yet wait for them until 2026-06-04T12:00:00Z"
+        in (launched.output)
+    )
     assert f"`duly campaign show {campaign}`" in duly("campaign", "preview", campaign, code=5).output
     assert "was launched already" in duly("campaign", "launch", campaign, "--yes", code=5).output
     while plan_next(session, NOON):
         session.commit()
     session.commit()
-    assert "scheduled 2, denied 1" in duly("campaign", "list").output
+    assert "scheduled 3" in duly("campaign", "list").output
     shown = duly("campaign", "show", campaign).output
     assert "window_closed 1" in shown
+    assert "1 scheduled: it waits for the person to write, at the latest until 2026-06-04T12:00:00Z" in shown
     assert json.loads(duly("campaign", "show", campaign, "--json").output)["status"] == "running"
     duly("campaign", "pause", campaign)
     duly("campaign", "resume", campaign)
@@ -75,14 +81,17 @@ def test_a_message_is_explained_in_sentences(session: Session, duly: Callable[..
     listed = json.loads(duly("message", "list", "--json").output)
     by_psid = {row["psid"]: str(row["id"]) for row in listed}
     assert "tokyo" in duly("message", "list", "--reason", "quiet_hours").output
-    assert "denied" in duly("message", "summary").output
+    assert "window_closed 1" in duly("message", "summary").output
+    assert "for the person to write, until 2026-06-04T12:00Z" in duly("message", "list").output
     story = duly("message", "show", by_psid["tokyo"]).output
     assert f"message {by_psid['tokyo']}: scheduled" in story
     assert "it waits until 2026-05-05T23:00:00Z because it is night" in story
     assert "forbids quiet_hours" in story
     assert "permits messaging_window" in story
-    denied = duly("message", "show", by_psid["closed"]).output
-    assert "it must not go because the messaging window is closed" in denied
+    waiting = duly("message", "show", by_psid["closed"]).output
+    assert "it waits for the person to write, at the latest until 2026-06-04T12:00:00Z" in waiting
+    assert "policy permits it" not in waiting
+    assert "because the messaging window is closed" in waiting
     assert json.loads(duly("message", "show", by_psid["berlin"], "--json").output)["log"][0]["verdict"] == "send"
     duly("message", "show", "999", code=4)
     assert "is not a state" in duly("message", "list", "--state", "lost", code=2).output
@@ -122,13 +131,13 @@ def test_looking_ahead_on_the_command_line_counts_what_is_scheduled(
         session.commit()
     session.commit()
     seen = duly("campaign", "preview", str(made.id)).output
-    assert f"2 later or never: after campaign {campaign}'s, scheduled for them already" in seen
+    assert f"2 later, waiting or never: after campaign {campaign}'s, scheduled for them already" in seen
     [berlin] = [line for line in seen.splitlines() if line.startswith("berlin:")]
-    assert berlin.startswith("berlin: deny, ")
+    assert berlin.startswith("berlin: waits, ")
     assert berlin.endswith(f", after campaign {campaign}'s")
     assert "priority -3 among promotions" in duly("campaign", "show", str(made.id)).output
     told = duly("policy", "explain", "--contact", "555/berlin").output
-    assert told.startswith("deny: it may never go")
+    assert told.startswith("deny: it may not go")
     assert f"0 counted; campaign {campaign}'s is planned at 2026-05-05 14:00 CEST" in told
     # The message itself is in nobody's way but others'.
     [mine] = [str(row["id"]) for row in json.loads(duly("message", "list", "--json").output) if row["psid"] == "berlin"]
