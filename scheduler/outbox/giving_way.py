@@ -27,8 +27,8 @@ from scheduler.outbox.verdicts import Verdict, put_aside
 
 # Whoever has an attempt on the wire is left alone: what comes of it counts when the rest of theirs is decided.
 _LOWER = text("""
-    SELECT id, contact_id, page_id, template_id, campaign_id, category, priority, topic, not_before, expires_at, may_wait,
-        due_at, NULL AS confirms_record_id
+    SELECT id, contact_id, page_id, template_id, campaign_id, category, priority, topic, not_before, expires_at,
+        may_wait, due_at, NULL AS confirms_record_id
     FROM message m
     WHERE contact_id = ANY(:contacts) AND state IN ('scheduled', 'due') AND due_at IS NOT NULL AND priority < :priority
     AND confirms_record_id IS NULL
