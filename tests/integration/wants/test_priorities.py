@@ -153,7 +153,7 @@ def test_whoever_asked_gets_what_they_asked_for_and_the_newsletter_says_why_not(
     )}  # fmt: skip
     assert {ended[contact, True][0] for contact in asked.values()} == {"sent"}
     assert {ended[contact, False][0] for contact in others.values()} == {"sent"}
-    assert {ended[contact, False] for contact in asked.values()} == {("denied", "window_closes_before_cap")}
+    assert {ended[contact, False] for contact in asked.values()} == {("scheduled", "window_closes_before_cap")}
     assert faults(session) == []
 
 
@@ -209,7 +209,7 @@ def test_what_has_begun_is_not_undone(
     assert begin(session, "promotional", {shop.id: 10}, NOON)
     back(NOON)
     found = {row.campaign_id: (row.state, row.reason) for row in rows("SELECT * FROM message")}
-    assert found == {sent: ("sending", None), None: ("denied", "window_closes_before_cap")}
+    assert found == {sent: ("sending", None), None: ("scheduled", "window_closes_before_cap")}
 
 
 def test_a_higher_campaign_pushes_back_a_lower_one_and_is_planned_before_it(
@@ -221,7 +221,7 @@ def test_a_higher_campaign_pushes_back_a_lower_one_and_is_planned_before_it(
     high = newsletter(NIGHT, priority=1)
     run_until(session, shop, NIGHT, MORNING + HOUR)
     ended = rows("SELECT campaign_id, state, count(*) AS n FROM message GROUP BY 1, 2 ORDER BY 1")
-    assert [tuple(row) for row in ended] == [(low, "denied", 2), (high, "sent", 2)]
+    assert [tuple(row) for row in ended] == [(low, "scheduled", 2), (high, "sent", 2)]
     drafts = [
         registry.create_campaign(
             session, shop, name="D", template="promo", audience="everyone", priority=priority, actor="t", now=NIGHT
