@@ -62,9 +62,7 @@ def understand(status: int, body: bytes, headers: Mapping[str, str], *, psid: st
     usage = read_usage(headers)
     error, mid = document.get("error"), message_id(document.get("message_id"))
     if isinstance(error, dict):
-        found = _of_error(status, error, usage)
-        # Refused, and yet it has an id: nothing is proven.
-        return found if mid is None else replace(found, kind="in_doubt", reason="contradictory_answer", effect=None)
+        return _of_error(status, error, usage)
     if 200 <= status < 300 and mid is not None:
         if psid is not None and _names_another(document.get("recipient_id"), psid):
             return Answer(kind="in_doubt", reason=TO_ANOTHER, http_status=status, usage=usage)

@@ -194,12 +194,6 @@ def test_an_acceptance_for_somebody_else_is_not_believed() -> None:
         assert understand(200, body, {}, psid="3180000000000001").mid == "m_1"
 
 
-def test_a_refusal_that_brings_an_id_proves_nothing() -> None:
-    body = b'{"recipient_id": "1", "message_id": "m_1", "error": {"code": 10, "error_subcode": 2018278}}'
-    answer = understand(200, body, {})
-    assert (answer.result, answer.reason, answer.effect) == ("in_doubt", "contradictory_answer", None)
-
-
 def test_the_platform_says_in_minutes_how_long_to_wait() -> None:
     usage = json.dumps({"1": [{"type": "messenger", "estimated_time_to_regain_access": 19}, {"type": "pages",
                         "estimated_time_to_regain_access": 2}]})  # fmt: skip
