@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos chaos-ci lint check format agree coverage mutants bench bench-inbox bench-delivery bench-rows bench-facts bench-import bench-obvious bench-recovery lock migration clean
+.PHONY: help setup demo up test test-busy chaos chaos-ci lint check format agree coverage mutants bench bench-inbox bench-delivery bench-rows bench-facts bench-import bench-obvious bench-recovery lock migration clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ up: $(SET_UP) ## The same stack on the real clock, until Ctrl-C
 
 test: $(SET_UP) ## Every test, on real servers
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+test-busy: $(SET_UP) ## The same three times in a row, beside twelve busy processes: what a slow machine would see (BUSY="--times 1")
+	@$(BIN)/python -m tests.busy $(BUSY)
 
 chaos: $(SET_UP) ## Everything goes wrong at once, on three seeds, judged by the witness: about twenty minutes
 	@$(BIN)/python -m tests.chaos --report .duly/chaos.json $(CHAOS)
