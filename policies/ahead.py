@@ -6,19 +6,16 @@ the message could wait and see; and a message that is about to begin is decided 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from policies.binding import binding_of
-from policies.blame import closed_now
 from policies.case import case_of
 from policies.decision import Decision
 from policies.engine import decide
-from policies.facts import Facts, Planned
+from policies.facts import Facts, Planned, with_message
 from policies.policy import Policy
 from policies.rules import frequency_cap, minimum_gap
 from policies.terms import binds
-
-_PACES = frozenset({frequency_cap.NAME, minimum_gap.NAME})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,8 +38,8 @@ def look_ahead(policy: Policy, facts: Facts, now: int, *, min_remaining: int = 0
     expected = decide(policy, facts, now, min_remaining=min_remaining)
     if not facts.planned:
         return Outlook(decision=expected, expected=expected)
-    alone_facts = replace(facts, planned=())
-    alone = decide(policy, alone_facts, now, min_remaining=min_remaining)
+    by_itself = _without_planned(facts)
+    alone = decide(policy, by_itself, now, min_remaining=min_remaining)
     if alone.at is None or expected.at == alone.at or expected.reason == "rule_error":
         # It does not go for reasons of its own, or it goes when it would go anyway.
         found = expected if expected.reason == "rule_error" else alone
@@ -50,17 +47,38 @@ def look_ahead(policy: Policy, facts: Facts, now: int, *, min_remaining: int = 0
     after = _in_the_way(policy, facts, expected.at)
     if expected.at is not None:
         # It may wait as long for its hours as for the others: what the rules say of now is why.
-        expected = replace(expected, deadline=alone.deadline)
+        expected = _until(expected, alone.deadline, expected.because, expected.reason, expected.wakes_on)
         return Outlook(decision=expected, expected=expected, after=after)
     seen = max(each.at for each in after) + 1
-    not_before = seen if facts.not_before is None else max(seen, facts.not_before)
-    later = decide(policy, replace(alone_facts, not_before=not_before), now, min_remaining=min_remaining)
+    by_itself.not_before = seen if facts.not_before is None else max(seen, facts.not_before)
+    later = decide(policy, by_itself, now, min_remaining=min_remaining)
     if later.at is None:
         return Outlook(decision=expected, expected=expected, after=after)
-    because = closed_now(case_of(policy, facts, now, min_remaining)) or (frequency_cap.NAME,)
-    paces = tuple(name for name in because if name in _PACES) or because
-    waits = replace(later, deadline=alone.deadline, because=paces, reason=paces[0], wakes_on=None)
-    return Outlook(decision=waits, expected=expected, after=after)
+    case = case_of(policy, facts, now, min_remaining)
+    instant = ((now, now + min_remaining + 1),)
+    paces = tuple(rule.NAME for rule in (minimum_gap, frequency_cap) if rule.narrow(case, instant) != instant)
+    because = paces or (frequency_cap.NAME,)
+    return Outlook(decision=_until(later, alone.deadline, because, because[0], None), expected=expected, after=after)
+
+
+def _without_planned(facts: Facts) -> Facts:
+    # Of its own: ``dataclasses.replace`` costs as much as several decisions.
+    alone = with_message(
+        facts, category=facts.category, topic=facts.topic, not_before=facts.not_before, expires_at=facts.expires_at,
+        may_wait=facts.may_wait, template_approved=facts.template_approved, kill_switch=facts.kill_switch,
+        campaign_paused=facts.campaign_paused,
+    )  # fmt: skip
+    alone.planned = ()
+    return alone
+
+
+def _until(
+    found: Decision, deadline: int | None, because: tuple[str, ...], reason: str | None, wakes_on: str | None
+) -> Decision:
+    return Decision(
+        verdict="defer", at=found.at, ground=found.ground, closes_at=found.closes_at, deadline=deadline,
+        because=because, reason=reason, wakes_on=wakes_on,
+    )  # fmt: skip
 
 
 def _in_the_way(policy: Policy, facts: Facts, before: int | None) -> tuple[Planned, ...]:

@@ -58,6 +58,8 @@ def closed_rolling(limit: int, period: int, counted: list[int], planned: list[in
     if not planned:
         # Closed while the newest `limit` sends all count: from the last of them until the first drops out.
         return union((counted[last], counted[last - limit + 1] + period) for last in range(limit - 1, len(counted)))
+    if limit == 1:
+        return union((*((at, at + period) for at in counted), *((at - period + 1, at + period) for at in planned)))
     every = sorted([(at, False) for at in counted] + [(at, True) for at in planned])
     closed = []
     for last in range(limit - 1, len(every)):

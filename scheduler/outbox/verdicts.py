@@ -19,9 +19,13 @@ from scheduler.facts.decisions import cancelled_campaigns, contact_facts, for_me
 from scheduler.governance.active import ActivePolicies
 from scheduler.outbox.candidates import Candidate
 from scheduler.outbox.states import LogRow, append_log
+from scheduler.outbox.wake import wake_paced
 
 #: Bars, not the clock, ended these: never ``expired``.
 _NOT_TIME = frozenset({"suppression", "consent"})
+
+#: It will not be sent any more.
+_ENDED = frozenset({"denied", "expired", "cancelled", "refused"})
 
 #: The reason of what is parked until the person writes.
 _SHUT = "window_closed"
@@ -142,6 +146,8 @@ def put_aside(session: Session, verdicts: Sequence[Verdict], now: int, *, actor:
         },
     )
     append_log(session, [log_row(verdict, now, None, actor=actor) for verdict in verdicts])
+    # What was to come after these need not wait for them any more.
+    wake_paced(session, [each.candidate.contact_id for each in verdicts if each.state in _ENDED], now)
 
 
 def log_row(verdict: Verdict, now: int, attempt_id: int | None, *, actor: str = "deliver") -> LogRow:

@@ -46,6 +46,29 @@ _WAKE = """
 """
 _WAKE_CONTACTS = text(_WAKE.format(parked=""))
 _WAKE_PARKED_OF = text(_WAKE.format(parked="AND due_at IS NULL"))
+#: What a full cap or a gap put off: something that was to go before it may not have gone after all.
+_PACED = "state = 'scheduled' AND due_at > :now AND reason IN ('frequency_cap', 'minimum_gap')"
+_THEN_WAKE = """
+    ), woken AS (
+        UPDATE message m SET state = 'due', state_at = :now, due_at = :now
+        FROM waiting WHERE m.id = waiting.id RETURNING m.id
+    )
+    INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
+    SELECT id, :now, 'scheduled', 'due', 'woken', 'wake' FROM woken
+"""
+_WAKE_PACED = text(f"""
+    WITH waiting AS (
+        SELECT id FROM message WHERE contact_id = ANY(:ids) AND {_PACED} ORDER BY id FOR NO KEY UPDATE
+    {_THEN_WAKE}
+""")  # noqa: S608 - our own words
+_WAKE_PACED_BEHIND = text(f"""
+    WITH waiting AS (
+        SELECT id FROM message
+        WHERE page_id = (SELECT page_id FROM campaign WHERE id = :id) AND {_PACED}
+        AND contact_id IN (SELECT contact_id FROM message WHERE campaign_id = :id AND state = 'cancelled')
+        ORDER BY id FOR NO KEY UPDATE
+    {_THEN_WAKE}
+""")  # noqa: S608
 # A bounded look at what waits on the page, in the order of its own index: those of it that the order means are woken.
 # What waits for a person to write is theirs to end. What is news for all of a page (a new policy, an approved template)
 # concerns of it only what the platform has not refused: those who wrote lately, and templates that need no window.
@@ -136,6 +159,14 @@ def waking(contact_ids: Sequence[int], now: int) -> Ask:
     return _WAKE_CONTACTS, {"ids": list(contact_ids), "now": now}
 
 
+def wake_paced(session: Session, contact_ids: Sequence[int], now: int) -> int:
+    """Decide anew what caps and gaps put off for these contacts, of whose messages one ended unsent; returns how many.
+
+    The caller holds the contacts' rows.
+    """
+    return run(session, _WAKE_PACED, {"ids": list(contact_ids), "now": now}) if contact_ids else 0
+
+
 def wake_page(session: Session, page_id: int, now: int, *, wakes_on: str | None = None, limit: int = AT_ONCE) -> int:
     """Decide a page's waiting messages anew: all of them, or those parked until ``wakes_on``, which came.
 
@@ -206,8 +237,14 @@ def _order(session: Session, orders: Sequence[WakeOrder], now: int, limit: int) 
 
 
 def cancel_campaign_messages(session: Session, campaign_id: int, actor: str, now: int) -> int:
-    """Take back what has not been sent of a campaign; returns how many. What is on the wire stays on the wire."""
-    return _changed(session, _CANCEL_CAMPAIGN, id=campaign_id, actor=actor, now=now)
+    """Take back what has not been sent of a campaign; returns how many. What is on the wire stays on the wire.
+
+    What had to come after it is decided anew.
+    """
+    cancelled = _changed(session, _CANCEL_CAMPAIGN, id=campaign_id, actor=actor, now=now)
+    if cancelled:
+        run(session, _WAKE_PACED_BEHIND, {"id": campaign_id, "now": now})
+    return cancelled
 
 
 def _gate(session: Session) -> None:

@@ -157,6 +157,43 @@ def test_a_taken_back_campaign_is_in_nobodys_way(
     assert [tuple(row) for row in ended] == [(spring, "cancelled", 12), (summer, "sent", 12)]
 
 
+def test_what_came_after_a_taken_back_campaign_need_not_wait_for_it(
+    session: Session, page: Page, draft: Callable[..., int], people: Callable[..., dict[str, int]],
+    rows: Callable[..., list[Any]],
+) -> None:  # fmt: skip
+    people(*TWELVE)
+    save_policy(session, page, '[[frequency_cap]]\nid = "daily"\nlimit = 1\nper = "3h"\n')
+    spring, summer = draft("Spring", not_before=NOON + HOUR), draft("Summer")
+    launch(session, spring)
+    launch(session, summer)
+    due = rows("SELECT DISTINCT due_at FROM message WHERE campaign_id = :id", id=summer)
+    assert [row.due_at for row in due] == [NOON + 4 * HOUR]
+    lifecycle.cancel(session, spring, actor="tests", now=NOON)
+    session.commit()
+    run_through(session, page, NOON + HOUR)
+    ended = rows("SELECT campaign_id, state, count(*) AS n FROM message GROUP BY 1, 2 ORDER BY 1")
+    assert [tuple(row) for row in ended] == [(spring, "cancelled", 12), (summer, "sent", 12)]
+
+
+def test_what_came_after_a_message_that_was_denied_need_not_wait_for_it(
+    session: Session, page: Page, draft: Callable[..., int], people: Callable[..., dict[str, int]],
+    rows: Callable[..., list[Any]],
+) -> None:  # fmt: skip
+    people("ada")
+    save_policy(session, page, '[[frequency_cap]]\nid = "daily"\nlimit = 1\nper = "3h"\n')
+    spring, summer = draft("Spring", not_before=NOON + HOUR), draft("Summer")
+    launch(session, spring)
+    launch(session, summer)
+    # The first ends unsent, by its own rules.
+    session.execute(text("UPDATE message SET topic = 'spring' WHERE campaign_id = :id"), {"id": spring})
+    session.execute(text("INSERT INTO suppression (contact_id, reason, topic, since) "
+                         "SELECT id, 'opted_out', 'spring', 0 FROM contact"))  # fmt: skip
+    session.commit()
+    run_through(session, page, NOON + 3 * HOUR)
+    ended = rows("SELECT campaign_id, state, count(*) AS n FROM message GROUP BY 1, 2 ORDER BY 1")
+    assert [tuple(row) for row in ended] == [(spring, "denied", 1), (summer, "sent", 1)]
+
+
 def test_a_paused_campaign_is_in_nobodys_way(
     session: Session, draft: Callable[..., int], people: Callable[..., dict[str, int]]
 ) -> None:
