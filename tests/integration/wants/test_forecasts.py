@@ -241,6 +241,10 @@ def test_the_api_previews_whom_it_comes_after(
     told = api("POST", f"/campaigns/{summer}/preview").json()
     assert (told["now"], told["waiting"], told["after"]) == (0, 12, {f"campaign {spring}": 12})
     assert told["samples"][0]["after"] == [f"campaign {spring}"]
+    body = {"name": "N", "template": "promo", "audience": "everyone", "priority": 3}
+    made = api("POST", "/pages/555/campaigns", body)
+    assert (made.status_code, made.json()["priority"]) == (201, 3)
+    assert api("POST", "/pages/555/campaigns", {**body, "priority": 101}).status_code == 422
 
 
 def test_what_is_scheduled_is_read_for_all_in_one_query(

@@ -266,14 +266,11 @@ def test_a_priority_out_of_bounds_is_refused(session: Session, shop: Page, prior
 
 
 def test_only_promotions_have_a_priority_of_their_own(
-    shop: Page, api: Callable[..., Any], people: Callable[..., dict[str, int]], template: Callable[..., Any]
+    session: Session, shop: Page, template: Callable[..., Any]
 ) -> None:
-    people("ada")
     template("hours", "We open at nine.", category="service")
-    body = {"name": "N", "template": "hours", "audience": "everyone", "priority": 3}
-    refused = api("POST", "/pages/555/campaigns", body)
-    assert refused.status_code == 422
-    assert refused.json()["errors"][0]["field"] == "priority"
-    made = api("POST", "/pages/555/campaigns", {**body, "template": "promo"})
-    assert (made.status_code, made.json()["priority"]) == (201, 3)
-    assert api("POST", "/pages/555/campaigns", {**body, "template": "promo", "priority": 101}).status_code == 422
+    with pytest.raises(Invalid, match="is for promotions") as refused:
+        registry.create_campaign(
+            session, shop, name="N", template="hours", audience="everyone", priority=3, actor="t", now=NOON
+        )
+    assert refused.value.field == "priority"
