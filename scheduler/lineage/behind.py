@@ -26,6 +26,7 @@ _GIVEN = text("""
     SELECT t.name, s.last_value FROM unnest(CAST(:tables AS text[])) AS t (name)
     JOIN pg_sequences s ON s.schemaname || '.' || s.sequencename = pg_get_serial_sequence(t.name, 'id')
 """)
+_ELDEST = text("SELECT created_at FROM message ORDER BY id LIMIT 1")
 _MISSING = text("""
     SELECT count(*) AS missing, min(given.at) AS since
     FROM unnest(CAST(:attempts AS bigint[]), CAST(:messages AS bigint[]), CAST(:moments AS bigint[]))
@@ -88,6 +89,14 @@ def why_hold(session: Session, known: Identity, marks: Iterable[Mark], now: int)
     """Why this database must be held, in words; None: it knows whatever the marks tell of, and is where it was."""
     closed = closed_generations(session)
     ours = [mark for mark in marks if relevant(mark.head, known.head, closed) and mark.at > now - _FORGOTTEN_AFTER]
+    if any(mark.head.lineage != known.head.lineage for mark in ours):
+        # Of what was in this very place before. One that was emptied and filled anew has nothing that is older.
+        eldest = session.connection().execute(_ELDEST).scalar_one_or_none()
+        ours = [
+            mark
+            for mark in ours
+            if mark.head.lineage == known.head.lineage or (eldest is not None and eldest <= mark.at)
+        ]
     named = [(attempt, message, mark.at) for mark in ours for attempt, message in mark.begun.items()]
     if named:
         attempts, messages, moments = (list(column) for column in zip(*named, strict=True))

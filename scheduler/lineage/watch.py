@@ -52,6 +52,8 @@ class Watch:
         self._connections = -1
         self._in_redis = float("-inf")
         self._said_held = False
+        #: (the hold, the bytes of marks) of the last time that they were handed in.
+        self._handed: tuple[int, int] | None = None
         self._pruned = False
 
     def stale(self) -> bool:
@@ -65,6 +67,9 @@ class Watch:
         """
         connections = database.connections_made()
         known = identity(session)
+        if known is not None and known.held_at is not None and self._handed == self._to_hand(known.held_at):
+            # All that is here was handed in.
+            return False
         whole = (
             known is None
             or known.held_at is not None
@@ -80,6 +85,7 @@ class Watch:
                 known = found.known
             assert known is not None
             if known.held_at is not None:
+                self._handed = self._to_hand(known.held_at)
                 return False
             self._open(known.head)
         except OSError as error:
@@ -143,6 +149,9 @@ class Watch:
         if not self._pruned:
             self._pruned = True
             journal.prune(self._folder, clock.machine() - get_settings().marks_days * 86_400)
+
+    def _to_hand(self, held_at: int) -> tuple[int, int]:
+        return held_at, journal.size_of(self._folder)
 
     def _is_unknown(self, session: Session, attempt: int, message: int) -> bool:
         return bool(session.connection().execute(_UNKNOWN, {"attempt": attempt, "message": message}).scalar_one())

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -124,13 +125,31 @@ def last_marks(folder: Path) -> list[LastMark]:
     return [mark for path in _files(folder) if (mark := _last_mark(path)) is not None]
 
 
+def size_of(folder: Path) -> int:
+    """How many bytes of marks there are: it changes with every mark that is added or deleted."""
+    found = 0
+    for path in _files(folder):
+        with suppress(OSError):
+            found += path.stat().st_size
+    return found
+
+
 def _last_mark(path: Path) -> LastMark | None:
+    try:
+        return _read_last(path, path.stat().st_size)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=10_000)
+def _read_last(path: Path, size: int) -> LastMark | None:
+    """The last mark of a file of that size: it is read again only when something was added."""
     begun: dict[int, int] = {}
     least: dict[str, int] = {}
     at = 0
-    with suppress(OSError), path.open("rb") as file:
+    with path.open("rb") as file:
         head = _head(file.readline())
-        file.seek(max(file.tell(), path.stat().st_size - _TAIL))
+        file.seek(max(file.tell(), size - _TAIL))
         for line in reversed(file.read().splitlines()):
             mark = _line(line)
             if mark.get("begun") and not begun:

@@ -25,7 +25,7 @@ from scheduler.outbox.ledger import faults
 from scheduler.outbox.settle import Outcome, settle
 from scheduler.outbox.tick import tick
 from scheduler.settings import get_settings
-from scheduler.store import database, dumps
+from scheduler.store import database, dumps, migrate
 from tests.unit.delivery.stage import HOUR, NOON, Stage
 
 
@@ -302,6 +302,53 @@ def test_a_new_database_in_an_old_folder_is_not_held(
     plan_messages(2)
     assert may_send()
     database.dispose()
+
+
+def test_a_database_that_was_emptied_and_filled_anew_is_not_held(database_url: str) -> None:
+    plan_messages(2)
+    assert may_send()
+    send(2)
+    database.dispose()
+    migrate.downgrade(database_url, "base")
+    migrate.upgrade(database_url)
+    forget()
+    # Later than what the marks tell of.
+    with staged() as stage:
+        stage.messages(1, created_at=NOON + HOUR)
+        stage.commit()
+    assert may_send()
+
+
+def test_a_dump_of_before_the_first_start_is_held_in_the_same_place(
+    dumped: Callable[[], Dump], database_url: str
+) -> None:
+    plan_messages(2)
+    # As an older version left it: it has no lineage.
+    dump = dumped()
+    assert may_send()
+    send(2)
+    dump.load()
+    assert not may_send()
+    assert duly("restore", "settle")["settled"] == {"sent": 2}
+
+
+def test_what_is_handed_in_is_read_again_only_when_there_is_more(
+    dumped: Callable[[], Dump], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan_messages(3)
+    assert may_send()
+    dump = dumped()
+    send(1)
+    dump.load()
+    assert not may_send()
+    with monkeypatch.context() as patch:
+        patch.setattr("scheduler.lineage.watch.look", lambda *_: pytest.fail("the marks were read again"))
+        assert not may_send()
+    # Another process of this machine still wrote how its attempt ended.
+    late = next((get_settings().data_dir / FOLDER).glob("*.jsonl"))
+    late.write_text(late.read_text() + '{"at":1,"ended":[[1,1,"sent","m_late"]]}\n')
+    assert not may_send()
+    assert watch()._handed is not None
 
 
 def test_a_copy_of_a_database_is_held_until_somebody_says_which_one_sends(
