@@ -91,17 +91,8 @@ def located(hours: Hours, countries: tuple[str, ...], region: str | None) -> Hou
         if part:
             countries, region = (own,), hours.source.jurisdiction
     inside = {country: region if region and region.partition("-")[0] == country else None for country in countries}
-    found = (_calendar_of_place(country, within) for country, within in inside.items())
+    found = (calendar_of(country, within) for country, within in inside.items())
     return replace(hours, holidays=",".join(sorted({name for name in found if name is not None})))
-
-
-def _calendar_of_place(country: str, region: str | None) -> str | None:
-    """As ``calendar_of``; of a territory that the library has not, that of the state's region."""
-    found = calendar_of(country, region)
-    territory = territories().get(country)
-    if found is None and territory is not None:
-        return calendar_of(territory.state, territory.regions[0] if territory.regions else None)
-    return found
 
 
 def _state_of(country: str) -> str | None:
