@@ -98,6 +98,8 @@ def in_pieces(words: list[str]) -> bool:
     if not 1 < len(words) < 5:
         return False
     whole = "".join(words)
+    if whole == "stop":
+        return len(words[0]) > 1 or len(words) > 2
     return whole in lexicon().keywords and (len(whole) > 6 or max(map(len, words)) < 3)
 
 
