@@ -127,7 +127,9 @@ def install(app: FastAPI, routers: Iterable[APIRouter], prefix: str) -> None:
 
 
 def _keep(asked: answers.Request, status: int, body: bytes) -> None:
-    # What failed claimed nothing: there is no row to keep it in.
+    # What failed claimed nothing: a row that is there by now is of whoever sent the request again meanwhile.
+    if status >= 400:
+        return
     with suppress(SQLAlchemyError, UnicodeDecodeError), database.session() as session:
         answers.keep_answer(session, asked, answers.Answer(status=status, body=body.decode()))
 

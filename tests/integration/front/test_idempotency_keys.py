@@ -10,6 +10,7 @@ from sqlmodel import Session
 from starlette.testclient import TestClient
 
 from scheduler.access.answers import Answer, Request, claim, fingerprint, forget_answers, keep_answer
+from scheduler.api import idempotency
 from scheduler.errors import Conflict, Invalid
 from scheduler.store import database
 from tests.patience import patience
@@ -74,6 +75,23 @@ def test_a_key_belongs_to_one_request(send: Callable[..., Any], method: str, pat
 def test_a_request_that_failed_may_be_sent_again_corrected(send: Callable[..., Any]) -> None:
     assert send("POST", "/kill-switch", {"page": "nosuch", "why": "x"}).status_code == 404
     assert send("POST", "/kill-switch", SWITCH).status_code == 201
+
+
+def test_the_answer_of_one_that_failed_is_not_kept_for_one_that_was_sent_again_meanwhile(
+    send: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = idempotency._keep
+
+    def another_claims_first(asked: Request, status: int, body: bytes) -> None:
+        with database.session() as session:
+            assert claim(session, asked, 0) is None
+        keep(asked, status, body)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(idempotency, "_keep", another_claims_first)
+        assert send("POST", "/kill-switch", {"page": "nosuch", "why": "x"}).status_code == 404
+    again = send("POST", "/kill-switch", {"page": "nosuch", "why": "x"})
+    assert (again.status_code, again.json()["errors"][0]["field"]) == (409, "Idempotency-Key")
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "a\tb", "ключ".encode()])
