@@ -29,6 +29,8 @@ __all__ = [
 #: The platform takes no more from a person; of what is longer the beginning and the end are looked at.
 _LONGEST = 20_000
 _HALF = _LONGEST // 2
+#: Question marks: Latin and full-width, Arabic, Greek; turned, as Spanish begins with.
+_QUESTIONS = frozenset("?\uff1f\u061f\u037e\u00bf")
 
 
 @dataclass(slots=True, frozen=True)
@@ -44,9 +46,12 @@ class Label:
 def match_keyword(text: str) -> Meaning | None:
     """What the message means as a keyword of any language we know, or None.
 
-    A keyword said several times over ("STOP STOP") is still nothing but the keyword.
+    A keyword said several times over ("STOP STOP") is still nothing but the keyword. "Start?" asks, and opts nobody in.
     """
-    return None if len(text) > _LONGEST else _whole(text, forms(text))
+    if len(text) > _LONGEST:
+        return None
+    meaning = _whole(text, forms(text))
+    return None if meaning == "opt_in" and _asks(text) else meaning
 
 
 def suggest(text: str) -> Suggestion | None:
@@ -67,7 +72,7 @@ def read(text: str) -> tuple[Meaning | None, Suggestion | None]:
     found = _forms(text, spaced)
     meaning = _whole(text, found)
     if meaning is not None:
-        return meaning, None
+        return (None if meaning == "opt_in" and _asks(text) else meaning), None
     for form in () if is_another_word(spaced, text) else found:
         if (perhaps := lexicon().perhaps.get(form)) is not None:
             return None, perhaps
@@ -99,6 +104,10 @@ def read_label(text: str) -> Label:
 def is_opt_out(text: str) -> bool:
     """Whether the words are an opt-out and can be nothing else."""
     return read_label(text).opt_out
+
+
+def _asks(text: str) -> bool:
+    return not _QUESTIONS.isdisjoint(text)
 
 
 def _forms(text: str, spaced: str) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ async def _part(receive: Receive, parts: list[bytes], size: int, most: int) -> t
 
 
 async def beginning(receive: Receive) -> bytes:
-    """What has come of a body that is refused unread: it tells whose page it is about. Waits for nobody."""
+    """What has come of a body that is refused unread: it tells whose page it is about. Waits a moment at most."""
     try:
         message = await asyncio.wait_for(receive(), _A_MOMENT)
     except TimeoutError:

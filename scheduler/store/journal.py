@@ -1,7 +1,8 @@
 """Marks outside the database: what was begun, how it ended, what people chose. One file a process, only ever added to.
 
 A database that is restored from a dump does not know what happened after it. These files do: ``scheduler/lineage``
-holds the database against them. They name people by number and by keyed hash alone, and hold no word of anybody.
+holds the database against them. They name contacts by number and by keyed hash alone, and the team as the audit log
+does; they hold no word of anybody.
 
 Lines are JSON: the head (whose marks these are), ``begun``, ``ended``, ``chosen``, ``acts``, ``least`` (how far tables
 had been numbered). A line that a dying machine wrote by half is passed over: what it names had not left.

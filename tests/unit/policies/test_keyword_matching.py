@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from policies.folding import forms, normalise
 from policies.keyword_packs import keyword_packs
-from policies.keywords import match_keyword
+from policies.keywords import match_keyword, read
 
 EVERY_WORD = [(pack.language, word, meaning) for pack in keyword_packs() for word, meaning in pack.deciding()]
 
@@ -39,6 +39,16 @@ EVERY_WORD = [(pack.language, word, meaning) for pack in keyword_packs() for wor
 )  # fmt: skip
 def test_words_that_opt_out(text: str) -> None:
     assert match_keyword(text) == "opt_out"
+
+
+@pytest.mark.parametrize("text", ["Start?", "subscribe？", "¿alta?", "START ?!", "اشتراك؟"])
+def test_a_question_opts_nobody_in(text: str) -> None:
+    assert match_keyword(text) is None
+    assert read(text) == (None, None)
+
+
+def test_a_question_may_opt_out() -> None:
+    assert match_keyword("stop?") == "opt_out"
 
 
 @pytest.mark.parametrize(
