@@ -16,7 +16,9 @@ from sqlmodel import Session
 
 from scheduler.consent.tokens import recount_tokens
 from scheduler.contacts.lock import lock_contacts
+from scheduler.followups.kinds import is_requested, variables_of
 from scheduler.outbox.evidence import Accepted, accept
+from scheduler.outbox.priorities import priority_of
 from scheduler.outbox.states import ACCEPTED
 
 #: Messages that one call assumes to be sent.
@@ -77,6 +79,24 @@ _MAKE = text("""
         FROM made JOIN lost ON lost.message = made.id ORDER BY made.id
     )
     UPDATE restoring r SET target = made.id FROM made WHERE r.message = made.id
+""")
+#: What marks do not tell of those that were made again, and whoever sends one again needs.
+_MADE = text("""
+    SELECT m.id, m.category, e.kind, nullif(e.body, '{}') AS body, coalesce(c.priority, 0) AS own, c.not_before,
+        coalesce(c.expires_at, e.occurred_at + r.expires_after) AS expires_at,
+        CASE WHEN c.id IS NULL THEN r.kind IS NOT NULL ELSE c.may_wait AND c.expires_at IS NOT NULL END AS may_wait
+    FROM message m
+    LEFT JOIN campaign c ON c.id = m.campaign_id
+    LEFT JOIN business_event e ON e.id = m.event_id
+    LEFT JOIN recipe r ON r.page_id = e.page_id AND r.kind = e.kind
+    WHERE m.id IN (SELECT target FROM restoring WHERE target = message) AND NOT m.id = ANY(:standing)
+""")
+_COMPLETE = text("""
+    UPDATE message m SET priority = g.priority, variables = g.variables, not_before = g.not_before,
+        expires_at = g.expires_at, may_wait = g.may_wait
+    FROM json_to_recordset(CAST(:rows AS json)) AS g (id bigint, priority smallint, variables jsonb, not_before bigint,
+        expires_at bigint, may_wait boolean)
+    WHERE m.id = g.id
 """)
 _OUTDATED = text("""
     UPDATE attempt a SET outcome = 'not_sent', settled_at = :now
@@ -171,6 +191,7 @@ def record_restored(
         connection.execute(statement)
     standing = {row.id for row in connection.execute(_STANDING)}
     connection.execute(_MAKE, {"now": now})
+    _complete(session, standing)
     connection.execute(_OUTDATED, {"now": now})
     for statement in _ATTEMPTS:
         connection.execute(statement, {"now": now})
@@ -193,6 +214,23 @@ def record_restored(
         )
         for row in connection.execute(_BECAME)
     }  # fmt: skip
+
+
+def _complete(session: Session, standing: set[int]) -> None:
+    """Give the messages that were made again what their campaigns and events say of them."""
+    made = session.connection().execute(_MADE, {"standing": sorted(standing)})
+    rows = [
+        {
+            "id": row.id, "not_before": row.not_before, "expires_at": row.expires_at, "may_wait": row.may_wait,
+            "priority": priority_of(
+                row.category, requested=row.kind is not None and is_requested(row.kind), own=row.own
+            ),
+            "variables": variables_of(row.kind, row.body) if row.body else {},
+        }
+        for row in made
+    ]  # fmt: skip
+    if rows:
+        session.connection().execute(_COMPLETE, {"rows": json.dumps(rows)})
 
 
 def assume_sent(session: Session, until: int, now: int) -> int:

@@ -18,10 +18,13 @@ from typer.testing import CliRunner
 from scheduler.campaigns.tables import Campaign
 from scheduler.cli.main import app
 from scheduler.consent.choices import record_opt_out
+from scheduler.followups.kinds import BACK_IN_STOCK
+from scheduler.followups.tables import BusinessEvent, Recipe
 from scheduler.lineage.guard import FOLDER
 from scheduler.lineage.watch import watch
 from scheduler.outbox.begin import begin
 from scheduler.outbox.ledger import faults
+from scheduler.outbox.priorities import REQUESTED
 from scheduler.outbox.settle import Outcome, settle
 from scheduler.outbox.tick import tick
 from scheduler.settings import get_settings
@@ -237,6 +240,46 @@ def test_a_message_made_after_the_dump_is_made_again_so_that_it_is_not_planned_t
         row = session.execute(text("SELECT id, campaign_id, contact_id, state, mid FROM message")).one()
         assert tuple(row) == (message, 7, contact, "sent", f"m_{attempt}")
     no_faults()
+
+
+def test_what_is_made_again_has_the_end_and_the_rank_of_its_campaign_or_event(dumped: Callable[[], Dump]) -> None:
+    with staged() as stage:
+        contacts = [stage.contact(), stage.contact()]
+        template = stage.templates[stage.page, "promotional"]
+        stage.session.add(
+            Campaign(
+                id=7, page_id=stage.page, name="news", template_id=template, audience="everyone", status="planning",
+                expires_at=NOON + 5 * HOUR, priority=40, created_at=NOON - HOUR,
+            )
+        )  # fmt: skip
+        stage.session.add(Recipe(page_id=stage.page, kind=BACK_IN_STOCK, template_id=template, expires_after=2 * HOUR))
+        stage.session.add(
+            BusinessEvent(
+                id=9, page_id=stage.page, kind=BACK_IN_STOCK, key="k", body={"sku": "42", "name": "Lamp"},
+                occurred_at=NOON, received_at=NOON,
+            )
+        )  # fmt: skip
+        stage.commit()
+    assert may_send()
+    dump = dumped()
+    with Session(database.engine(), expire_on_commit=False) as session:
+        made = Stage.__new__(Stage)
+        made.session, made.now, made.templates = session, NOON, {(1, "promotional"): 1}
+        made.message(contacts[0], campaign_id=7)
+        made.message(contacts[1], event_id=9)
+        session.commit()
+    send(2, settled=None)
+    dump.load()
+    assert not may_send()
+    assert duly("restore", "settle")["settled"] == {"unconfirmed": 2}
+    with Session(database.engine()) as session:
+        rows = session.execute(
+            text("SELECT state, priority, expires_at, may_wait, variables FROM message ORDER BY event_id NULLS FIRST")
+        )
+        assert [tuple(row) for row in rows] == [
+            ("unconfirmed", 40, NOON + 5 * HOUR, True, {}),
+            ("unconfirmed", REQUESTED, NOON + 2 * HOUR, True, {"product": {"sku": "42", "name": "Lamp"}}),
+        ]
 
 
 def test_numbers_that_were_given_away_are_not_given_again(dumped: Callable[[], Dump]) -> None:
