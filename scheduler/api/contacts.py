@@ -14,6 +14,7 @@ from scheduler.api.sessions import Db
 from scheduler.consent.standing import suppressions
 from scheduler.contacts import records, registry
 from scheduler.contacts.evidence import SOURCES
+from scheduler.contacts.finding import LONGEST, MOST_FOUND, find_people_by
 from scheduler.contacts.identities import identities_of
 from scheduler.contacts.psids import ROUNDED, looks_rounded
 from scheduler.contacts.tables import Contact
@@ -137,6 +138,7 @@ class ContactItem(BaseModel):
 
     psid: str
     name: str | None
+    first_name: str | None
     locale: str | None
     country: str | None
     region: str | None
@@ -163,12 +165,21 @@ def list_some(
         Waiting | None,
         Query(description="held: after an event that could not be applied. handover: somebody else has the thread."),
     ] = None,
+    q: Annotated[
+        str | None,
+        Query(
+            max_length=LONGEST,
+            description="A page-scoped id, a CRM id, a telephone number, an address, or how words of a name begin.",
+        ),
+    ] = None,
     cursor: Annotated[str | None, Query(pattern=r"^\d{1,18}$")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ContactList:
-    """People of a page, newest first; all of them, or those for whom a person is needed."""
+    """People of a page, newest first; all of them, those whom `q` finds, or those for whom a person is needed."""
     before = int(cursor) if cursor else None
-    found = list_contacts(session, page_id_of(session, page), waiting=waiting, before=before, limit=limit + 1)
+    page_id = page_id_of(session, page)
+    among = find_people_by(session, page_id, q, limit=MOST_FOUND) if q is not None else None
+    found = list_contacts(session, page_id, waiting=waiting, among=among, before=before, limit=limit + 1)
     more = found[limit - 1]["id"] if len(found) > limit else None
     return ContactList(
         items=[ContactItem.model_validate(each) for each in found[:limit]],

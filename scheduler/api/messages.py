@@ -15,6 +15,7 @@ from scheduler.api.sessions import Db
 from scheduler.errors import Invalid, NotFound
 from scheduler.facts import messages
 from scheduler.governance.explanations import explain_log
+from scheduler.outbox.content_record import ContentSeal
 from scheduler.outbox.states import STATES
 from scheduler.pages.registry import get_page
 
@@ -40,6 +41,7 @@ class MessageView(BaseModel):
         description="The opt-out, a row of the ledger of consent, that it does nothing but confirm."
     )
     template: str
+    template_version: int
     lane: str
     category: str
     priority: int = Field(
@@ -117,6 +119,15 @@ class LogView(BaseModel):
     findings: list[FindingView] = Field(description="The decision explained, rule by rule.")
 
 
+class ContentView(BaseModel):
+    """What a request said."""
+
+    locale: str = Field(description="The locale of the template's body that was taken.")
+    text: str | None
+    utility_name: str | None = Field(description="The approved utility template that went, with its parameters.")
+    utility_parameters: dict[str, str]
+
+
 class AttemptView(BaseModel):
     """One request to the platform."""
 
@@ -128,6 +139,7 @@ class AttemptView(BaseModel):
     code: int | None
     subcode: int | None
     mid: str | None
+    content: ContentView | None = Field(description="null: it is not kept, or the person was erased.")
 
 
 class PersonView(BaseModel):
@@ -167,6 +179,7 @@ def list_some(
     session: Db,
     page: PageFilter = None,
     campaign: CampaignFilter = None,
+    psid: Annotated[str | None, Query(max_length=128, description="To this person, by the page-scoped id.")] = None,
     state: Annotated[str | None, Query(max_length=32)] = None,
     reason: Annotated[str | None, Query(max_length=64)] = None,
     cursor: Annotated[str | None, Query(pattern=r"^\d{1,18}$")] = None,
@@ -180,6 +193,7 @@ def list_some(
         limit=limit + 1,
         page_id=get_page(session, page).id if page is not None else None,
         campaign_id=campaign,
+        psid=psid,
         state=state,
         reason=reason,
         before=int(cursor) if cursor else None,
@@ -224,4 +238,7 @@ def story(session: Session, message: int) -> MessageStory:
         {**row, "findings": [asdict(finding) for finding in each[1]] if each else []}
         for row, each in zip(log, explained, strict=True)
     ]
+    kept = ContentSeal.reading(session)
+    for attempt in found["attempts"]:
+        attempt["content"] = kept.open(message, attempt["content"])
     return MessageStory.model_validate(found)

@@ -91,6 +91,15 @@ class PausedView(BaseModel):
     since: Instant | None
 
 
+class WaitingEventsView(BaseModel):
+    """Events that name somebody whom nobody knows, for more than a day."""
+
+    page: str
+    person_kind: str = Field(description="By which identity they name their people: crm_id, phone or email.")
+    events: int
+    oldest: Instant
+
+
 class StatusView(BaseModel):
     """How things stand."""
 
@@ -106,6 +115,10 @@ class StatusView(BaseModel):
     waking: list[WakingView] = Field(description="After a release, a resume, a new policy: the oldest 100.")
     webhooks: list[TroubleView] = Field(description="Refused or not understood, the last first; the newest 100.")
     paused: list[PausedView] = Field(description="Campaigns that somebody paused: the oldest 100.")
+    waiting_events: list[WaitingEventsView] = Field(
+        description="Business events whose person nobody has known for a day: does the shop write the identity as the "
+        "contacts have it?"
+    )
     pages: list[PageState] = Field(description="Those that are stopped, throttled, or whose breaker is not closed.")
     alerts: list[Alert]
 
@@ -181,6 +194,7 @@ def status(session: Db, now: Now) -> StatusView:
         waking=[WakingView(**asdict(order)) for order in ops.waking(session)],
         webhooks=[trouble_view(each) for each in wrong[:_TROUBLES]],
         paused=[PausedView(**asdict(campaign)) for campaign in ops.paused_campaigns(session)],
+        waiting_events=[WaitingEventsView(**asdict(each)) for each in ops.waiting_events(session, now)],
         pages=[page for page in shown if _unusual(page)],
         alerts=[
             *_alerts(session, now, ages, shown, names, stalls(session, oldest, states, now)),

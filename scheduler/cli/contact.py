@@ -8,14 +8,16 @@ import typer
 from sqlmodel import Session
 
 from scheduler import clock
-from scheduler.api.contacts import ContactView, view_of
+from scheduler.api.contacts import ContactItem, ContactView, view_of
 from scheduler.api.instants import format_instant
 from scheduler.api.people import ContextView, MergeView
 from scheduler.cli.output import echo_json, print_table
 from scheduler.contacts import merging
+from scheduler.contacts.finding import MOST_FOUND, find_people_by
 from scheduler.contacts.registry import get_contact
 from scheduler.doorbell import ring
 from scheduler.errors import Conflict
+from scheduler.facts.contacts import list_contacts
 from scheduler.facts.context import agent_context
 from scheduler.pages.registry import get_page
 from scheduler.store import database
@@ -48,6 +50,35 @@ def show(psid: str = _PSID, page: str = _PAGE, as_json: bool = _JSON) -> None:
         ],
         whole=("observed",),
         none="no evidence of where they are",
+    )  # fmt: skip
+
+
+@app.command()
+def find(
+    words: str = typer.Argument(help="An id, a CRM id, a telephone number, an address, or the beginning of a name."),
+    page: str = _PAGE,
+    limit: int = typer.Option(50, min=1, max=MOST_FOUND, help="At most so many, the newest first."),
+    as_json: bool = _JSON,
+) -> None:
+    """Find people by an id, a name or an identity."""
+    with database.session() as session:
+        page_id = _page_id(session, page)
+        among = find_people_by(session, page_id, words, limit=MOST_FOUND)
+        found = [ContactItem.model_validate(each) for each in list_contacts(session, page_id, among=among, limit=limit)]
+    if as_json:
+        echo_json([each.model_dump(mode="json") for each in found])
+        return
+    print_table(
+        ("psid", "name", "country", "locale", "last wrote"),
+        [
+            (
+                each.psid, each.name or each.first_name or "", each.country or "", each.locale or "",
+                format_instant(each.last_inbound_at) if each.last_inbound_at is not None else "",
+            )
+            for each in found
+        ],
+        whole=("psid", "last wrote"),
+        none="nobody is found by that",
     )  # fmt: skip
 
 
@@ -122,7 +153,8 @@ def _tell(done: merging.Merge, *, preview: bool, as_json: bool) -> None:
 def _person(found: ContactView) -> None:
     lines = [
         ("psid", found.psid),
-        ("name", found.name or ""),
+        ("name", found.name or found.first_name or ""),
+        ("place", ", ".join(each for each in (found.region or found.country, found.locale) if each)),
         ("merged into", found.merged_into or ""),
         ("last wrote", format_instant(found.last_inbound_at) if found.last_inbound_at is not None else ""),
         ("held", format_instant(found.held_at) if found.held_at is not None else ""),

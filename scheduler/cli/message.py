@@ -8,7 +8,7 @@ from rich.text import Text
 
 from scheduler import clock
 from scheduler.api.instants import format_instant
-from scheduler.api.messages import LogView, MessageStory, MessageView, story, summary
+from scheduler.api.messages import ContentView, LogView, MessageStory, MessageView, story, summary
 from scheduler.cli.output import echo_json, print_findings, print_table
 from scheduler.cli.wording import wait_in_words, words
 from scheduler.errors import Invalid
@@ -28,6 +28,7 @@ _ROOM_FOR_PAGES = 100
 def list_some(
     page: str | None = typer.Option(None, help="Only those of this page, by the platform's id."),
     campaign: int | None = typer.Option(None, min=1, help="Only those of this campaign."),
+    psid: str | None = typer.Option(None, help="Only those to this person, by the page-scoped id."),
     state: str | None = typer.Option(None, help=f"Only those in this state: {', '.join(STATES)}."),
     reason: str | None = typer.Option(None, help="Only those with this reason, quiet_hours, say."),
     limit: int = typer.Option(50, min=1, max=10_000, help="At most so many."),
@@ -42,6 +43,7 @@ def list_some(
             limit=limit,
             page_id=get_page(session, page).id if page is not None else None,
             campaign_id=campaign,
+            psid=psid,
             state=state,
             reason=reason,
         )
@@ -60,7 +62,7 @@ def list_some(
             for row in rows
         ],
         whole=("id", "page", "person", "state", "next"),
-        none="no messages are like that" if page or campaign or state or reason else "no messages yet",
+        none="no messages are like that" if page or campaign or psid or state or reason else "no messages yet",
     )
 
 
@@ -102,6 +104,19 @@ def show(message: int = typer.Argument(help="The message's id.", min=1), as_json
         code += f"/{attempt.subcode}" if attempt.subcode is not None else ""
         line = f"attempt {attempt.id}, begun {format_instant(attempt.begun_at)}: {attempt.outcome}{answer}{code}"
         console.print(line, soft_wrap=True)
+        if attempt.content is not None:
+            _said(console, attempt.content)
+
+
+def _said(console: Console, content: ContentView) -> None:
+    """What a request said. Control characters in it are not the terminal's."""
+    if content.text is not None:
+        for line in content.text.splitlines():
+            console.print(Text("    " + "".join(each if each.isprintable() else "?" for each in line)), soft_wrap=True)
+    else:
+        named = ", ".join(f"{name}={value!r}" for name, value in content.utility_parameters.items())
+        console.print(Text(f"    utility template {content.utility_name}: {named}"), soft_wrap=True)
+    console.print(Text(f"    in {content.locale}", style="dim"), soft_wrap=True)
 
 
 def _head(console: Console, found: MessageStory) -> None:
@@ -110,7 +125,9 @@ def _head(console: Console, found: MessageStory) -> None:
         origin = "an opt-out, to confirm it"
     console.print(Text(f"message {found.id}: {found.state}", style="bold"), soft_wrap=True)
     console.print(
-        f"{found.category} template {found.template} of {origin}, to {found.psid} on page {found.page}", soft_wrap=True
+        f"{found.category} template {found.template}, version {found.template_version}, of {origin}, "
+        f"to {found.psid} on page {found.page}",
+        soft_wrap=True,
     )
     if found.state == "scheduled":
         console.print(_waits(found.due_at, found.wakes_on, _end(found)), soft_wrap=True)

@@ -198,6 +198,9 @@ def _drawn(seen: doors.StatusView) -> Group:
     table.add_row("parked", sampled + (_counts(seen.held.parked) or "none until something happens"))
     for order in seen.waking:
         table.add_row("waking", _order(order))
+    for events in seen.waiting_events:
+        about = f"{events.events} events of page {events.page} name a {events.person_kind} that nobody has"
+        table.add_row("for nobody", f"{about}, since {format_instant(events.oldest)}")
     for campaign in seen.paused:
         since = f", since {format_instant(campaign.since)}" if campaign.since is not None else ""
         table.add_row("paused", f"campaign {campaign.id} {campaign.name} of page {campaign.page}{since}")

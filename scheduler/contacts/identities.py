@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hmac
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import idna
 from sqlalchemy import text
 from sqlmodel import Session
 
@@ -35,6 +38,8 @@ _LINKS = 0x6C696E6B
 #: What people write between the digits of a number.
 _PUNCTUATION = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_MAILTO = re.compile(r"mailto:", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"[^<>]*<([^<>]+)>")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 
 #: By the index, one by one, whatever the planner believed of a table that was empty when it planned.
@@ -178,7 +183,7 @@ def uniform(kind: str, value: str, *, field: str | None = None) -> str:
     place = field or kind
     if kind not in KINDS:
         raise Invalid(f"`{kind[:64]}` is not a kind of identity", field=place, way_out=f"use {', '.join(KINDS)}")
-    text_ = value.strip()
+    text_ = _plain(kind, value)
     if not text_ or len(text_) > _LONGEST or not text_.isprintable():
         raise Invalid("is not a usable text", field=place, way_out=f"give 1 to {_LONGEST} printable characters")
     if is_placeholder(text_):
@@ -194,11 +199,33 @@ def uniform(kind: str, value: str, *, field: str | None = None) -> str:
             )
         return number
     if kind == "email":
-        address = text_.lower()
+        address = _address(text_)
         if _ADDRESS.fullmatch(address) is None:
             raise Invalid("is not an e-mail address", field=place, way_out="give one like mara@example.com")
         return address
     return text_
+
+
+def _plain(kind: str, value: str) -> str:
+    """``value`` without what programs put around it: links (``mailto:``, ``tel:``), a name before ``<…>``."""
+    given = unicodedata.normalize("NFC", value).strip()
+    if kind == "email":
+        bracketed = _IN_BRACKETS.fullmatch(given)
+        given = bracketed[1].strip() if bracketed else given
+        given = _MAILTO.sub("", given).partition("?")[0] if _MAILTO.match(given) else given
+    if kind == "phone":
+        # Full-width digits are digits.
+        given = unicodedata.normalize("NFKC", given)
+        given = given[4:] if given[:4].lower() == "tel:" else given
+    return given.strip()
+
+
+def _address(text_: str) -> str:
+    """An address in lower case, its domain as the mail system writes it. A domain that cannot be stays as it is."""
+    local, _, domain = text_.lower().rpartition("@")
+    with suppress(UnicodeError):
+        domain = idna.encode(domain, uts46=True).decode()
+    return f"{local}@{domain.removesuffix('.')}"
 
 
 def hashing_keys(session: Session) -> list[bytes]:

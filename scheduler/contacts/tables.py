@@ -7,6 +7,12 @@ from sqlalchemy import ARRAY, BigInteger, Column, Float, Index, Numeric, SmallIn
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+#: The words of a contact's names, folded and without accents.
+NAME_WORDS = (
+    "to_tsvector('simple', regexp_replace(normalize("
+    "lower(coalesce(name, '') || ' ' || coalesce(first_name, '')), NFKD), U&'[\\0300-\\036F]', '', 'g'))"
+)
+
 
 class Contact(SQLModel, table=True):
     """A person as one page knows them. Its row lock orders every change to what may be sent to them."""
@@ -24,6 +30,15 @@ class Contact(SQLModel, table=True):
             postgresql_where=text("held_at IS NOT NULL OR handover_at IS NOT NULL"),
         ),
         #: Who was merged into somebody: few among many.
+        #: Names are found by how their words begin, whatever their case and accents: ``finding.py``.
+        Index(
+            "contact_names",
+            text(NAME_WORDS),
+            postgresql_using="gin",
+            postgresql_where=text(
+                "merged_into IS NULL AND erased_at IS NULL AND (name IS NOT NULL OR first_name IS NOT NULL)"
+            ),
+        ),
         Index("contact_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
     )
 

@@ -10,7 +10,8 @@ from sqlmodel import Session
 
 _COLUMNS = """
     m.id, p.external_id AS page, c.psid, m.campaign_id, m.event_id, m.resend_of, m.confirms_record_id,
-    t.name AS template, m.lane, m.category, m.priority, m.topic, m.not_before, m.expires_at, m.may_wait, m.state,
+    t.name AS template, t.version AS template_version, m.lane, m.category, m.priority, m.topic, m.not_before,
+    m.expires_at, m.may_wait, m.state,
     m.state_at, m.due_at, m.deadline, m.reason, m.wakes_on, m.ground, m.policy_version,
     m.attempts AS attempt_count, m.mid, m.created_at
 """
@@ -21,6 +22,7 @@ _FROM = """
 _FILTERS = {
     "page_id": "m.page_id = :page_id",
     "campaign_id": "m.campaign_id = :campaign_id",
+    "psid": "m.contact_id = ANY(ARRAY(SELECT id FROM contact WHERE psid = :psid))",
     "state": "m.state = :state",
     "reason": "m.reason = :reason",
     "before": "m.id < :before",
@@ -36,7 +38,7 @@ _LOG = text("""
     FROM message_log WHERE message_id = :id ORDER BY id
 """)
 _ATTEMPTS = text("""
-    SELECT id, category, ground, begun_at, outcome, settled_at, http_status, code, subcode, mid
+    SELECT id, category, ground, begun_at, outcome, settled_at, http_status, code, subcode, mid, content
     FROM attempt WHERE message_id = :id ORDER BY id
 """)
 # Newest first and bounded: a minute of several pages at full rate fits many times over.
@@ -63,7 +65,7 @@ class Summary:
 
 
 def list_messages(session: Session, *, limit: int, **filters: object) -> list[dict[str, Any]]:
-    """Messages, newest first. Filters: page_id, campaign_id, state, reason, before (an id); None is no filter."""
+    """Messages, newest first. Filters: page_id, campaign_id, psid, state, reason, before (an id); None is no filter."""
     given = {name: value for name, value in filters.items() if value is not None}
     where = " AND ".join(_FILTERS[name] for name in given) or "true"
     statement = text(f"SELECT {_COLUMNS} {_FROM} WHERE {where} ORDER BY m.id DESC LIMIT :limit")

@@ -80,6 +80,12 @@ _PAUSED = text("""
          WHERE a.subject = 'campaign:' || c.id AND a.action = 'campaign.pause') AS since
     FROM campaign c JOIN page p ON p.id = c.page_id WHERE c.status = 'paused' ORDER BY c.id LIMIT :limit
 """)
+_NOBODYS = text("""
+    SELECT p.external_id AS page, e.person_kind, count(*) AS events, min(e.received_at) AS oldest
+    FROM business_event e JOIN page p ON p.id = e.page_id
+    WHERE e.contact_id IS NULL AND e.person_key IS NOT NULL AND e.received_at < :before
+    GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT :limit
+""")
 _ANY_DUE = text("SELECT EXISTS (SELECT 1 FROM message WHERE state = 'due')")
 
 
@@ -119,6 +125,18 @@ class Waking:
     #: Messages woken so far.
     woken: int
     ordered_at: int
+
+
+@dataclass(slots=True, kw_only=True)
+class WaitingEvents:
+    """Business events that name somebody whom nobody knows, and have waited for them for more than a day."""
+
+    page: str
+    #: By which identity they name their people: ``crm_id``, ``phone``, ``email``.
+    person_kind: str
+    events: int
+    #: Epoch seconds.
+    oldest: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -209,6 +227,12 @@ def pages(session: Session) -> list[PageRow]:
 def waking(session: Session, *, limit: int = 100) -> list[Waking]:
     """What is being woken, the oldest order first; ``limit`` orders at most."""
     return [Waking(**row) for row in session.connection().execute(_ORDERS, {"limit": limit}).mappings()]
+
+
+def waiting_events(session: Session, now: int, *, limit: int = 100) -> list[WaitingEvents]:
+    """Events that have waited for their person for more than a day, by page and identity, the most first."""
+    rows = session.connection().execute(_NOBODYS, {"before": now - _DAY, "limit": limit}).mappings()
+    return [WaitingEvents(**row) for row in rows]
 
 
 def paused_campaigns(session: Session, *, limit: int = 100) -> list[PausedCampaign]:

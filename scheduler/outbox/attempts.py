@@ -10,6 +10,7 @@ from sqlmodel import Session
 from policies.calendars import holidays_version
 from policies.facts import facts_to_json
 from policies.local_time import tzdata_version
+from scheduler.outbox.content_record import ContentSeal
 from scheduler.outbox.verdicts import Verdict, deadline_of
 from scheduler.store.driver import rows
 
@@ -22,11 +23,12 @@ _BEGIN = """
         SELECT * FROM json_to_recordset(%(rows)s::json) AS r (
             message_id bigint, contact_id bigint, page_id integer, category text, token_id bigint, confirms boolean,
             deadline bigint, reason text, verdict text, because text[], ground text, policy_version text, tzdata text,
-            guard integer, facts jsonb)
+            guard integer, facts jsonb, content text)
     ), made AS (
         INSERT INTO attempt (message_id, contact_id, page_id, category, ground, token_id, confirms_opt_out, begun_at,
-            outcome)
-        SELECT message_id, contact_id, page_id, category, ground, token_id, confirms, %(now)s, 'sending'
+            outcome, content)
+        SELECT message_id, contact_id, page_id, category, ground, token_id, confirms, %(now)s, 'sending',
+            decode(content, 'base64')
         FROM wanted ORDER BY message_id
         ON CONFLICT DO NOTHING RETURNING id, message_id
     ), moved AS (
@@ -53,7 +55,8 @@ def write_attempts(
     """
     if not sending:
         return {}
-    document = json.dumps([_row(verdict, token_ids.get(verdict.candidate.id)) for verdict in sending])
+    sealing = ContentSeal.of(session)
+    document = json.dumps([_row(verdict, token_ids.get(verdict.candidate.id), sealing) for verdict in sending])
     return _write(session, document, now)
 
 
@@ -67,7 +70,7 @@ def _write(session: Session, document: str, now: int) -> dict[int, int]:
     return dict(made)
 
 
-def _row(verdict: Verdict, token_id: int | None) -> dict[str, object]:
+def _row(verdict: Verdict, token_id: int | None, sealing: ContentSeal) -> dict[str, object]:
     candidate, decision = verdict.candidate, verdict.decision
     assert decision is not None  # nothing goes that nobody decided
     return {
@@ -86,4 +89,5 @@ def _row(verdict: Verdict, token_id: int | None) -> dict[str, object]:
         "tzdata": tzdata_version(),
         "guard": verdict.guard,
         "facts": facts_to_json(verdict.facts),
+        "content": sealing.seal(candidate.id, verdict.content) if verdict.content is not None else None,
     }

@@ -38,6 +38,7 @@ _FACTS = text(f"""
 _ACTS = text(
     f"UPDATE dead_letter_act SET why = 'erased' WHERE message_id IN ({MESSAGES_OF}) AND why <> 'erased'"  # noqa: S608
 )
+_CONTENT = text("UPDATE attempt SET content = NULL WHERE contact_id = ANY(:ids) AND content IS NOT NULL")
 _MIDS = (
     text(f"UPDATE message SET mid = NULL WHERE id IN ({MESSAGES_OF}) AND mid IS NOT NULL"),  # noqa: S608
     text("UPDATE attempt SET mid = NULL WHERE contact_id = ANY(:ids) AND mid IS NOT NULL"),
@@ -63,6 +64,7 @@ def forget_messages(session: Session, contact_ids: Sequence[int], *, actor: str,
     connection.execute(text("SELECT set_config('duly.erasing', 'on', true)"))
     counts["facts"] = connection.execute(_FACTS, values | {"mids": False}).rowcount
     connection.execute(text("SELECT set_config('duly.erasing', 'off', true)"))
+    counts["contents"] = connection.execute(_CONTENT, values).rowcount
     counts["notes"] = connection.execute(_ACTS, values).rowcount
     return counts
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Column, Index, SmallInteger, String, text
+from sqlalchemy import ARRAY, BigInteger, Column, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -161,6 +161,8 @@ class Attempt(SQLModel, table=True):
     begun_at: int = Field(sa_type=BigInteger)
     #: ``sending`` | ``sent`` | ``refused`` | ``not_sent`` | ``in_doubt`` | ``unconfirmed``.
     outcome: str = Field(default="sending")
+    #: What it says, and in which locale, sealed: ``outbox/content_record.py``. None: it is not kept any more.
+    content: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     #: When the outcome was last written.
     settled_at: int | None = Field(default=None, sa_type=BigInteger)
     http_status: int | None = None

@@ -52,7 +52,7 @@ ERASED: dict[str, str] = {
     "suppression": "deleted, save the bar `erased`; what stood is kept as a keyed hash",
     "audience_member": "deleted",
     "message": "kept as a count: variables blanked, waiting ones cancelled, the platform's id blanked after 36 h",
-    "attempt": "kept as a count; the platform's id blanked after 36 h",
+    "attempt": "kept as a count: the words blanked, the platform's id blanked after 36 h",
     "message_log": "kept as a count: the facts of decisions blanked",
     "dead_letter_act": "kept; why, in somebody's words, blanked",
     "platform_event": "deleted; copies that come later are stripped",

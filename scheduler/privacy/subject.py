@@ -5,7 +5,7 @@ Instants are ISO 8601 in UTC. Credentials (tokens) and hashes are left out: they
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from scheduler.contacts.forgetting import addresses_of
 from scheduler.errors import NotFound
+from scheduler.outbox.content_record import ContentSeal
 from scheduler.outbox.forgetting import MESSAGES_OF
 from scheduler.privacy.suppressed import PURPOSE, key_hash
 from scheduler.store.stable_keys import stable_key
@@ -127,10 +128,20 @@ def everything(session: Session, contact_id: int, now: int) -> dict[str, Any]:
         "psids": list(addresses.values()),
         "as_of": instant(now),
     }
+    said = ContentSeal.reading(session)
     for section, (_, query) in SECTIONS.items():
         rows = connection.execute(text(query), values).mappings()
-        found[section] = [{name: _shown(name, value) for name, value in row.items()} for row in rows]
+        found[section] = [
+            {name: _shown(name, value) for name, value in _opened(section, row, said).items()} for row in rows
+        ]
     return found
+
+
+def _opened(section: str, row: Mapping[Any, Any], said: ContentSeal) -> dict[str, Any]:
+    """A row as it is told: what a request said lies sealed in the database."""
+    if section != "attempts":
+        return dict(row)
+    return {**row, "content": said.open(row["message_id"], row["content"])}
 
 
 def values_of(session: Session, page_id: int, addresses: dict[int, str]) -> dict[str, object]:
