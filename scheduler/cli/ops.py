@@ -199,7 +199,9 @@ def _drawn(seen: doors.StatusView) -> Group:
     for order in seen.waking:
         table.add_row("waking", _order(order))
     for events in seen.waiting_events:
-        about = f"{events.events} events of page {events.page} name a {events.person_kind} that nobody has"
+        about = (
+            f"{events.events} events of page {events.page} are about somebody whose {events.person_kind} no contact has"
+        )
         table.add_row("for nobody", f"{about}, since {format_instant(events.oldest)}")
     for campaign in seen.paused:
         since = f", since {format_instant(campaign.since)}" if campaign.since is not None else ""

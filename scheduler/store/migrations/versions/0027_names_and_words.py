@@ -18,8 +18,15 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("attempt", sa.Column("content", sa.LargeBinary(), nullable=True))
     op.execute(r"""
-        CREATE INDEX contact_names ON contact USING gin (to_tsvector('simple', regexp_replace(normalize(
-            lower(coalesce(name, '') || ' ' || coalesce(first_name, '')), NFKD), U&'[\0300-\036F]', '', 'g')))
+        CREATE FUNCTION duly_name_words(name text, first_name text) RETURNS tsvector
+        LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+            SELECT to_tsvector('pg_catalog.simple', regexp_replace(
+                normalize(lower(coalesce(name, '') || ' ' || coalesce(first_name, '')), NFKD),
+                U&'[\0300-\036F]', '', 'g'))
+        $$
+    """)
+    op.execute("""
+        CREATE INDEX contact_names ON contact USING gin (duly_name_words(name, first_name))
         WHERE merged_into IS NULL AND erased_at IS NULL AND (name IS NOT NULL OR first_name IS NOT NULL)
     """)
     # One way of writing a name: an event that spells it otherwise finds its person.
@@ -33,4 +40,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("contact_names", table_name="contact")
+    op.execute("DROP FUNCTION duly_name_words(text, text)")
     op.drop_column("attempt", "content")
