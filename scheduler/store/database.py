@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,16 @@ from scheduler.store.revision import check_revision
 
 #: A pool belongs to the process that made it: (process id, address) → engine. A forked child makes its own.
 _engines: dict[tuple[int, str], Engine] = {}
+_making = threading.Lock()
+
+
+def _unlocked() -> None:
+    """A child that was forked while a thread made an engine has a lock of its own."""
+    global _making
+    _making = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlocked)
 
 #: How many connections were made.
 _connections = [0]
@@ -49,8 +60,12 @@ def engine() -> Engine:
     key = (os.getpid(), database_url())
     found = _engines.get(key)
     if found is None:
-        _forget_parents()
-        found = _engines[key] = make_engine(key[1], pool_size=settings.database_pool)
+        # One thread at a time: of two engines one would be forgotten with its connections open.
+        with _making:
+            found = _engines.get(key)
+            if found is None:
+                _forget_parents()
+                found = _engines[key] = make_engine(key[1], pool_size=settings.database_pool)
     return found
 
 

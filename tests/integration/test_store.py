@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -58,3 +61,15 @@ def test_lists_arrive_as_they_were(database_url: str, given: list[object]) -> No
 def test_a_list_of_texts_that_cannot_be_stored_is_refused(database_url: str) -> None:
     with database.engine().connect() as connection, pytest.raises(DataError):
         connection.execute(text("SELECT CAST(:given AS text[])"), {"given": ["a\0b"]})
+
+
+def test_threads_that_begin_at_once_share_one_engine(database_url: str) -> None:
+    database.dispose()
+    together = threading.Barrier(8)
+
+    def ask(_: int) -> int:
+        together.wait(timeout=30)
+        return id(database.engine())
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(ask, range(8)))) == 1
