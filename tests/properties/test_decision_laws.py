@@ -173,12 +173,13 @@ def test_blame_is_sufficient_and_minimal(number, asked):  # type: ignore[no-unty
     if decision.verdict == "send":
         assert blamed == set()
         assert covers(left(question, set()), now, remaining)
-    elif decision.verdict == "defer":
+    elif decision.verdict == "defer" and not decision.awaits_person:
         # Without all that is blamed it could go now; without all but one of it, it could not.
         assert covers(left(question, blamed), now, remaining)
         if decision.at is not None:
             assert all(not covers(left(question, blamed - {name}), now, remaining) for name in blamed)
     elif not schedule.expired(question):
+        # A denial, or a wait for the person, which is blamed as the denial that it replaces.
         # A handover only ever defers: the conversation may be handed back.
         others = RULES.keys() - {"handover"}
         helps = {name for name in others if left(question, {name, "handover"})}
@@ -191,6 +192,36 @@ def test_blame_is_sufficient_and_minimal(number, asked):  # type: ignore[no-unty
             assert blamed
             assert "handover" not in blamed
     assert list(decision.because) == sorted(blamed, key=PRECEDENCE.index)
+
+
+#: As if a ground held at whatever time suits; a conversation of the team may be handed back.
+THERE = {"messaging_window", "handover"}
+
+
+@settings(fixed, max_examples=500)
+@given(policies, cases)
+def test_a_message_that_may_wait_waits_where_the_person_can_lift_the_denial(number, asked):  # type: ignore[no-untyped-def]
+    policy = POLICIES[number]
+    facts, now, remaining = free(asked[0]), asked[1], asked[2]
+    may, may_not = (
+        decide(policy, replace(facts, may_wait=may_wait), now, min_remaining=remaining) for may_wait in (True, False)
+    )
+    if may.wakes_on == "zone_evidence" and may_not.verdict == "deny":
+        zones = case_of(policy, facts, now, remaining).binding.zones
+        known = (replace(facts, timezones=(zone,), utc_offset=None) for zone in zones)
+        assert may.because == ("unknown_zone",)
+        assert any(left(case_of(policy, each, now, remaining), THERE) for each in known)
+        assert may_not == replace(may, verdict="deny", wakes_on=None)
+        return
+    assume(may.because != ("unknown_zone",))
+    helps = (
+        may_not.verdict == "deny"
+        and "messaging_window" in may_not.because
+        and remaining < policy.window
+        and left(case_of(policy, facts, now, remaining), THERE)
+    )
+    # The same blame and the same reason: they still say what is missing.
+    assert may == (replace(may_not, verdict="defer", wakes_on="inbound") if helps else may_not)
 
 
 # --- looking ahead, and keeping --------------------------------------------------------------------------------------
@@ -218,7 +249,8 @@ def test_a_forecast_tiles_its_span_and_says_what_would_be_decided(number, asked,
         assert stretch.permitted == (then.verdict == "send")
         if stretch.permitted:
             assert (stretch.ground, stretch.because, stretch.reason) == (then.ground, (), None)
-        elif then.verdict == "defer":
+        elif then.verdict == "defer" and not then.awaits_person:
+            # A stretch names what is closed then; a wait for the person is blamed as the denial that it replaces.
             assert (stretch.because, stretch.reason) == (then.because, then.reason)
 
 
