@@ -39,6 +39,7 @@ _SAME: dict[int, str | None] = str.maketrans(
 _SIGNS: dict[int, int | None] = dict.fromkeys(
     [*map(ord, "™℠\u115f\u1160\u3164\uffa0\u17b4\u17b5"), *range(0x180B, 0x1810), *range(0xE0100, 0xE01F0)]
 ) | {first + at: ord("A") + at for first in (0x1F150, 0x1F170, 0x1F1E6) for at in range(26)}
+_EACH_SIGN = frozenset(map(chr, _SIGNS))
 
 #: Marks to take away, as ranges: Latin, Greek and Cyrillic accents (also Arabic carriers' hamza, madda), Hebrew points,
 #: Arabic vowels. Every other mark (Devanagari, Thai, kana voicing) is part of its word.
@@ -70,36 +71,54 @@ def fold(text: str, punctuation: str) -> str:
     """The folded text, with ``punctuation`` (nothing or a space) in the place of punctuation, symbols and emoji."""
     if text.isascii():
         return " ".join(text.translate(_ASCII[punctuation]).split())
-    return unicodedata.normalize("NFC", " ".join(plain(text).translate(_TABLES[punctuation]).split()))
+    return _folded(_apart(text), punctuation)
+
+
+def fold_both_ways(text: str) -> tuple[str, str]:
+    """The folded text with nothing in the place of punctuation, and with a space there."""
+    if text.isascii():
+        return fold(text, ""), fold(text, " ")
+    apart = _apart(text)
+    return _folded(apart, ""), _folded(apart, " ")
 
 
 def stretches(text: str) -> list[str]:
     """What stands between punctuation, folded, without any space: for scripts that need none."""
-    folded = plain(text).translate(_TABLES["\n"])
+    folded = _apart(text).translate(_TABLES["\n"])
     pieces = ("".join(piece.split()) for piece in folded.split("\n"))
     return [unicodedata.normalize("NFC", piece) for piece in pieces if piece]
 
 
 def letters(text: str) -> str:
     """The text with letters for what is drawn as letters (in boxes, circles, bold, wide); all else stays."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text.translate(_SIGNS))
+    if text.isascii():
+        return text
+    # Few messages have such signs, and a table is looked up letter by letter.
+    return unicodedata.normalize("NFKC", text if _EACH_SIGN.isdisjoint(text) else text.translate(_SIGNS))
 
 
-def plain(text: str) -> str:
-    """Compatibility forms, capitals and accents taken apart; й stays the letter it is."""
-    apart = unicodedata.normalize("NFKC", text.translate(_SIGNS)).casefold()
-    return unicodedata.normalize("NFD", apart).replace("и\u0306", "й")
+def _apart(text: str) -> str:
+    """Compatibility forms and capitals taken away."""
+    return letters(text).casefold()
+
+
+def _folded(apart: str, punctuation: str) -> str:
+    return unicodedata.normalize("NFC", " ".join(apart.translate(_TABLES[punctuation]).split()))
 
 
 class _Table(dict[int, str | None]):
-    """What becomes of each character; asked once for each."""
+    """What becomes of each character, its accents with it; asked once for each."""
 
     def __init__(self, punctuation: str) -> None:
         super().__init__()
         self._punctuation = punctuation
 
     def __missing__(self, code: int) -> str | None:
-        found = self[code] = self._of(chr(code))
+        letter = chr(code)
+        # й stays the letter it is. Marks that belong to their letters are put back: が.
+        parts = letter if letter == "й" else unicodedata.normalize("NFD", letter)
+        whole = "".join(self._of(part) or "" for part in parts)
+        found = self[code] = unicodedata.normalize("NFC", whole) or None
         return found
 
     def _of(self, letter: str) -> str | None:
@@ -121,14 +140,18 @@ _TABLES = {punctuation: _Table(punctuation) for punctuation in ("", " ", "\n")}
 
 def forms(text: str) -> tuple[str, ...]:
     """The ways in which the text can be a keyword: ``S'ABONNER`` as ``sabonner`` and ``s abonner``; none if empty."""
-    found = [fold(text, ""), fold(text, " ")]
-    found += [squeezed(each) for each in found if is_unspaced(each)]
+    return forms_of_folded(*fold_both_ways(text))
+
+
+def forms_of_folded(*folded: str) -> tuple[str, ...]:
+    """The same for text that is folded: as it is, and without spaces where its script needs none."""
+    found = [*folded, *(squeezed(each) for each in folded if is_unspaced(each))]
     return tuple(dict.fromkeys(form for form in found if form))
 
 
 @lru_cache(maxsize=16_384)
 def _forms_of_a_word(word: str) -> tuple[str, str]:
-    return fold(word, ""), fold(word, " ")
+    return fold_both_ways(word)
 
 
 def forms_of_phrase(phrase: str) -> tuple[str, ...]:
@@ -137,9 +160,8 @@ def forms_of_phrase(phrase: str) -> tuple[str, ...]:
     if len(words) < 2:
         return forms(phrase)
     each = [_forms_of_a_word(word) for word in words]
-    found = [" ".join(tight for tight, _ in each if tight), " ".join(spaced for _, spaced in each if spaced)]
-    found += [squeezed(one) for one in found if is_unspaced(one)]
-    return tuple(dict.fromkeys(form for form in found if form))
+    tight, spaced = " ".join(tight for tight, _ in each if tight), " ".join(spaced for _, spaced in each if spaced)
+    return forms_of_folded(tight, spaced)
 
 
 def is_unspaced(folded: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policies.folding import fold, forms, is_unspaced, normalise, squeezed
+from policies.folding import fold_both_ways, forms, forms_of_folded, is_unspaced, normalise
 from policies.keyword_packs import Meaning
 from policies.lexicon import REFUSES, SUGGESTS, Suggestion, as_written, is_another_word, lexicon, rank
 from policies.misspelt import keyword_behind
@@ -68,8 +68,8 @@ def read(text: str) -> tuple[Meaning | None, Suggestion | None]:
     if len(text) > _LONGEST:
         text = f"{text[:_HALF]}\n{text[-_HALF:]}"
         return None, look_closely(text)
-    spaced = fold(text, " ")
-    found = _forms(text, spaced)
+    tight, spaced = fold_both_ways(text)
+    found = forms_of_folded(tight, spaced)
     meaning = _whole(text, found)
     if meaning is not None:
         return (None if meaning == "opt_in" and _asks(text) else meaning), None
@@ -108,13 +108,6 @@ def is_opt_out(text: str) -> bool:
 
 def _asks(text: str) -> bool:
     return not _QUESTIONS.isdisjoint(text)
-
-
-def _forms(text: str, spaced: str) -> tuple[str, ...]:
-    tight = fold(text, "")
-    if tight == spaced:
-        return (spaced,) if not is_unspaced(spaced) else tuple({spaced: 0, squeezed(spaced): 0})
-    return forms(text)
 
 
 def _whole(text: str, folded: tuple[str, ...]) -> Meaning | None:

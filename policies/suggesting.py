@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from policies.folding import fold, letters, normalise, stretches
 from policies.lexicon import LATIN, Entry, Suggestion, Tree, is_another_word, lexicon, rank
@@ -234,11 +235,12 @@ def _of_messages(reading: _Reading, start: int, end: int, entry: Entry) -> bool:
 
 def _unspaced(text: str) -> Iterator[Suggestion]:
     whole = "\n".join(stretches(text))
-    if not any(entry.suggestion for _, _, entry in _unspaced_runs(whole)):
+    runs = list(_unspaced_runs(whole))
+    if not any(entry.suggestion for _, _, entry in runs):
         return
     # The longest come first.
     products: dict[int, tuple[int, int]] = {}
-    for product in _spans(whole, lexicon().unspaced_product):
+    for product in _spans(whole, _possible(lexicon().unspaced_product, whole)):
         for at in range(*product):
             products.setdefault(at, product)
     bare = _bare(whole)
@@ -246,15 +248,15 @@ def _unspaced(text: str) -> Iterator[Suggestion]:
     few = len(bare) - bare.count("\n") <= _FEW_LETTERS
     found = [
         (start, end, entry)
-        for start, end, entry in _unspaced_runs(whole)
-        if not any(_is_of(products.get(at), start, end) for at in range(start, end))
+        for start, end, entry in runs
+        if not products or not any(_is_of(products.get(at), start, end) for at in range(start, end))
     ]
     objects = [(start, end, entry.language) for start, end, entry in found if entry.kind == "object"]
     starts = [start for start, _, _ in objects]
     for start, end, entry in found:
         if entry.suggestion is None:
             continue
-        word = _bare(whole[start:end])
+        word = _bare_phrase(whole[start:end])
         match entry.kind:
             case "anywhere":
                 yield entry.suggestion
@@ -280,10 +282,21 @@ def _spans(text: str, phrases: list[str]) -> Iterator[tuple[int, int]]:
             start = text.find(phrase, start + len(phrase))
 
 
+def _possible(phrases: list[str], text: str) -> list[str]:
+    """The phrases all of whose letters occur in the text: few, and no other can be part of it."""
+    return list(filter(set(text).issuperset, phrases))
+
+
 def _bare(text: str) -> str:
-    for phrase in lexicon().unspaced_courtesy:
+    for phrase in _possible(lexicon().unspaced_courtesy, text):
         text = text.replace(phrase, "")
     return text
+
+
+@lru_cache(maxsize=16_384)
+def _bare_phrase(phrase: str) -> str:
+    """The same for a pack's phrase, which a long message may say hundreds of times."""
+    return _bare(phrase)
 
 
 def _unspaced_runs(whole: str) -> Iterator[tuple[int, int, Entry]]:
