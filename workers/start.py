@@ -12,6 +12,13 @@ import sys
 from collections.abc import Sequence
 
 
+def node_name() -> str:
+    """What the worker is called in `duly ops status`, with its host. Only Celery's command line fills in ``%h``."""
+    from celery.utils.nodenames import host_format
+
+    return str(host_format("duly@%h"))
+
+
 def main(arguments: Sequence[str]) -> int:
     """Become a worker, with ``--standby`` only once told to; its exit status."""
     parser = argparse.ArgumentParser(prog="workers.start", description=__doc__, allow_abbrev=False)
@@ -23,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
 
     # As `celery -A workers.app worker --without-gossip --without-mingle` makes it.
     worker = app.Worker(
-        hostname="duly@%h", concurrency=options.concurrency, loglevel=options.loglevel, without_gossip=True,
+        hostname=node_name(), concurrency=options.concurrency, loglevel=options.loglevel, without_gossip=True,
         without_mingle=True,
     )  # fmt: skip
     if options.standby:

@@ -10,7 +10,8 @@ from scheduler.inbox.web_processes import SilentWeb
 
 #: Reason → what was wrong with so many webhooks, and what to do.
 WORDS = {
-    "unsigned": "came without a signature: does something in between drop the header X-Hub-Signature-256?",
+    "unsigned": "came without a usable signature, and no STOP in them was heard: does something in between drop "
+    "or change the header X-Hub-Signature-256?",
     "bad_signature": "were not signed with its app's secret, and no STOP in them was heard: compare the secret with "
     "the platform's (`duly app list`, `duly app add-secret`)",
     "secret_unreadable": "may be signed with a secret that cannot be unsealed here: add its key to DULY_ENCRYPTION_KEY",

@@ -13,6 +13,7 @@ from policies.facts import Facts
 from policies.places import place_of
 from policies.stated_zones import looks_like_an_offset, telling_zone
 from policies.territories import territory_of_region
+from scheduler.contacts.country_names import country_named
 from scheduler.errors import Invalid
 
 #: Candidates beyond this are no evidence of anything.
@@ -69,7 +70,7 @@ def check_country(country: str, *, field: str = "country") -> str:
         raise Invalid(
             f"`{_shown(country)}` is not an ISO 3166-1 country code",
             field=field,
-            way_out=instead_of(country) or "use two letters, like US or DE",
+            way_out=_instead(country) or "use two letters, like US or DE",
         )
     return code
 
@@ -84,13 +85,19 @@ def check_region(region: str, *, country: str | None = None, field: str = "regio
         raise Invalid(
             f"`{_shown(region)}` is not an ISO 3166-2 code",
             field=field,
-            way_out=instead_of(region) or "use the country's two letters, a dash and the subdivision, like US-FL",
+            way_out=("-" in region and instead_of(region))
+            or "use the country's two letters, a dash and the subdivision, like US-FL",
         )
     if country is not None and not in_country(code, country):
         raise Invalid(
             f"region `{code}` is not in country `{country}`", field=field, way_out="correct the region or the country"
         )
     return code
+
+
+def _instead(country: str) -> str:
+    named = country_named(country)
+    return f"write {named}" if named is not None else instead_of(country)
 
 
 def in_country(region: str, country: str) -> bool:

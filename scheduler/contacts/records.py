@@ -116,7 +116,9 @@ def _text(changes: Mapping[str, object], field: str) -> str | None:
     value = changes[field]
     if value is None:
         return None
-    if not isinstance(value, str) or not value.strip() or not storable(value):
+    if isinstance(value, str) and not value.strip():
+        raise Invalid("is empty", field=field, way_out="give text, or null to forget it")
+    if not isinstance(value, str) or not storable(value):
         raise Invalid("is not text", field=field, way_out="give text, or null to forget it")
     if len(value) > MAX_TEXT:
         raise Invalid(f"has {len(value)} characters", field=field, way_out=f"use {MAX_TEXT} at most")

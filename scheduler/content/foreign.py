@@ -16,6 +16,7 @@ _PLACEHOLDERS = re.compile(
     | %[A-Za-z][A-Za-z_.]{1,60}%                 # %FIRST_NAME%, %recipient.name%
     | \$\{[^{}\n]{1,60}\}                        # ${name}
     | \#\{[^{}\n]{1,60}\}                        # #{name}
+    | <<[A-Za-z][^<>\n]{0,59}>>                  # <<FirstName>>
     | <%=?[^%\n]{1,60}%>                         # <%= name %>
     | \[\[[^\[\]\n]{1,60}\]\]                    # [[name]]
     | \[(?:[A-Za-z]{1,20}[ _-]?)?[Nn](?:ame|AME)\]  # [First Name], [NAME]
@@ -23,6 +24,8 @@ _PLACEHOLDERS = re.compile(
     """,
     re.VERBOSE,
 )
+#: WhatsApp's placeholder; to Liquid it is the number itself.
+_NUMBERED = re.compile(r"\{\{-?\s*[0-9]{1,2}\s*-?\}\}")  # {{1}}
 _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,30}|\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6});")
 _ELEMENT = re.compile(
     r"</?(?:a|b|br|div|em|font|h[1-6]|i|img|li|ol|p|span|strong|table|td|tr|u|ul)(?:\s[^<>]{0,200})?/?>", re.I
@@ -52,4 +55,8 @@ def _sources(bodies: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _found(source: str) -> list[tuple[str, str]]:
     plain = without_markup(source)
     found = [(match.group(), words) for pattern, words in _KINDS for match in pattern.finditer(plain)]
+    found += [
+        (match.group(), "is a number to Liquid, and is sent as one: write {{ contact.first_name }}, say")
+        for match in _NUMBERED.finditer(source)
+    ]
     return list(dict.fromkeys(found))[:_MOST]

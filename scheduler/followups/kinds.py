@@ -82,7 +82,8 @@ def check_data(kind: str, data: Mapping[str, Any]) -> dict[str, str]:
         if value is None:
             raise Invalid("is missing", field=f"data.{member}", way_out=f"{kind} needs {', '.join(required)}")
         if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST or "\x00" in value:
-            raise Invalid("is not a usable text", field=f"data.{member}", way_out=f"give 1 to {_LONGEST} characters")
+            wrong = "is not a usable text" if isinstance(value, str) else "is not text"
+            raise Invalid(wrong, field=f"data.{member}", way_out=f"give text of 1 to {_LONGEST} characters")
         checked[member] = value.strip()
     if "sku" in checked:
         check_sku(checked["sku"], field="data.sku")

@@ -54,3 +54,25 @@ def test_what_is_no_zone_is_refused_with_the_way_out(zone: str) -> None:
         check_zone(zone)
     assert refused.value.field == "timezone"
     assert refused.value.way_out
+
+
+@pytest.mark.parametrize(
+    ("written", "code"), [("Portugal", "PT"), ("Österreich", "AT"), ("pays-bas", "NL"), ("AUT", "AT"), ("jpn", "JP")]
+)
+def test_a_country_by_its_name_is_refused_with_its_code(written: str, code: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_country(written)
+    assert refused.value.way_out == f"write {code}"
+
+
+@pytest.mark.parametrize("written", ["SCG", "ANT", "Atlantis", "QQQ"])
+def test_a_name_of_no_country_or_of_several_is_refused_without_a_guess(written: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_country(written)
+    assert refused.value.way_out == "use two letters, like US or DE"
+
+
+def test_a_region_without_its_country_is_not_taken_for_a_country() -> None:
+    with pytest.raises(Invalid) as refused:
+        check_region("XX")
+    assert "like US-FL" in str(refused.value.way_out)

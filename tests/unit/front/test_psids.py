@@ -31,6 +31,7 @@ from scheduler.followups.kinds import check_data
         "(null)",
         "[object Object]",
         "\\N",
+        "-1",
         "FALSE",
     ],
 )
@@ -87,3 +88,10 @@ def test_a_column_looks_rounded_when_most_of_its_long_ids_do() -> None:
     assert not are_rounded(5, 10)
     assert not are_rounded(4, 4)  # by chance
     assert not are_rounded(0, 0)
+
+
+def test_a_number_where_text_belongs_is_told_so() -> None:
+    with pytest.raises(Invalid, match="is not text"):
+        check_data("order.shipped", {"order": 1001, "psid": "7000000000000001"})
+    with pytest.raises(Invalid, match="is not a usable text"):
+        check_data("order.shipped", {"order": " ", "psid": "7000000000000001"})

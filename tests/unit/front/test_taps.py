@@ -150,3 +150,14 @@ LINK = {"type": "fallback", "title": "A comment", "url": "https://www.facebook.c
 def test_who_wrote_an_echo(message: dict[str, Any], person: bool, automatic: bool) -> None:
     found = _echo(**message)
     assert (found.by_person, found.automatic) == (person, automatic)
+
+
+@pytest.mark.parametrize("label", ["stop all", "STOP ALL 🛑", "Stop-All", "STOPALL"])
+def test_a_button_that_ends_everything_opts_out_whatever_it_carries(label: str) -> None:
+    found = _meaning(postback={"mid": "m", "title": label, "payload": "BUTTON_9"})
+    assert found.choice == "opt_out"
+
+
+def test_stopping_all_of_something_else_changes_nothing() -> None:
+    found = _meaning(message={"mid": "m", "text": "does this seal stop all leaks in the roof?"})
+    assert (found.choice, found.suggestion) == (None, None)

@@ -183,7 +183,7 @@ def test_a_bad_cell_may_be_left_out_instead_of_its_row_save_what_permits_or_forb
     assert (elsewhere.bad, elsewhere.known) == (False, {"country": "CA"})
 
 
-@pytest.mark.parametrize("named", ["Germany", "Deutschland", "allemagne", "ALEMANIA", " germany "])
+@pytest.mark.parametrize("named", ["Germany", "Deutschland", "allemagne", "ALEMANIA", " germany ", "DEU", "deu"])
 def test_a_country_may_be_named_and_is_shown_how_it_was_read(named: str) -> None:
     read = _read({"psid": "1", "country": named})
     assert (read.bad, read.known) == (False, {"country": "DE"})
