@@ -76,7 +76,7 @@ def show(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
         else "no messages yet",
     )
     for wakes_on, messages in row.waits_for.items():
-        console.print(f"{messages} scheduled: {wait_in_words(wakes_on, row.expires_at)}", soft_wrap=True)
+        console.print(wait_in_words(wakes_on, row.expires_at, of=_waiting(messages)), soft_wrap=True)
 
 
 @app.command("preview")
@@ -104,7 +104,7 @@ def look_ahead(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
         console.print(line, soft_wrap=True)
     console.print(_without_ground(found), soft_wrap=True)
     for wakes_on, people in seen.waits_for.items():
-        console.print(f"{people}: {wait_in_words(wakes_on, seen.waits_until)}", soft_wrap=True)
+        console.print(wait_in_words(wakes_on, seen.waits_until, of=_waiting(people)), soft_wrap=True)
     if seen.by_hour:
         busiest = max(seen.by_hour.values())
         console.print("\nwhen policy first permits them:")
@@ -122,7 +122,7 @@ def look_ahead(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
         when = f" at {format_instant(sample.at)}" if sample.at is not None else ""
         why = f", {words(sample.reason, sample.verdict)}" if sample.reason else ""
         why += "".join(f", after {owner}'s" for owner in sample.after)
-        verdict = "waits" if sample.verdict == "defer" and sample.at is None else sample.verdict
+        verdict = "never goes" if sample.verdict == "deny" else "waits" if sample.at is None else "goes"
         console.print(f"{sample.psid}: {verdict}{when}{why}", soft_wrap=True, highlight=False)
 
 
@@ -178,7 +178,7 @@ def cancel(campaign: int = _CAMPAIGN, yes: bool = typer.Option(False, "--yes", h
 
 
 def _after(after: dict[str, int]) -> list[str]:
-    """Such as "12 of them after campaign 3's, which is scheduled for them already"."""
+    """Such as "12 later, waiting or never: after campaign 3's, scheduled for them already"."""
     return [
         f"{people} later, waiting or never: after {owner}'s, scheduled for them already"
         for owner, people in after.items()
@@ -191,6 +191,10 @@ def _without_ground(campaign: Campaign | shown.CampaignView) -> str:
         return "people who cannot be written to yet are denied"
     end = f"until {format_instant(campaign.expires_at)}" if campaign.expires_at is not None else "for 30 days"
     return f"messages to people who cannot be written to yet wait for them {end}"
+
+
+def _waiting(count: int) -> str:
+    return f"{count} {'waits' if count == 1 else 'wait'}"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -60,7 +60,10 @@ def words(code: str, verdict: str | None = None) -> str:
     return denied or _WORDS.get(code, code.replace("_", " "))
 
 
-def wait_in_words(wakes_on: str | None, until: int | None) -> str:
-    """What a message without an instant waits for, and until when at most (epoch seconds; None: nothing says)."""
+def wait_in_words(wakes_on: str | None, until: int | None, *, of: str = "it waits") -> str:
+    """What a message without an instant waits for, and until when at most (epoch seconds; None: nothing says).
+
+    ``of`` is the clause's subject and verb, such as "5 wait".
+    """
     end = f", at the latest until {format_instant(until)}" if until is not None else ""
-    return f"it waits for {words(wakes_on) if wakes_on else 'somebody'}{end}"
+    return f"{of} for {words(wakes_on) if wakes_on else 'somebody'}{end}"

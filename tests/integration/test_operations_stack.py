@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -116,7 +117,7 @@ def test_a_campaign_is_followed_stopped_and_resumed(stack: Stack, eventually: Ca
     status = api("GET", "/ops/status").json()
     assert [alert["kind"] for alert in status["alerts"]] == ["kill_switch"]
     assert status["held"]["parked"]["kill_switch"] > 0
-    assert len(status["workers"]["names"]) == 1
+    assert status["workers"]["names"] == [f"duly@{socket.gethostname()}"]
 
     api("DELETE", f"/kill-switch/{switch['id']}")
     eventually(

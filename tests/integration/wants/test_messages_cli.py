@@ -46,7 +46,7 @@ def test_a_campaign_on_the_command_line(session: Session, duly: Callable[..., An
     seen = duly("campaign", "preview", campaign).output
     assert "quiet_hours 1" in seen
     assert "window_closed 1" in seen
-    assert "tokyo: defer at 2026-05-05T23:00:00Z" in seen
+    assert "tokyo: goes at 2026-05-05T23:00:00Z" in seen
     assert json.loads(duly("campaign", "preview", campaign, "--json").output)["now"] == 1
     duly("campaign", "launch", campaign, code=1, typed="n\n")
     launched = duly("campaign", "launch", campaign, typed="y\n")
@@ -63,7 +63,7 @@ def test_a_campaign_on_the_command_line(session: Session, duly: Callable[..., An
     assert "scheduled 3" in duly("campaign", "list").output
     shown = duly("campaign", "show", campaign).output
     assert "window_closed 1" in shown
-    assert "1 scheduled: it waits for the person to write, at the latest until 2026-06-04T12:00:00Z" in shown
+    assert "1 waits for the person to write, at the latest until 2026-06-04T12:00:00Z" in shown
     assert json.loads(duly("campaign", "show", campaign, "--json").output)["status"] == "running"
     duly("campaign", "pause", campaign)
     duly("campaign", "resume", campaign)

@@ -19,7 +19,7 @@ ENDED_BY_SOMEBODY = ("contact_held", "kill_switch", "page_stopped", "campaign_pa
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_denial_promises_nothing(reason: str) -> None:
-    said = sentence(Decision(verdict="deny", because=("schedule",), reason=reason), NOW).plain
+    said = sentence(Decision(verdict="deny", because=("schedule",), reason=reason), NOW, ends_at=None).plain
     assert said.startswith("deny: it may not go, because ")
     if reason not in ENDED_BY_SOMEBODY:  # these only ever defer
         assert not [each for each in LATER if each in said], said
@@ -30,7 +30,7 @@ def test_a_denial_promises_nothing(reason: str) -> None:
 def test_a_wait_denies_nothing(reason: str, wakes_on: str | None) -> None:
     for at in (None, NOW + 3600):
         decision = Decision(verdict="defer", at=at, because=("schedule",), reason=reason, wakes_on=wakes_on)
-        said = sentence(decision, NOW).plain
+        said = sentence(decision, NOW, ends_at=None).plain
         assert said.startswith("defer: it waits for " if at is None else "defer: it may go from 2026-")
         assert not [each for each in NEVER if each in said], said
 
@@ -51,7 +51,9 @@ def test_codes_of_one_verdict_can_be_told_apart() -> None:
 
 
 def test_a_time_that_comes_too_late_is_told_as_such() -> None:
-    said = sentence(Decision(verdict="deny", because=("schedule",), reason="not_before"), NOW).plain
+    said = sentence(Decision(verdict="deny", because=("schedule",), reason="not_before"), NOW, ends_at=None).plain
     assert said == "deny: it may not go, because when its time comes it can no longer go"
-    said = sentence(Decision(verdict="defer", at=NOW + 60, because=("schedule",), reason="not_before"), NOW).plain
+    said = sentence(
+        Decision(verdict="defer", at=NOW + 60, because=("schedule",), reason="not_before"), NOW, ends_at=None
+    ).plain
     assert said.endswith(", because its time has not come")
