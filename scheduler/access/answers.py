@@ -87,7 +87,7 @@ def claim(session: Session, request: Request, now: int) -> Answer | None:
         )
     if known.status is None:
         raise Conflict(
-            "was carried out, but its answer is not known: it is on its way, or was not kept",
+            "is being carried out, or was, and its answer was not kept",
             field=HEADER, way_out="read what it changed, or repeat it in a second; it is not carried out again",
         )  # fmt: skip
     return Answer(status=known.status, body=known.body)

@@ -96,7 +96,7 @@ def undo_secret(session: Session, external_id: str, *, actor: str, now: int) -> 
     app = _locked(session, external_id)
     if app.previous_secret_sealed is None:
         raise Conflict(
-            f"app `{external_id}` has one secret alone", field="app", way_out="there is nothing to take back; add one"
+            f"app `{external_id}` has one secret alone", field="app", way_out="there is nothing to take back"
         )
     app.secret_sealed, app.previous_secret_sealed = app.previous_secret_sealed, None
     app.proves_with_previous, app.proof_turned_at = False, None

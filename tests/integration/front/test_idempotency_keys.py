@@ -162,5 +162,5 @@ def test_an_answer_about_somebody_who_is_erased_is_not_kept_and_its_request_not_
         None,
         '{"psid": "4712"}',
     ]
-    with pytest.raises(Conflict, match="is not known"):
+    with pytest.raises(Conflict, match="was not kept"):
         claim(session, Request(actor="one", key="a", fingerprint=b"x"), 0)
