@@ -15,7 +15,7 @@ _WAY_OUT = "give the id as the platform gave it: plain digits, like 700000000000
 _PLACEHOLDERS = frozenset({
     "nan", "null", "none", "nil", "na", "n/a", "n.a.", "n.a", "undefined", "unknown", "true", "false", "#n/a", "#na",
     "#ref!", "#value!", "#name?", "#null!", "#num!", "#div/0!", "(null)", "(none)", "(blank)", "<null>", "<na>", "\\n",
-    "[object object]", "-1", "-1.0",
+    "[object object]", "-1", "-1.0", "nul", "tbd", "anonymous", "keine", "ninguno", "aucun",
 })  # fmt: skip
 #: 7.00000000E+15, 7.0E15, 7000000000000001.0: a program took the id for a number.
 _AS_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+|[+-]?\d+[.,]0*", re.IGNORECASE)

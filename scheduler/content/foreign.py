@@ -14,6 +14,9 @@ _PLACEHOLDERS = re.compile(
     \*\|[^|\n]{1,60}\|\*                         # *|FNAME|*
     | %%[A-Za-z][\w .:-]{0,60}%%                 # %%first_name%%
     | %[A-Za-z][A-Za-z_.]{1,60}%                 # %FIRST_NAME%, %recipient.name%
+    | __[A-Z][A-Z_]{1,40}__                      # __NAME__
+    | (?<![\w%])%[sd](?![\w%])                   # %s
+    | (?<!\{)\{[0-9]{1,2}\}(?!\})                # {0}
     | \$\{[^{}\n]{1,60}\}                        # ${name}
     | \#\{[^{}\n]{1,60}\}                        # #{name}
     | <<[A-Za-z][^<>\n]{0,59}>>                  # <<FirstName>>

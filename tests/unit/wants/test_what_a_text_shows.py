@@ -38,6 +38,9 @@ def test_letters_signs_and_emoji_show_something_also_newer_ones(text: str) -> No
 @pytest.mark.parametrize(
     "found",
     [
+        "__NAME__",
+        "%s",
+        "{0}",
         "*|FNAME|*",
         "{first_name}",
         "{FIRST_NAME|there}",
