@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from policies.calendars import located
 from policies.facts import Facts
 from policies.law import binding_caps, binding_consent, binding_duties, binding_hours
 from policies.law_terms import ConsentLaw, Duty
-from policies.local_time import CHUNK, Pieces, distinct_zones, pieces
+from policies.local_time import CHUNK, Pieces, distinct_zones, pieces, zone_names
 from policies.places import Place, place_of
 from policies.policy import BindingKey, Policy
+from policies.stated_zones import known_zone, names_no_place
 from policies.terms import Cap, Days, Gap, Hours, binds
 from policies.timeline import Timeline, build_timeline
 
@@ -69,6 +71,8 @@ class Binding:
     #: What was asked for last, nearly always the same again: for which chunk, and the answer. One object, so that
     #: threads that ask for different chunks never meet one's chunk with the other's answer.
     _latest: tuple[int, Timeline] | None = field(default=None, repr=False)
+    #: What ``each_known`` found, by chunk.
+    _known: dict[int, tuple[Binding, ...]] = field(default_factory=dict, repr=False)
 
     def timeline(self, now: int) -> Timeline:
         """When the hours permit, from ``now`` to beyond the horizon of any decision taken at ``now``."""
@@ -93,6 +97,46 @@ def binding_of(policy: Policy, facts: Facts) -> Binding:
             policy.bindings.clear()
         found = policy.bindings[key] = _bind(policy, facts)
     return found
+
+
+def each_known(policy: Policy, facts: Facts, now: int) -> tuple[Binding, ...]:
+    """What would bind if the contact's zone were known: once for each candidate, with the laws of its own country.
+
+    Candidates that share a clock, around ``now``, and everything that depends on the place count once. Worked out once
+    a place and chunk of time.
+    """
+    together, chunk = binding_of(policy, facts), now // CHUNK
+    memory = together._known  # noqa: SLF001 - the binding's own memory
+    known = memory.get(chunk)
+    if known is None:
+        found: dict[object, Binding] = {}
+        for zone in _every_name(facts, together):
+            alone = _bind_known(policy, facts, zone)
+            found.setdefault((pieces(zone, chunk), alone.consents, alone.hours, alone.rolling, alone.calendar), alone)
+        if len(memory) >= 64:
+            memory.clear()
+        known = memory[chunk] = tuple(found.values())
+    return known
+
+
+def _every_name(facts: Facts, together: Binding) -> Iterable[str]:
+    """The candidate zones by all their names: Oslo's clock is Berlin's by another name, but under other laws."""
+    more: Iterable[str] = ()
+    if together.evidence == "none":
+        more = zone_names()
+    elif together.evidence == "timezone":
+        known = (known_zone(written) for written in facts.timezones)
+        more = (name for name in known if name is not None and not names_no_place(name))
+    return dict.fromkeys((*together.zones, *more))
+
+
+def _bind_known(policy: Policy, facts: Facts, zone: str) -> Binding:
+    # A bare offset tells a clock but no country: the stated country's laws bind, if any is stated.
+    named = () if known_zone(zone) is None or names_no_place(zone) else (zone,)
+    alone = binding_of(policy, replace(facts, timezones=named, utc_offset=None))
+    if alone.zones == (zone,):
+        return alone
+    return replace(alone, zones=(zone,), uncertain=False, held=False, _timelines={}, _latest=None, _known={})
 
 
 def _bind(policy: Policy, facts: Facts) -> Binding:

@@ -6,13 +6,11 @@ find no permitted time although the person wrote, or their zone were known, it i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
-from policies.binding import Binding
+from policies.binding import each_known
 from policies.case import Case
 from policies.intervals import Intervals, usable
-from policies.local_time import CHUNK, pieces
 from policies.rules import handover, messaging_window, unknown_zone
 from policies.rules.holds import HOLDS
 
@@ -25,13 +23,15 @@ def awaited(case: Case, because: tuple[str, ...]) -> str | None:
     """What a message that is denied ``because`` of these rules may wait for; None: nothing, the denial stands.
 
     ``inbound``: something would be left if the person wrote, now or at any time before the horizon. ``zone_evidence``:
-    something would be left if one of the candidate zones were known to be theirs, and they wrote where no ground holds.
+    something would be left if one of the candidate zones were known to be theirs, with the laws of that place alone,
+    and they wrote where no ground holds.
     A conversation of the team may be handed back until then, so it is in nobody's way.
     """
     if not case.facts.may_wait or case.policy.window <= case.remaining:
         return None
     if because == (unknown_zone.NAME,):
-        return ZONE if any(_left(alone) for alone in _each_candidate(case)) else None
+        apart = each_known(case.policy, case.facts, case.now)
+        return ZONE if any(_left(replace(case, binding=known)) for known in apart) else None
     # A window that opens at whatever instant suits: the same as a ground that always holds.
     return INBOUND if messaging_window.NAME in because and _left(case) else None
 
@@ -44,15 +44,3 @@ def _left(case: Case) -> bool:
         if hold.name != handover.NAME:
             times = hold.narrow(case, times)
     return bool(usable(times, case.remaining))
-
-
-def _each_candidate(case: Case) -> Iterator[Case]:
-    """The case as it would be in each of the zones that the evidence allows; zones with one clock count once."""
-    chunk = case.now // CHUNK
-    zones = {pieces(name, chunk): name for name in case.binding.zones}.values()
-    return (replace(case, binding=_known(case.binding, zone)) for zone in zones)
-
-
-def _known(binding: Binding, zone: str) -> Binding:
-    # Its memory of timelines is of all the candidates together.
-    return replace(binding, zones=(zone,), uncertain=False, held=False, _timelines={}, _latest=None)

@@ -7,12 +7,12 @@ nothing can change (quarters of an hour, the odd minutes a document names, the e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from policies.facts import Facts
 from tests.properties.naive_documents import DAY, Document
 from tests.properties.naive_grounds import GROUNDS
-from tests.properties.naive_places import walls
+from tests.properties.naive_places import NOWHERE, data, place_of, walls
 from tests.properties.naive_rules import Rules
 
 HORIZON = 30 * DAY
@@ -242,17 +242,25 @@ class Naive:
         return self.leaves_something([r for r in self.rules if r not in ("messaging_window", "handover")], self.end)
 
     def left_in_some_zone(self) -> bool:
-        """The same, if one of the candidate zones were known to be theirs."""
-        fixed = [rule for rule in self.rules if rule not in ("messaging_window", "handover", *LOCAL)]
-        return self.leaves_something(fixed, self.end) and any(
-            self.known_in(zone).left_if_they_wrote() for zone in self.bound.zones
-        )
+        """The same, if one of the candidate zones were known to be theirs: then only that place's laws bind."""
+        if not self.leaves_something(["schedule", "minimum_gap"], self.end):
+            return False
+        different: dict[object, Naive] = {}
+        for zone in self.bound.place.zones:
+            facts = self.facts_known_in(zone)
+            there = place_of(facts)
+            key = (data(zone) if zone[0] not in "+-" else zone, there.jurisdictions, there.countries)
+            if key not in different:
+                different[key] = found = Naive(self.document, facts, self.now, self.remaining)
+                found.bound.zones = (zone,)
+                found.bound.by_days_of_sends = found.bound.days_of_sends((zone,))
+                if found.left_if_they_wrote():
+                    return True
+        return False
 
-    def known_in(self, zone: str) -> Naive:
-        found = Naive(self.document, self.facts, self.now, self.remaining)
-        found.bound.zones = (zone,)
-        found.bound.by_days_of_sends = found.bound.days_of_sends((zone,))
-        return found
+    def facts_known_in(self, zone: str) -> Facts:
+        """What would be known of them. An offset says nothing of the country."""
+        return replace(self.facts, timezones=() if zone[0] in "+-" or zone in NOWHERE else (zone,), utc_offset=None)
 
     def hold_reasons(self, rule: str) -> set[str | None]:
         if rule == "quiet_hours":

@@ -114,6 +114,24 @@ def test_an_unknown_zone_does_not_wait_where_none_would_do() -> None:
     assert both_ways(DEFAULT, replace(facts, expires_at=NOON + 6 * DAY), NOON).verdict == "defer"
 
 
+@pytest.mark.parametrize(
+    ("zones", "wakes_on"),
+    [
+        # Taiwan asks for no consent, so a message could go there.
+        (("Asia/Taipei", "Europe/Berlin", "America/Los_Angeles"), "zone_evidence"),
+        # Oslo's clock is Berlin's by another name, under other laws.
+        (("Europe/Berlin", "Europe/Oslo", "Pacific/Auckland", "America/New_York"), "zone_evidence"),
+        (("Pacific/Auckland", "Europe/Berlin", "America/New_York"), None),
+        # A bare offset is in no country, and unknown is not permitted.
+        (("Pacific/Auckland", "Europe/Berlin", "Etc/GMT+8"), None),
+    ],
+)
+def test_each_possible_zone_is_judged_by_its_own_country_s_laws(zones: tuple[str, ...], wakes_on: str | None) -> None:
+    asking = parse_policy('[policy]\nname = "t"\nextends = "default"\n[consent]\nrequire = "packs"\n', where="t")
+    found = both_ways(asking, replace(NOBODY_KNOWS, timezones=zones), NOON)
+    assert (found.because, found.wakes_on) == (("unknown_zone",), wakes_on)
+
+
 def test_a_policy_that_holds_for_the_zone_still_waits_for_the_window_first() -> None:
     holding = parse_policy('[policy]\nname = "t"\nextends = "default"\n[unknown_zone]\nmode = "hold"\n', where="t")
     assert both_ways(holding, replace(NOBODY_KNOWS, last_inbound=None), NOON) == waits(
