@@ -327,7 +327,7 @@ def test_only_a_draft_is_looked_ahead_to(
     step(session, made, actor="tests", now=NOON)
     with pytest.raises(Conflict, match="no launch to look ahead to") as refused:
         preview.preview(session, registry.get_campaign(session, made), NOON)
-    assert f"/campaigns/{made}" in str(refused.value.way_out)
+    assert f"`duly campaign show {made}`" in str(refused.value.way_out)
 
 
 def test_a_page_without_a_policy_sends_nothing(

@@ -114,7 +114,7 @@ def test_a_message_explains_its_decisions(api: Callable[..., Any], launched: int
 def test_a_launched_campaign_is_not_looked_ahead_to(api: Callable[..., Any], launched: int) -> None:
     refused = api("POST", f"/campaigns/{launched}/preview")
     assert refused.status_code == 409
-    assert f"GET /api/v1/campaigns/{launched} " in refused.json()["way_out"]
+    assert f"`duly campaign show {launched}`" in refused.json()["way_out"]
 
 
 def test_a_decision_is_explained_by_the_facts_of_then(
