@@ -25,7 +25,7 @@ def ada(session: Session, people: Any) -> int:
 def test_a_contact_shows_its_evidence_and_what_follows_from_it(session: Session, ada: int, api: Any) -> None:
     assert api("GET", f"{CONTACTS}/p0").json()["zone_candidates"] | {"count": 0} == {
         "zones": [], "count": 0, "follow_from": "none", "words": "nothing tells: every zone there is",
-        "jurisdictions": [],
+        "jurisdictions": [], "remarks": [],
     }  # fmt: skip
     api("PATCH", f"{CONTACTS}/p0", {"country": "US"})
     found = api("GET", f"{CONTACTS}/p0").json()["zone_candidates"]
