@@ -113,7 +113,8 @@ def test_the_code_of_policies_is_measured_by_coverage(project: pytest.Pytester) 
         line.split()[0].rsplit("policies/")[-1]: line.split()[-1] for line in told.splitlines() if ".py" in line
     }
     assert int(measured["scenarios/parse.py"].rstrip("%")) > 60
-    assert int(measured["decision.py"].rstrip("%")) == 100
+    # Where it were imported before the measuring, none of its class would be counted.
+    assert int(measured["decision.py"].rstrip("%")) > 90
     assert int(measured["pytest_plugin.py"].rstrip("%")) > 40
 
 
