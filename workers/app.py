@@ -148,7 +148,8 @@ def _wait_for_the_database(**_: object) -> None:
         raise SystemExit(error.exit_code) from None
     while True:
         try:
-            with database.session():
+            with database.session() as session:
+                session.connection()
                 break
         except Unavailable as error:
             if str(error) != said:

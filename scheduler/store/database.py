@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.orm import SessionTransaction
 from sqlmodel import Session
 
 from scheduler.errors import Unavailable
@@ -106,7 +107,8 @@ def session() -> Iterator[Session]:
     """
     with Session(engine(), expire_on_commit=False) as opened:
         try:
-            _check_once(opened)
+            # When the first statement takes a connection, no sooner: a session that only waits holds none.
+            event.listen(opened, "after_begin", _check_once)
             yield opened
             keep = _noted(opened)
             opened.commit()
@@ -130,9 +132,8 @@ def session() -> Iterator[Session]:
             raise
 
 
-def _check_once(opened: Session) -> None:
+def _check_once(_session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
     """Look at the database's revision, once a connection. The row of the pool remembers it."""
-    connection = opened.connection()
     if not connection.info.get("revision_checked"):
         check_revision(connection)
         connection.info["revision_checked"] = True

@@ -158,8 +158,8 @@ def test_what_was_migrated_away_beneath_an_open_connection_is_said_too(database_
 
 def test_a_database_that_is_put_right_is_worked_with_without_a_restart(database_url: str) -> None:
     _put_at(database_url, "0003")
-    with pytest.raises(Exception, match="0003"), database.session():
-        pass
+    with pytest.raises(Exception, match="0003"), database.session() as session:
+        session.connection()
     _put_at(database_url, migrate.head())
     with database.session() as session:
         assert session.connection().exec_driver_sql("SELECT count(*) FROM page").scalar_one() == 0
@@ -174,7 +174,8 @@ def test_a_newer_database_is_neither_upgraded_nor_downgraded(database_url: str) 
 
 
 def test_a_downgrade_is_refused_while_duly_works_with_the_database(database_url: str) -> None:
-    with database.session():
+    with database.session() as session:
+        session.connection()
         result = CliRunner().invoke(app, ["db", "downgrade", "base", "--yes"])
     assert result.exit_code == 5
     assert "1 connection of it" in result.stderr

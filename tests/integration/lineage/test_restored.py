@@ -552,7 +552,8 @@ def test_a_dump_is_loaded_only_while_nobody_works_with_the_database(database_url
     file = tmp_path / "dump"
     assert CliRunner().invoke(app, ["db", "dump", str(file)]).exit_code == 0
     assert file.stat().st_mode & 0o077 == 0
-    with database.session():
+    with database.session() as session:
+        session.connection()
         assert CliRunner().invoke(app, ["db", "load", str(file), "--yes"]).exit_code == 5
     database.dispose()
     assert CliRunner().invoke(app, ["db", "load", str(file), "--yes"]).exit_code == 0
