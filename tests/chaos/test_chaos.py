@@ -20,7 +20,8 @@ def test_nothing_is_lost_doubled_or_said_wrongly_while_everything_breaks(tmp_pat
     figures = outcome.judgement.figures
     # A run in which nothing happened would prove nothing.
     assert sum(outcome.kills.values()) >= 10
-    assert figures["accepted"] >= 300
+    # Enough to have been judged; how much a machine gets done in the time is its own.
+    assert figures["accepted"] >= 100
     assert figures["sending_at_kills"] >= 1
     assert sum(figures["faulty_answers"].values()) >= 15
     assert figures["opt_outs_acknowledged"] >= 75
