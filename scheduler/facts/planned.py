@@ -66,6 +66,11 @@ def planned_before(scheduled: Iterable[Scheduled], priority: int, id_: int | Non
     return in_order(ahead)
 
 
+def above(scheduled: Iterable[Scheduled], priority: int) -> tuple[Planned, ...]:
+    """What of theirs is more urgent than a message of that priority, by time."""
+    return in_order([each.planned for each in scheduled if each.priority > priority])
+
+
 def in_order(planned: Sequence[Planned]) -> tuple[Planned, ...]:
     """By time."""
     return tuple(sorted(planned, key=lambda each: each.at)) if len(planned) > 1 else tuple(planned)

@@ -7,7 +7,8 @@ One READ COMMITTED transaction, in this order, which is the whole point:
 2. lock their contacts, skipping those that somebody else holds;
 3. *then*, in later statements, read messages and facts. A ``SELECT … FOR UPDATE`` that waited returns facts as of its
    start; a statement that begins once the lock is held sees everything that was acknowledged before;
-4. decide, and write attempts, deferrals and denials in bulk.
+4. put off what would take a cap or a gap from something more urgent that is planned (``giving_way.py``);
+5. decide, and write attempts, deferrals and denials in bulk.
 
 Whoever calls commits, and only then posts.
 """
@@ -32,6 +33,7 @@ from scheduler.outbox.attempts import rehearse_attempts, write_attempts
 from scheduler.outbox.by_token import SendToken, choose_tokens
 from scheduler.outbox.candidates import choose, lock_candidates, rehearse_locks
 from scheduler.outbox.content_of import content_of
+from scheduler.outbox.giving_way import plan_anew
 from scheduler.outbox.metadata import make_metadata, metadata_key
 from scheduler.outbox.pauses import NO_BUDGET, RETRIED, budget_pause_seconds, next_try
 from scheduler.outbox.verdicts import Verdict, deadline_of, judge, put_aside
@@ -99,6 +101,7 @@ def begin(
     candidates = lock_candidates(session, waiting, quotas, limit, now)
     if not candidates:
         return []
+    candidates = plan_anew(session, candidates, policies, now)
     verdicts = judge(session, candidates, policies, now)
     _keep_to_budget(verdicts, retries, now)
     sending = _render(session, [verdict for verdict in verdicts if verdict.state == "sending"])

@@ -36,7 +36,10 @@ _LOCK_CONTACTS = """
 _CANDIDATE = """
     SELECT m.id, m.contact_id, c.psid, m.page_id, m.template_id, m.campaign_id, m.event_id, m.lane, m.category, m.topic,
         nullif(m.variables, '{}'), m.not_before, m.expires_at, m.may_wait, m.deadline, m.attempts, m.reason,
-        m.confirms_record_id, c.name, c.first_name, c.locale, nullif(c.attributes, '{}'), p.name
+        m.confirms_record_id, c.name, c.first_name, c.locale, nullif(c.attributes, '{}'), p.name, m.priority,
+        m.confirms_record_id IS NULL AND EXISTS (
+            SELECT 1 FROM message h WHERE h.contact_id = m.contact_id AND h.state = 'scheduled'
+            AND h.due_at IS NOT NULL AND h.priority > m.priority)
     FROM message m JOIN contact c ON c.id = m.contact_id JOIN page p ON p.id = m.page_id
     WHERE m.state = 'due'
     AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.contact_id = m.contact_id AND a.outcome = 'sending')
@@ -103,6 +106,9 @@ class Candidate:
     locale: str | None
     attributes: dict[str, Any] | None
     page_name: str
+    priority: int
+    #: Something of theirs that is more urgent is planned for later; see ``giving_way.py``.
+    comes_after: bool
 
 
 def choose(session: Session, lane: str, quotas: Mapping[int, int], limit: int) -> list[Chosen]:

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.outbox.states import ACCEPTED, DEAD_LETTERS
+from scheduler.outbox.wake import wake_paced
 
 #: In the log of a message that we do not know to be accepted: a delivery named this id, which no answer has told us;
 EARLY_DELIVERY = "early_delivery:"
@@ -85,10 +86,12 @@ _CANCEL = text("""
     ), cancelled AS (
         UPDATE message m SET state = 'cancelled', state_at = :now, reason = 'arrived_before', due_at = NULL,
             wakes_on = NULL
-        FROM unsent WHERE m.id = unsent.id AND m.state = unsent.state RETURNING m.id, unsent.state AS was
+        FROM unsent WHERE m.id = unsent.id AND m.state = unsent.state RETURNING m.id, m.contact_id, unsent.state AS was
+    ), logged AS (
+        INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
+        SELECT id, :now, was, 'cancelled', 'arrived_before', :actor FROM cancelled
     )
-    INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
-    SELECT id, :now, was, 'cancelled', 'arrived_before', :actor FROM cancelled
+    SELECT DISTINCT contact_id FROM cancelled
 """)
 
 
@@ -129,14 +132,19 @@ def accept(session: Session, accepted: Sequence[Accepted], *, reason: str | None
     move(session, [(row.message_id, "sent") for row in early if row.read], "read", now)
     repeated = [one.message_id for one in accepted if one.was in DEAD_LETTERS]
     if repeated and (again := session.connection().execute(_LOCK_RESENDS, {"ids": repeated}).scalars().all()):
-        session.connection().execute(_CANCEL, {"ids": list(again), "actor": actor, "now": now})
+        _cancel(session, again, actor, now)
 
 
 def cancel_needless(session: Session, resends: Collection[int], now: int) -> None:
     """Cancel those of the re-sends, given back unsent, that repeat what has arrived meanwhile. The caller has them."""
     needless = session.execute(_NEEDLESS, {"ids": list(resends), "accepted": list(ACCEPTED)}).scalars().all()
     if needless:
-        session.execute(_CANCEL, {"ids": list(needless), "actor": "deliver", "now": now})
+        _cancel(session, needless, "deliver", now)
+
+
+def _cancel(session: Session, ids: Sequence[int], actor: str, now: int) -> None:
+    values = {"ids": list(ids), "actor": actor, "now": now}
+    wake_paced(session, session.connection().execute(_CANCEL, values).scalars().all(), now)
 
 
 def move(session: Session, moved: Sequence[tuple[int, str]], state: str, now: int) -> int:

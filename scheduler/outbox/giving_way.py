@@ -3,6 +3,10 @@
 Planned messages of a higher priority push back those of the same person that they share a cap or a gap with. What has
 begun is begun, and counts. A message whose own time would run out before the other's comes is denied; else it waits at
 least until that one's fate is known, and is decided then by what was sent.
+
+That is planning, and is done when a message is planned and again when one comes up before its planned time, whoever
+woke it: the person wrote, a campaign was resumed. The decision on a message that begins is taken afterwards, from what
+was sent alone.
 """
 
 from __future__ import annotations
@@ -18,10 +22,10 @@ from policies.decision import Decision
 from policies.facts import Facts
 from policies.policy import Policy
 from scheduler.clock import guard_seconds
-from scheduler.facts.decisions import contact_facts, for_message, switches
-from scheduler.facts.planned import planned_before, scheduled_messages
-from scheduler.governance.active import active_policies
-from scheduler.outbox.candidates import Chosen, lock_chosen
+from scheduler.facts.decisions import cancelled_campaigns, contact_facts, for_message, switches
+from scheduler.facts.planned import above, planned_before, scheduled_messages
+from scheduler.governance.active import ActivePolicies, active_policies
+from scheduler.outbox.candidates import Candidate, Chosen, lock_chosen
 from scheduler.outbox.plan import Decided, Wish
 from scheduler.outbox.verdicts import Verdict, put_aside
 
@@ -65,18 +69,53 @@ def give_way(session: Session, wish: Wish, planned: Sequence[Decided], now: int)
         put_aside(
             session,
             [
-                Verdict(
-                    candidate=candidate, state="denied" if decision.verdict == "deny" else "scheduled",
-                    decision=decision, facts=facts, version=policy.version, reason=decision.reason,
-                    guard=guard_seconds(), due_at=decision.at, wakes_on=decision.wakes_on,
-                )
+                _verdict(candidate, decision, facts, policy)
                 for candidate in lock_chosen(session, chosen)
                 for decision, facts in (moved[candidate.id],)
             ],
             now,
             actor="wake",
-        )  # fmt: skip
+        )
     return len(moved)
+
+
+def plan_anew(session: Session, candidates: Sequence[Candidate], policies: ActivePolicies, now: int) -> list[Candidate]:
+    """Put off those of a batch that would take a cap or a gap from something more urgent; returns those that go on.
+
+    The caller has locked the candidates with their contacts. Costs nothing where nobody has anything more urgent
+    planned.
+    """
+    behind = [each for each in candidates if each.comes_after]
+    if not behind:
+        return list(candidates)
+    called_off = cancelled_campaigns(session, {each.campaign_id for each in behind if each.campaign_id is not None})
+    behind = [each for each in behind if each.campaign_id not in called_off]
+    contacts = [each.contact_id for each in behind]
+    facts_of = contact_facts(session, contacts, now)
+    scheduled = scheduled_messages(session, contacts, now, least=min(each.priority for each in behind) + 1)
+    thrown, guard = switches(session), guard_seconds()
+    aside: list[Verdict] = []
+    for candidate in behind:
+        policy = policies.of(candidate.page_id)
+        if policy is None:
+            continue
+        facts = for_message(facts_of[candidate.contact_id], candidate, thrown)
+        facts.planned = above(scheduled.get(candidate.contact_id, ()), candidate.priority)
+        found = look_ahead(policy, facts, now, min_remaining=guard)
+        # Later for reasons of its own, or for what was sent: the decision says so, without any forecast.
+        if found.after and found.decision.verdict != "send":
+            aside.append(_verdict(candidate, found.decision, facts, policy))
+    put_aside(session, aside, now, actor="wake")
+    gone = {each.candidate.id for each in aside}
+    return [each for each in candidates if each.id not in gone]
+
+
+def _verdict(candidate: Candidate, decision: Decision, facts: Facts, policy: Policy) -> Verdict:
+    return Verdict(
+        candidate=candidate, state="denied" if decision.verdict == "deny" else "scheduled", decision=decision,
+        facts=facts, version=policy.version, reason=decision.reason, guard=guard_seconds(), due_at=decision.at,
+        wakes_on=decision.wakes_on,
+    )  # fmt: skip
 
 
 def _decide(session: Session, lower: Sequence[Any], policy: Policy, now: int) -> dict[int, tuple[Decision, Facts]]:

@@ -23,7 +23,7 @@ from scheduler.contacts.lock import lock_contacts
 from scheduler.outbox.evidence import Accepted, accept, cancel_needless
 from scheduler.outbox.pauses import next_try
 from scheduler.outbox.states import ACCEPTED, UNSENT
-from scheduler.outbox.wake import wake_contacts
+from scheduler.outbox.wake import wake_contacts, wake_paced
 from scheduler.pages.stops import stop_page
 
 #: outcome → (attempts it may settle, what the message becomes). ``sent`` goes through ``evidence.accept``.
@@ -141,8 +141,13 @@ def settle(session: Session, outcomes: Sequence[Outcome], now: int) -> int:
         if outcome.result == "sent"
     ]  # fmt: skip
     accept(session, accepted, reason=None, actor="deliver", now=now)
-    # A refused send counts no longer: what a cap or a gap put off on its account may go sooner.
-    wake_contacts(session, sorted(outcome.contact_id for outcome in moving if outcome.result == "refused"), now)
+    # What did not arrive counts no longer: what a cap or a gap put off on its account may go sooner. That is so also
+    # where the message was dead by then and stays it, or is parked.
+    refused = {outcome.contact_id for outcome in fitting if outcome.result == "refused"}
+    wake_contacts(session, sorted(refused), now)
+    again = {each.outcome.attempt_id for each in moves if each.to == "due" or each.due_at is not None}
+    gone = {each.contact_id for each in fitting if each.result == "not_sent" and each.attempt_id not in again}
+    wake_paced(session, sorted(gone - refused), now)
     return len(moving)
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from scheduler.outbox.states import LANES
+from scheduler.outbox.wake import wake_paced
 
 #: Messages moved by one call. What is left over is moved by the next, a second later.
 LIMIT = 20_000
@@ -31,10 +32,12 @@ _EXPIRE_PARKED = text("""
         UPDATE message m SET state = CASE WHEN m.may_wait AND m.expires_at > :now THEN 'due' ELSE 'expired' END,
             due_at = CASE WHEN m.may_wait AND m.expires_at > :now THEN :now ELSE NULL END, state_at = :now,
             wakes_on = NULL
-        FROM over WHERE m.id = over.id RETURNING m.id, m.state, m.reason
+        FROM over WHERE m.id = over.id RETURNING m.id, m.contact_id, m.state, m.reason
+    ), logged AS (
+        INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
+        SELECT id, :now, 'scheduled', state, CASE WHEN state = 'expired' THEN reason END, 'tick' FROM moved
     )
-    INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
-    SELECT id, :now, 'scheduled', state, CASE WHEN state = 'expired' THEN reason END, 'tick' FROM moved
+    SELECT DISTINCT contact_id FROM moved WHERE state = 'expired'
 """)
 _ANY_DUE = text("SELECT EXISTS (SELECT 1 FROM message WHERE state = 'due' AND lane = :lane)")
 
@@ -44,9 +47,11 @@ def tick(session: Session, now: int) -> dict[str, int]:
 
     Parked messages whose deadline or expiry has passed become ``expired``, with the reason of what outlasted them.
     Those that may wait, and have not expired, become ``due``: they are decided anew, and wait for the person.
+    What caps and gaps put behind one that expired is decided anew.
     """
     moved = {row.lane: int(row.moved) for row in session.execute(_RIPEN, {"now": now, "limit": LIMIT})}
-    session.execute(_EXPIRE_PARKED, {"now": now, "limit": LIMIT})
+    expired = session.execute(_EXPIRE_PARKED, {"now": now, "limit": LIMIT}).scalars().all()
+    wake_paced(session, expired, now)
     return moved
 
 

@@ -147,7 +147,11 @@ def put_aside(session: Session, verdicts: Sequence[Verdict], now: int, *, actor:
     )
     append_log(session, [log_row(verdict, now, None, actor=actor) for verdict in verdicts])
     # What was to come after these need not wait for them any more.
-    wake_paced(session, [each.candidate.contact_id for each in verdicts if each.state in _ENDED], now)
+    wake_paced(session, [each.candidate.contact_id for each in verdicts if _out_of_the_way(each)], now)
+
+
+def _out_of_the_way(verdict: Verdict) -> bool:
+    return verdict.state in _ENDED or (verdict.state == "scheduled" and verdict.due_at is None)
 
 
 def log_row(verdict: Verdict, now: int, attempt_id: int | None, *, actor: str = "deliver") -> LogRow:

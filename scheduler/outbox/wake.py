@@ -56,9 +56,10 @@ _THEN_WAKE = """
     INSERT INTO message_log (message_id, at, from_state, to_state, reason, actor)
     SELECT id, :now, 'scheduled', 'due', 'woken', 'wake' FROM woken
 """
+# Whoever has one of these rows is waking it, making it due or ending it, so nothing is waited for.
 _WAKE_PACED = text(f"""
     WITH waiting AS (
-        SELECT id FROM message WHERE contact_id = ANY(:ids) AND {_PACED} ORDER BY id FOR NO KEY UPDATE
+        SELECT id FROM message WHERE contact_id = ANY(:ids) AND {_PACED} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
     {_THEN_WAKE}
 """)  # noqa: S608 - our own words
 _WAKE_PACED_BEHIND = text(f"""
@@ -160,9 +161,10 @@ def waking(contact_ids: Sequence[int], now: int) -> Ask:
 
 
 def wake_paced(session: Session, contact_ids: Sequence[int], now: int) -> int:
-    """Decide anew what caps and gaps put off for these contacts, of whose messages one ended unsent; returns how many.
+    """Decide anew what caps and gaps put off for these contacts; returns how many messages that is.
 
-    The caller holds the contacts' rows.
+    For whoever ended one of their messages unsent, or parked it: what is parked has no instant and is in nobody's way.
+    Waits for no lock.
     """
     return run(session, _WAKE_PACED, {"ids": list(contact_ids), "now": now}) if contact_ids else 0
 
