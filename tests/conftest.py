@@ -18,6 +18,7 @@ from psycopg import sql
 from sqlmodel import Session
 
 from scheduler import settings as settings_module
+from scheduler.lineage.start import keep_marks
 from scheduler.logs import complaints
 from scheduler.settings import get_settings
 from scheduler.store import database, migrate
@@ -52,8 +53,9 @@ _LONG = (
 
 
 def pytest_configure() -> None:
-    """Look once how slow this machine is, before the run is shared out among processes."""
+    """Look once how slow this machine is, before the run is shared out; keep marks as every process does."""
     slowness()
+    keep_marks()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

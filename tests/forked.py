@@ -56,7 +56,10 @@ def _become(what: str, arguments: tuple[str, ...], environment: dict[str, str], 
         from workers.sandbox.__main__ import main
 
         sys.exit(main(arguments))
+    from scheduler.lineage.start import keep_marks
     from workers import deliver, posting, tasks
+
+    keep_marks()
 
     # A process that has just begun is slow to its first request. How old a decision may grow is tested elsewhere.
     posting.OLDEST_DECISION = 3600.0

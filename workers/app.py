@@ -23,6 +23,7 @@ from celery.signals import (
 
 from scheduler import logs, metrics
 from scheduler.errors import DulyError, Unavailable
+from scheduler.lineage.start import keep_marks
 from scheduler.settings import get_settings
 from scheduler.store import database
 from workers import channel
@@ -134,6 +135,12 @@ def _log_our_way(**_: object) -> None:
     # Several tasks a second come and go: that they did is no news, and the beat table tells when they last did.
     for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level.upper())))
+
+
+@worker_init.connect
+def _keep_marks(**_: object) -> None:
+    # Children that are forked later inherit it.
+    keep_marks()
 
 
 @worker_init.connect

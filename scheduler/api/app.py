@@ -52,6 +52,7 @@ from scheduler.api.webhook_groups import Groups
 from scheduler.api.webhook_signers import Signers
 from scheduler.api.webhook_troubles import Troubles
 from scheduler.errors import DulyError
+from scheduler.lineage.start import keep_marks
 from scheduler.lineage.watch import watch
 from scheduler.settings import get_settings
 from scheduler.store import database
@@ -73,6 +74,7 @@ def create_app() -> FastAPI:
     """Duly's web application. Reads the settings; connects to the database on the first request that needs it."""
     settings = get_settings()
     logs.configure(settings.log_level, settings.log_format)
+    keep_marks()
     described: dict[str, Any] = {
         "title": "Duly",
         "version": version("duly"),

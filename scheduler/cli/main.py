@@ -11,6 +11,7 @@ from scheduler import logs
 from scheduler.cli.loading import LoadingGroup
 from scheduler.cli.pipe import outlive_readers
 from scheduler.errors import EXIT_CODES, DulyError
+from scheduler.lineage.start import keep_marks
 from scheduler.settings import get_settings
 
 _EXIT_CODES = "  \n".join(f"{code}  {words}" for code, words in EXIT_CODES.items())
@@ -67,6 +68,7 @@ def main(
 ) -> None:
     """Follow-up messages on Messenger, sent *duly*: permitted, in time, and on the record."""
     del version
+    keep_marks()
     if context.invoked_subcommand in _WITHOUT_SETTINGS:
         return
     settings = get_settings()

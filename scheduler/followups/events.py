@@ -18,8 +18,9 @@ from scheduler.contacts.tables import Contact
 from scheduler.content.render import CannotRender, render
 from scheduler.content.tables import Template
 from scheduler.errors import Conflict, Invalid, NotFound
+from scheduler.facts.event_kinds import variables_of
 from scheduler.followups.interests import record_signal
-from scheduler.followups.kinds import KINDS, check_data, check_told, is_personal, product_signal, variables_of
+from scheduler.followups.kinds import KINDS, check_data, check_told, is_personal, product_signal
 from scheduler.followups.recipes import get_recipe
 from scheduler.followups.tables import BusinessEvent, Recipe
 from scheduler.logs import request_id

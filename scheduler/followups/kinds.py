@@ -7,9 +7,9 @@ from typing import Any
 
 from scheduler.contacts.psids import check_psid
 from scheduler.errors import Invalid
+from scheduler.facts.event_kinds import BACK_IN_STOCK
 from scheduler.followups.interests import check_sku
 
-BACK_IN_STOCK = "product.back_in_stock"
 ORDER_SHIPPED = "order.shipped"
 
 #: Kind → (required, optional) members of its data; all are texts.
@@ -50,11 +50,6 @@ def check_told(kind: str, *, field: str) -> str:
 def is_personal(kind: str) -> bool:
     """Whether an event of ``kind`` is about one person, whom it must name."""
     return kind != BACK_IN_STOCK
-
-
-def is_requested(kind: str) -> bool:
-    """Whether each person whom an event of ``kind`` reaches asked for its message: who has an open wish did."""
-    return kind == BACK_IN_STOCK
 
 
 def product_signal(kind: str) -> str | None:
@@ -102,11 +97,3 @@ def _check_one_person(checked: Mapping[str, str]) -> None:
             field=f"data.{named[1] if named else 'psid'}",
             way_out=f"name the person by one of {', '.join(PERSON)}",
         )
-
-
-def variables_of(kind: str, data: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """What an event of ``kind`` adds to a template's variables."""
-    if kind == BACK_IN_STOCK:
-        return {"product": {"sku": data["sku"], "name": data["name"]}}
-    order = {"number": data["order"]}
-    return {"order": order | {member: data[member] for member in ("carrier", "tracking") if member in data}}

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from scheduler.contacts.lock import lock_contacts
 from scheduler.contacts.registry import find_contacts
 from scheduler.content.tables import Template
-from scheduler.followups.kinds import BACK_IN_STOCK, is_requested, variables_of
+from scheduler.facts.event_kinds import BACK_IN_STOCK, is_requested, variables_of
 from scheduler.followups.tables import BusinessEvent, Recipe
 from scheduler.governance.active import active_policies
 from scheduler.logs import get_logger

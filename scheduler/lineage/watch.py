@@ -144,7 +144,7 @@ class Watch:
     def _open(self, head: Head) -> None:
         if head != self._head:
             self._last = None
-        self._journal.open(head)
+        self._journal.open(head, int(clock.machine() // 86_400))
         self._head = head
         if not self._pruned:
             self._pruned = True
@@ -180,7 +180,7 @@ def watch() -> Watch:
 
 
 def keep(session: Session) -> Callable[[], None]:
-    """What writes, after the commit, what the session noted. Called by ``database.session`` just before it."""
+    """What writes, after the commit, what the session noted. Called just before it (``start.py``)."""
     now = clock.now()
     head = claim(session, now).head
     session.flush()

@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from scheduler.consent.tokens import recount_tokens
 from scheduler.contacts.lock import lock_contacts
-from scheduler.followups.kinds import is_requested, variables_of
+from scheduler.facts.event_kinds import is_requested, variables_of
 from scheduler.outbox.evidence import Accepted, accept
 from scheduler.outbox.priorities import priority_of
 from scheduler.outbox.states import ACCEPTED

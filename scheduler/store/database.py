@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from sqlmodel import Session
 
 from scheduler.errors import Unavailable
 from scheduler.settings import get_settings
-from scheduler.store import outside
+from scheduler.store import commit_hook, outside
 from scheduler.store.lists import write_lists_at_once
 from scheduler.store.revision import check_revision
 
@@ -150,12 +149,8 @@ def _made(connection: Any, _record: object) -> None:
 
 
 def _noted(opened: Session) -> Callable[[], None] | None:
-    """What writes after the commit what was noted for outside (``outside.py``): most transactions note nothing."""
-    if not outside.noted(opened):
-        return None
-    # By name: the store lies below the rooms.
-    keep: Callable[[], None] = importlib.import_module("scheduler.lineage.watch").keep(opened)
-    return keep
+    """What writes after the commit what was noted for outside (``outside.py``); None: nothing was, as mostly."""
+    return commit_hook.registered()(opened) if outside.noted(opened) else None
 
 
 def dispose() -> None:

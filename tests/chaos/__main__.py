@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from scheduler.lineage.start import keep_marks
 from scheduler.supervise.interrupt import interruptible
 from tests.chaos import report
 from tests.chaos.run import Options, run
@@ -31,6 +32,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--report", type=Path, help="write the report as JSON into this file")
     parser.add_argument("--keep", type=Path, help="keep the witness's log and the product's own in this folder")
     given = parser.parse_args(argv)
+    keep_marks()
 
     def say(line: str) -> None:
         sys.stdout.write(line + "\n")

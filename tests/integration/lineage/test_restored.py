@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from scheduler.campaigns.tables import Campaign
 from scheduler.cli.main import app
 from scheduler.consent.choices import record_opt_out
-from scheduler.followups.kinds import BACK_IN_STOCK
+from scheduler.facts.event_kinds import BACK_IN_STOCK
 from scheduler.followups.tables import BusinessEvent, Recipe
 from scheduler.lineage.guard import FOLDER
 from scheduler.lineage.watch import watch
