@@ -16,7 +16,7 @@ from pathlib import Path
 _context = multiprocessing.get_context("forkserver")
 #: Imported once, by the process that all others are forked from.
 _context.set_forkserver_preload(
-    ["uvicorn", "scheduler.api.app", "workers.tasks", "workers.sandbox.app", "tests.forked"]
+    ["uvicorn", "scheduler.api.app", "workers.tasks", "workers.sandbox.app", "tests.forked", "tests.forkserver"]
 )
 
 
