@@ -85,7 +85,8 @@ def _play(tree: Path) -> dict[str, Any]:
 
 def _broken(mutant: Mutant, tree: Path) -> Path:
     for package in ("policies", "scheduler", "workers"):
-        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+        # With their bytecode, but for what another process is writing just now.
+        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("*.pyc.*"))
     place = tree / mutant.path
     text = place.read_text()
     for old, new in mutant.edits:
