@@ -79,7 +79,9 @@ def fold_both_ways(text: str) -> tuple[str, str]:
     if text.isascii():
         return fold(text, ""), fold(text, " ")
     apart = _apart(text)
-    return _folded(apart, ""), _folded(apart, " ")
+    tight = _folded(apart, "")
+    # Letters and digits alone: there is no punctuation whose place could matter.
+    return tight, tight if apart.isalnum() else _folded(apart, " ")
 
 
 def stretches(text: str) -> list[str]:
@@ -143,25 +145,32 @@ def forms(text: str) -> tuple[str, ...]:
     return forms_of_folded(*fold_both_ways(text))
 
 
-def forms_of_folded(*folded: str) -> tuple[str, ...]:
-    """The same for text that is folded: as it is, and without spaces where its script needs none."""
-    found = [*folded, *(squeezed(each) for each in folded if is_unspaced(each))]
-    return tuple(dict.fromkeys(form for form in found if form))
+def forms_of_folded(tight: str, spaced: str) -> tuple[str, ...]:
+    """The same for text that is folded both ways: as it is, and without spaces where its script needs none."""
+    if tight == spaced and not is_unspaced(tight):
+        return (tight,) if tight else ()
+    found = dict.fromkeys(filter(None, (tight, spaced)))
+    for each in tuple(found):
+        if is_unspaced(each):
+            found[squeezed(each)] = None
+    return tuple(found)
 
 
 @lru_cache(maxsize=16_384)
-def _forms_of_a_word(word: str) -> tuple[str, str]:
+def folded_word(word: str) -> tuple[str, str]:
+    """``fold_both_ways`` for words that are asked for again and again."""
     return fold_both_ways(word)
 
 
 def forms_of_phrase(phrase: str) -> tuple[str, ...]:
     """``forms`` for many phrases of the same words: each word is folded once."""
     words = phrase.split()
-    if len(words) < 2:
-        return forms(phrase)
-    each = [_forms_of_a_word(word) for word in words]
-    tight, spaced = " ".join(tight for tight, _ in each if tight), " ".join(spaced for _, spaced in each if spaced)
-    return forms_of_folded(tight, spaced)
+    if phrase.isascii() and "".join(words).isalnum():
+        return (" ".join(words).lower(),)
+    if len(words) == 1:
+        return forms_of_folded(*folded_word(phrase))
+    tight, spaced = zip(*map(folded_word, words), strict=True)
+    return forms_of_folded(" ".join(filter(None, tight)), " ".join(filter(None, spaced)))
 
 
 def is_unspaced(folded: str) -> bool:

@@ -209,28 +209,26 @@ def _words(table: Table, use: str, taken: dict[str, tuple[str, str]]) -> _Words:
             folded = forms_of_phrase(word)
             if not folded:
                 raise table.error("words", f"nothing of `{word}` is left to compare: a keyword needs letters or digits")
-            new = _take(word, folded, use, taken, table, several)
-            if new:
-                words[word] = folded
+            if taken.keys().isdisjoint(folded):
+                taken.update(dict.fromkeys(folded, (word, use)))
+            elif not _beside(word, folded, use, taken, table, several):
+                continue
+            words[word] = folded
     return words
 
 
-def _take(
+def _beside(
     word: str, folded: tuple[str, ...], use: str, taken: dict[str, tuple[str, str]], table: Table, several: bool
 ) -> bool:
-    for form in folded:
-        if form not in taken:
-            continue
-        before, other_use = taken[form]
-        if several:
-            # Entries with choices overlap now and then, and parts have no meaning to be unsure of. What differs in its
-            # marks alone is kept: people write huỷ and hủy.
-            return other_use == use and not word.isascii() and _letters(before) != _letters(word)
-        if other_use != use:
-            raise table.error("words", f"`{word}` means two things: it is in `{other_use}` and in `{use}`")
-        raise table.error("words", f"`{word}` is there twice: `{before}` is compared as the same")
-    taken.update((form, (word, use)) for form in folded)
-    return True
+    """Whether a word is kept although another one is compared as the same. Raises PolicyError where it must not be."""
+    before, other_use = next(taken[form] for form in folded if form in taken)
+    if several:
+        # Entries with choices overlap now and then, and parts have no meaning to be unsure of. What differs in its
+        # marks alone is kept: people write huỷ and hủy.
+        return other_use == use and not word.isascii() and _letters(before) != _letters(word)
+    if other_use != use:
+        raise table.error("words", f"`{word}` means two things: it is in `{other_use}` and in `{use}`")
+    raise table.error("words", f"`{word}` is there twice: `{before}` is compared as the same")
 
 
 def _letters(word: str) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
-from policies.folding import forms_of_phrase, is_unspaced, normalise, squeezed
+from policies.folding import folded_word, forms_of_phrase, is_unspaced, squeezed
 from policies.keyword_packs import KeywordPack, Meaning, Part, PartList, Reach, WordList, keyword_packs
 
 
-@dataclass(slots=True, frozen=True)
-class Suggestion:
+class Suggestion(NamedTuple):
     """What somebody may have meant, for a person to judge: nothing is done about it."""
 
     meaning: Meaning
@@ -23,8 +22,7 @@ class Suggestion:
     language: str
 
 
-@dataclass(slots=True, frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What a run of words is: a word or phrase with its meaning, or a part of the language."""
 
     kind: Reach | Part
@@ -59,11 +57,15 @@ class Lexicon:
     perhaps: dict[str, Suggestion] = field(default_factory=dict)
     #: Runs of words between spaces.
     tree: Tree = field(default_factory=dict)
-    #: For scripts without spaces, found anywhere: first two letters → phrases that begin so.
-    unspaced: dict[str, list[tuple[str, Entry]]] = field(default_factory=dict)
-    #: The same scripts: what is taken out before anything is looked for, the longest first.
+    #: For scripts without spaces: phrases that are found anywhere, with what each is.
+    unspaced: dict[str, list[Entry]] = field(default_factory=dict)
+    #: The same scripts: phrases about something else, and negations, the longest first.
     unspaced_product: list[str] = field(default_factory=list)
+    #: The same scripts: what is taken out before a message counts as short, the longest first.
     unspaced_courtesy: list[str] = field(default_factory=list)
+    #: All of ``unspaced`` and ``unspaced_product``: letter → what may come after it; under the empty one, the phrase
+    #: that ends here.
+    letters: Tree = field(default_factory=dict)
     #: Single words that may be refused.
     objects: set[str] = field(default_factory=set)
     #: Short folded word or message → its spellings with their marks: people leave marks out, but add none.
@@ -81,7 +83,7 @@ class Lexicon:
 @cache
 def lexicon() -> Lexicon:
     """Every pack's words. Read once."""
-    found = Lexicon()
+    found = Lexicon(spelt=_spellings())
     for pack in keyword_packs():
         for each in pack.lists:
             _words(found, pack, each)
@@ -94,6 +96,11 @@ def lexicon() -> Lexicon:
                     found.perhaps[form] = Suggestion(ordinary.may_mean, ordinary.word, pack.language)
     found.unspaced_product.sort(key=len, reverse=True)
     found.unspaced_courtesy.sort(key=len, reverse=True)
+    for phrase in (*found.unspaced, *found.unspaced_product):
+        node = found.letters
+        for letter in phrase:
+            node = node.setdefault(letter, {})
+        node[""] = phrase
     return found
 
 
@@ -120,23 +127,33 @@ def is_another_word(folded: str, written: str) -> bool:
     return not marked.isascii() and marked not in lexicon().spelt.get(squeezed(folded), ())
 
 
+class _Alphanumerics(dict[int, str]):
+    """What stays of each letter in small letters: letters and digits, else a space; asked once for each."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        found = self[code] = letter if letter.isalnum() else " "
+        return found
+
+
+_ALPHANUMERICS = _Alphanumerics()
+
+
 def as_written(text: str) -> str:
     """The text in small letters with its marks, without what else a keyboard adds."""
-    small = unicodedata.normalize("NFC", text).casefold()
-    return " ".join("".join(letter if letter.isalnum() else " " for letter in small).split())
+    return " ".join(unicodedata.normalize("NFC", text).casefold().translate(_ALPHANUMERICS).split())
 
 
 def _words(lexicon: Lexicon, pack: KeywordPack, words: WordList) -> None:
     for word, folded in zip(words.words, words.folded, strict=True):
-        _spell(lexicon, word)
         suggestion = Suggestion(words.meaning, word, pack.language)
         entry = Entry(words.reach, pack.language, suggestion)
         for form in folded:
-            if words.decides and pack.marks_matter and " " not in form and not word.isascii():
-                lexicon.marked.setdefault(form, (suggestion, set()))[1].add(as_written(word))
-                lexicon.known.add(form)
-                continue
             if words.decides:
+                if pack.marks_matter and " " not in form and not word.isascii():
+                    lexicon.marked.setdefault(form, (suggestion, set()))[1].add(as_written(word))
+                    lexicon.known.add(form)
+                    continue
                 before = lexicon.whole.get(form, words.meaning)
                 lexicon.whole[form] = min(before, words.meaning, key=rank)
                 if words.meaning == "opt_out":
@@ -154,18 +171,29 @@ def _words(lexicon: Lexicon, pack: KeywordPack, words: WordList) -> None:
                     lexicon.deciding.add(form)
 
 
-def _spell(lexicon: Lexicon, phrase: str) -> None:
-    if phrase.isascii():
-        return
-    for word in {*phrase.split(), phrase}:
-        form, marked = _spelling(word)
+def _spellings() -> dict[str, set[str]]:
+    """Every short word and message of the packs, folded, with its spellings."""
+    found: dict[str, set[str]] = {}
+
+    def keep(written: str, folded: str) -> None:
+        form = squeezed(folded)
         if len(form) <= _SHORT_WORD:
-            lexicon.spelt.setdefault(form, set()).add(marked)
+            found.setdefault(form, set()).add(with_marks(written))
 
-
-@lru_cache(maxsize=16_384)
-def _spelling(word: str) -> tuple[str, str]:
-    return squeezed(normalise(word)), with_marks(word)
+    words: set[str] = set()
+    for pack in keyword_packs():
+        lists: tuple[WordList | PartList, ...] = (*pack.lists, *pack.parts)
+        for each in lists:
+            for phrase, folded in zip(each.words, each.folded, strict=True):
+                if phrase.isascii():
+                    continue
+                words.update(phrase.split())
+                # A longer one is not short without its spaces either: there are fewer of them than letters.
+                if len(folded[0]) < 2 * _SHORT_WORD:
+                    keep(phrase, folded[0])
+    for word in words:
+        keep(word, folded_word(word)[0])
+    return found
 
 
 def _one_word(form: str) -> bool:
@@ -184,10 +212,10 @@ def _sure(lexicon: Lexicon, form: str, entry: Entry) -> None:
 
 
 def _part(lexicon: Lexicon, pack: KeywordPack, part: PartList) -> None:
+    entry = Entry(part.part, pack.language, None, part.either_way)
     for word, folded in zip(part.words, part.folded, strict=True):
-        _spell(lexicon, word)
-        suggestion = Suggestion("opt_out", word, pack.language) if part.part == "refusal" else None
-        entry = Entry(part.part, pack.language, suggestion, part.either_way)
+        if part.part == "refusal":
+            entry = Entry(part.part, pack.language, Suggestion("opt_out", word, pack.language), part.either_way)
         for form in folded:
             _add(lexicon, form, entry)
             if part.part in ("courtesy", "object") and " " not in form and len(form) > 1:
@@ -201,6 +229,13 @@ def _same(one: Entry, other: Entry) -> bool:
     return one.suggestion is None or other.suggestion is None or one.suggestion.meaning == other.suggestion.meaning
 
 
+def _put(here: list[Entry], entry: Entry) -> None:
+    for other in here:
+        if _same(entry, other):
+            return
+    here.append(entry)
+
+
 def _add(lexicon: Lexicon, form: str, entry: Entry) -> None:
     if is_unspaced(form):
         form = squeezed(form)
@@ -210,18 +245,20 @@ def _add(lexicon: Lexicon, form: str, entry: Entry) -> None:
             lexicon.unspaced_product.append(form)
         elif entry.kind == "courtesy":
             lexicon.unspaced_courtesy.append(form)
-        else:
-            here = lexicon.unspaced.setdefault(form[:2], [])
-            if not any(form == before and _same(entry, other) for before, other in here):
-                here.append((form, entry))
+        elif len(form) > 1:
+            _put(lexicon.unspaced.setdefault(form, []), entry)
         return
-    words = form.split()
+    words = form.split(" ")
     node = lexicon.tree
     for word in words:
-        node = node.setdefault(word, {})
-    here = node.setdefault("", [])
-    if not any(_same(entry, other) for other in here):
-        here.append(entry)
+        after = node.get(word)
+        if after is None:
+            after = node[word] = {}
+        node = after
+    if "" in node:
+        _put(node[""], entry)
+    else:
+        node[""] = [entry]
     lexicon.known.update(words)
     if entry.kind == "object":
         lexicon.objects.update(words)

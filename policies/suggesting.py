@@ -9,15 +9,14 @@ with nothing but courtesy beside it. None of them counts where the words are par
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 
-from policies.folding import fold, letters, normalise, stretches
+from policies.folding import fold, letters, normalise
 from policies.lexicon import LATIN, Entry, Suggestion, Tree, is_another_word, lexicon, rank
 from policies.misspelt import keyword_behind
+from policies.unspaced import is_of, unspaced_suggestions
 
 #: What separates one thing said from the next: all but letters, digits, marks, spaces, and what stands inside words.
 _BREAKS = re.compile(
@@ -29,14 +28,28 @@ _SPELT = re.compile(r"(?<!\w)[^\W\d_](?:[.\-_*·•~|][^\W\d_]){2,}(?!\w)")
 _APOSTROPHES = str.maketrans("", "", "'’‘`´ʼ")
 _SIGNS = str.maketrans({"$": "s", "@": "a", "🛑": " stop "})
 
-#: So many words may stand between a refusal and what is refused; letters in a script without spaces.
+#: So many words may stand between a refusal and what is refused.
 _BETWEEN = 5
-_BETWEEN_LETTERS = 10
 #: So many letters at the beginning of a message and at its end are looked at; the platform lets people send 2,000.
 _MOST = 4_000
-#: A message of so many words suggests what its one strong word means; of so many letters in a script without spaces.
+#: A message of so many words suggests what its one strong word means.
 _FEW = 3
-_FEW_LETTERS = 8
+
+
+@dataclass(slots=True, frozen=True)
+class _Found:
+    """A run of words that the packs know. A long message may say it hundreds of times, and is judged for it once."""
+
+    #: What it may suggest.
+    suggests: list[Entry]
+    #: The languages in which it is something that may be refused.
+    objects: set[str]
+    #: What it is besides.
+    parts: list[Entry]
+    #: It is a keyword, or something that one may be said about.
+    told: bool
+    #: Where it stands: start, end.
+    places: list[tuple[int, int]]
 
 
 @dataclass(slots=True)
@@ -46,8 +59,8 @@ class _Reading:
     words: list[str]
     #: Per word: the number of the stretch between punctuation that it stands in.
     stretch: list[int]
-    #: Runs of words that may suggest something: start, end, what.
-    found: list[tuple[int, int, Entry]] = field(default_factory=list)
+    #: What may suggest something, each with its places; by the identity of the lexicon's entries.
+    found: dict[int, _Found] = field(default_factory=dict)
     #: Where negations end: what begins there is negated.
     negated: set[int] = field(default_factory=set)
     #: Word → the phrase about something else that it belongs to: where that begins and ends. Of several the longest.
@@ -55,8 +68,6 @@ class _Reading:
     courtesy: bytearray = field(default_factory=bytearray)
     #: Per word: it is a keyword, or what one may be said about.
     told: bytearray = field(default_factory=bytearray)
-    #: Word → the languages in which it is something that may be refused.
-    objects: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
 def look_closely(text: str, *, words: bool = True, unspaced: bool = True) -> Suggestion | None:
@@ -68,7 +79,7 @@ def look_closely(text: str, *, words: bool = True, unspaced: bool = True) -> Sug
         text = f"{text[:_MOST]}\n{text[-_MOST:]}"
     hits = set(_in_words(_read(text))) if words else set()
     if unspaced:
-        hits.update(_unspaced(text))
+        hits.update(unspaced_suggestions(text))
     if not hits:
         return None
     return min(hits, key=lambda each: (rank(each.meaning), -len(normalise(each.word)), each.language, each.word))
@@ -142,21 +153,43 @@ def _find(reading: _Reading) -> None:
             node = node.get(words[end]) if node else None
             if node is None:
                 break
-            for entry in node.get("", ()):
-                _note(reading, start, end + 1, entry)
+            if "" in node:
+                _note(reading, start, end + 1, node[""])
         if words[start].isdigit():
             reading.courtesy[start] = 1
 
 
-def _note(reading: _Reading, start: int, end: int, entry: Entry) -> None:
-    ones = b"\1" * (end - start)
+def _note(reading: _Reading, start: int, end: int, entries: list[Entry]) -> None:
+    found = reading.found.get(id(entries))
+    if found is None:
+        found = reading.found[id(entries)] = _found(entries)
+    for entry in found.parts:
+        _note_part(reading, start, end, entry)
+    if found.suggests or found.objects:
+        found.places.append((start, end))
+    if found.told:
+        reading.told[start:end] = b"\1" * (end - start)
+
+
+def _found(entries: list[Entry]) -> _Found:
+    suggests = [entry for entry in entries if entry.suggestion is not None]
+    objects = {entry.language for entry in entries if entry.kind == "object"}
+    parts = [entry for entry in entries if entry.suggestion is None and entry.kind != "object"]
+    keyword = any(
+        entry.kind != "refusal" and entry.suggestion is not None and entry.suggestion.meaning == "opt_out"
+        for entry in suggests
+    )
+    return _Found(suggests, objects, parts, told=keyword or bool(objects), places=[])
+
+
+def _note_part(reading: _Reading, start: int, end: int, entry: Entry) -> None:
     match entry.kind:
         case "negation":
             reading.negated.add(end)
         case "product":
             _claim(reading, start, end)
         case "courtesy":
-            reading.courtesy[start:end] = ones
+            reading.courtesy[start:end] = b"\1" * (end - start)
         case "signature":
             # "Sent from my iPhone" and whatever else stands on that line.
             last = end
@@ -164,14 +197,6 @@ def _note(reading: _Reading, start: int, end: int, entry: Entry) -> None:
                 last += 1
             reading.courtesy[start:last] = b"\1" * (last - start)
             _claim(reading, start, last)
-        case "object":
-            reading.told[start:end] = ones
-            for at in range(start, end):
-                reading.objects[at].add(entry.language)
-        case _:
-            reading.found.append((start, end, entry))
-            if entry.kind != "refusal" and entry.suggestion is not None and entry.suggestion.meaning == "opt_out":
-                reading.told[start:end] = ones
 
 
 def _claim(reading: _Reading, start: int, end: int) -> None:
@@ -182,34 +207,48 @@ def _claim(reading: _Reading, start: int, end: int) -> None:
 
 
 def _in_words(reading: _Reading) -> Iterator[Suggestion]:
-    if not reading.found:
+    found = [each for each in reading.found.values() if each.suggests]
+    if not found:
         return
     plain = _plain_stretches(reading)
     all_plain = len(plain) == len(set(reading.stretch))
     few = len(reading.words) - sum(reading.courtesy) <= _FEW
-    for start, end, entry in reading.found:
-        if entry.suggestion is None or not _meant(reading, start, end):
-            continue
-        match entry.kind:
-            case "anywhere":
+    objects = _objects(
+        reading, {entry.language for each in found for entry in each.suggests if entry.kind == "refusal"}
+    )
+    for each in found:
+        meant = [place for place in each.places if _meant(reading, *place)]
+        for entry in each.suggests if meant else ():
+            match entry.kind:
+                case "anywhere":
+                    suggests = True
+                case "short":
+                    suggests = few or all_plain or any(reading.stretch[start] in plain for start, _ in meant)
+                case "alone":
+                    suggests = all_plain
+                case _:
+                    near = objects[entry.language]
+                    suggests = near != [] and any(_of_messages(reading, near, place, entry) for place in meant)
+            if suggests and entry.suggestion is not None:
                 yield entry.suggestion
-            case "short" if few or all_plain or reading.stretch[start] in plain:
-                yield entry.suggestion
-            case "alone" if all_plain:
-                yield entry.suggestion
-            case "refusal" if reading.objects and _of_messages(reading, start, end, entry):
-                yield entry.suggestion
+
+
+def _objects(reading: _Reading, languages: set[str]) -> dict[str, list[int]]:
+    """For each of the languages the words, in order, that are something that may be refused in it."""
+    words: dict[str, set[int]] = {language: set() for language in languages}
+    for found in reading.found.values():
+        concerned = found.objects & languages
+        if concerned:
+            places = {at for start, end in found.places for at in range(start, end) if at not in reading.product}
+            for language in concerned:
+                words[language] |= places
+    return {language: sorted(places) for language, places in words.items()}
 
 
 def _meant(reading: _Reading, start: int, end: int) -> bool:
-    if reading.product and any(_is_of(reading.product.get(at), start, end) for at in range(start, end)):
+    if reading.product and any(is_of(reading.product.get(at), start, end) for at in range(start, end)):
         return False
     return start not in reading.negated or reading.stretch[start - 1] != reading.stretch[start]
-
-
-def _is_of(product: tuple[int, int] | None, start: int, end: int) -> bool:
-    """Whether what was found belongs to ``product``; a longer phrase around that says more (*sair da lista*)."""
-    return product is not None and not (start <= product[0] and product[1] <= end and product != (start, end))
 
 
 def _plain_stretches(reading: _Reading) -> set[int]:
@@ -221,87 +260,11 @@ def _plain_stretches(reading: _Reading) -> set[int]:
     return plain
 
 
-def _of_messages(reading: _Reading, start: int, end: int, entry: Entry) -> bool:
-    """Whether something that may be refused stands near the refusal."""
-    near = range(max(0, start - _BETWEEN - 1) if entry.either_way else end, min(end + _BETWEEN + 1, len(reading.words)))
-    return any(
-        entry.language in reading.objects[at]
-        and reading.stretch[at] == reading.stretch[start]
-        and at not in reading.product
-        for at in near
-        if at in reading.objects
-    )
-
-
-def _unspaced(text: str) -> Iterator[Suggestion]:
-    whole = "\n".join(stretches(text))
-    runs = list(_unspaced_runs(whole))
-    if not any(entry.suggestion for _, _, entry in runs):
-        return
-    # The longest come first.
-    products: dict[int, tuple[int, int]] = {}
-    for product in _spans(whole, _possible(lexicon().unspaced_product, whole)):
-        for at in range(*product):
-            products.setdefault(at, product)
-    bare = _bare(whole)
-    said = set(bare.split("\n"))
-    few = len(bare) - bare.count("\n") <= _FEW_LETTERS
-    found = [
-        (start, end, entry)
-        for start, end, entry in runs
-        if not products or not any(_is_of(products.get(at), start, end) for at in range(start, end))
-    ]
-    objects = [(start, end, entry.language) for start, end, entry in found if entry.kind == "object"]
-    starts = [start for start, _, _ in objects]
-    for start, end, entry in found:
-        if entry.suggestion is None:
-            continue
-        word = _bare_phrase(whole[start:end])
-        match entry.kind:
-            case "anywhere":
-                yield entry.suggestion
-            case "short" if few or word in said:
-                yield entry.suggestion
-            case "alone" if said <= {word, ""}:
-                yield entry.suggestion
-            case "refusal":
-                first = bisect_left(starts, start - _BETWEEN_LETTERS if entry.either_way else end)
-                last = bisect_left(starts, end + _BETWEEN_LETTERS)
-                if any(
-                    language == entry.language and "\n" not in whole[min(at, start) : max(ends, end)]
-                    for at, ends, language in objects[first:last]
-                ):
-                    yield entry.suggestion
-
-
-def _spans(text: str, phrases: list[str]) -> Iterator[tuple[int, int]]:
-    for phrase in phrases:
-        start = text.find(phrase)
-        while start >= 0:
-            yield start, start + len(phrase)
-            start = text.find(phrase, start + len(phrase))
-
-
-def _possible(phrases: list[str], text: str) -> list[str]:
-    """The phrases all of whose letters occur in the text: few, and no other can be part of it."""
-    return list(filter(set(text).issuperset, phrases))
-
-
-def _bare(text: str) -> str:
-    for phrase in _possible(lexicon().unspaced_courtesy, text):
-        text = text.replace(phrase, "")
-    return text
-
-
-@lru_cache(maxsize=16_384)
-def _bare_phrase(phrase: str) -> str:
-    """The same for a pack's phrase, which a long message may say hundreds of times."""
-    return _bare(phrase)
-
-
-def _unspaced_runs(whole: str) -> Iterator[tuple[int, int, Entry]]:
-    begins = lexicon().unspaced
-    for at in range(len(whole) - 1):
-        for phrase, entry in begins.get(whole[at : at + 2], ()):
-            if whole.startswith(phrase, at):
-                yield at, at + len(phrase), entry
+def _of_messages(reading: _Reading, objects: list[int], place: tuple[int, int], entry: Entry) -> bool:
+    """Whether one of ``objects``, in order, stands near the refusal, in the same stretch."""
+    start, end = place
+    stretch = reading.stretch
+    begin = max(bisect_left(stretch, stretch[start]), start - _BETWEEN - 1 if entry.either_way else end)
+    until = min(bisect_right(stretch, stretch[start]), end + _BETWEEN + 1)
+    first = bisect_left(objects, begin)
+    return first < len(objects) and objects[first] < until

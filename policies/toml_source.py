@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
+from functools import cached_property
 
 Path = tuple[str | int, ...]
 
@@ -22,10 +23,22 @@ class PolicyError(ValueError):
         super().__init__(f"{place}: {f'`{key}`: ' if key else ''}{message}")
 
 
+class Lines:
+    """On which lines a document's keys stand; looked for once somebody asks, as few do."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def known(self) -> dict[Path, int]:
+        """Path → line, from 1."""
+        return _find_lines(self._text)
+
+
 class Table:
     """One table of a document being read: takes its keys one by one and refuses those nobody asked for."""
 
-    def __init__(self, values: dict[str, object], *, where: str, lines: dict[Path, int], path: Path = ()) -> None:
+    def __init__(self, values: dict[str, object], *, where: str, lines: Lines, path: Path = ()) -> None:
         self._values = values
         self.where = where
         self._lines = lines
@@ -60,8 +73,9 @@ class Table:
     def _line_of(self, path: Path) -> int:
         # Of an inline table only the line of the key that holds it is known.
         for length in range(len(path), 0, -1):
-            if path[:length] in self._lines:
-                return self._lines[path[:length]]
+            line = self._lines.known.get(path[:length])
+            if line is not None:
+                return line
         return 0
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -160,7 +174,7 @@ def read_toml(text: str, *, where: str) -> Table:
         raise PolicyError(where, line, "", f"is not TOML: {error}") from error
     except RecursionError as error:
         raise PolicyError(where, 0, "", "is nested too deeply to be read") from error
-    return Table(values, where=where, lines=_find_lines(text))
+    return Table(values, where=where, lines=Lines(text))
 
 
 def comments(text: str) -> Iterator[tuple[int, str]]:

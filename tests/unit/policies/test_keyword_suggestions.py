@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
 import pytest
 
 from policies.keyword_packs import keyword_packs
-from policies.keywords import Suggestion, match_keyword, suggest
+from policies.keywords import Suggestion, match_keyword, read, suggest
 
 
 @pytest.mark.parametrize(
@@ -104,3 +108,62 @@ def test_every_phrase_is_found_and_decides_nothing_by_itself() -> None:
                 if each.meaning == "opt_out":
                     assert found is not None, phrase
                     assert found.meaning == each.meaning, phrase
+
+
+#: For each language some of what the packs list, short phrases among them: those stand in a message most often.
+_REPEATED = {
+    pack.language: sorted(words, key=lambda word: (len(word), word))[:: max(1, len(words) // 5)]
+    for pack in keyword_packs()
+    if (words := {word for each in (*pack.lists, *pack.parts) for word in each.words if len(word) > 3})
+}
+
+
+def _calls(text: str) -> int:
+    """How many functions are called, built-in ones too, to read ``text``."""
+    count = 0
+
+    def called(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        read(text)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("between", ["", " ", ". "])
+@pytest.mark.parametrize(
+    "phrases",
+    [
+        *_REPEATED.values(),
+        ("알림은중지", "停止群发", "配信を停止"),
+        ("STOP PUB", "stop my spam"),
+        ("不退订", "お断り", "메시지가 안"),
+    ],
+    ids=[*_REPEATED, "unspaced", "said in many languages", "about something else"],
+)
+def test_a_message_that_repeats_a_phrase_costs_no_more_than_its_length(phrases: Sequence[str], between: str) -> None:
+    longest = 2_000
+    for phrase in phrases:
+        text = (f"{phrase}{between}" * longest)[:longest]
+        read(text)  # what is kept for each letter and word is kept from now on
+        assert _calls(text) < 15 * longest, phrase
+
+
+@pytest.mark.parametrize(
+    ("about_something_else", "meant"),
+    [("不退订", "退订"), ("구독 취소하지", "구독 취소"), ("อย่าส่งผิด", "อย่าส่ง"), ("bus stop", "stop texting")],
+)  # fmt: skip
+def test_among_hundreds_of_phrases_about_something_else_the_one_that_is_meant_is_found(
+    about_something_else: str, meant: str
+) -> None:
+    many = f"{about_something_else}. " * 200
+    assert suggest(many) is None
+    for text in (f"{many}{meant}", f"{meant}. {many}", f"{many}{meant}. {many}"):
+        found = suggest(text)
+        assert found is not None, text[:40]
+        assert found.meaning == "opt_out"
