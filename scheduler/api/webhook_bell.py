@@ -6,23 +6,20 @@ alone; for a hundred a second, four times in it, and once more for the last.
 
 from __future__ import annotations
 
-import threading
-
+from scheduler.api.webhook_aside import Aside
 from scheduler.doorbell import ring
 
 #: Real seconds between two rings.
 _PAUSE = 0.25
 
 
-class Bell:
+class Bell(Aside[tuple[str, ...]]):
     """Rings for these tasks."""
 
     def __init__(self, *tasks: str) -> None:
+        super().__init__("webhook-bell", _PAUSE)
         self._tasks = tasks
-        self._turn = threading.Condition()
         self._asked = False
-        self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def ring(self) -> None:
         """Have it rung: now, or when the last ring was long enough ago. Waits for nothing."""
@@ -30,26 +27,12 @@ class Bell:
             if self._asked or self._closed.is_set():
                 return
             self._asked = True
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="webhook-bell", daemon=True)
-                self._thread.start()
-            self._turn.notify()
+            self._wake()
 
-    def close(self) -> None:
-        """Ring for what was asked for, and no more."""
-        with self._turn:
-            self._closed.set()
-            self._turn.notify()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+    def _take(self) -> tuple[str, ...] | None:
+        asked, self._asked = self._asked, False
+        return self._tasks if asked else None
 
-    def _work(self) -> None:
-        while True:
-            with self._turn:
-                while not self._asked:
-                    if self._closed.is_set():
-                        return
-                    self._turn.wait()
-                self._asked = False
-            ring(*self._tasks)
-            self._closed.wait(_PAUSE)
+    def _do(self, work: tuple[str, ...]) -> bool:
+        ring(*work)
+        return True

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from scheduler import clock
+from scheduler.api.webhook_aside import Aside
 from scheduler.errors import DulyError
 from scheduler.inbox.troubles import NO_PAGE, note_troubles
 from scheduler.logs import complain, get_logger
@@ -33,26 +34,32 @@ _PAGES_OF_A_BODY = 20
 _ID = re.compile(rb'"id"\s*:\s*"?([0-9A-Za-z_.-]{1,128})')
 
 
-class Troubles:
+@dataclass(slots=True)
+class Counted:
+    """What was counted since it was last written down."""
+
+    #: (page id, reason) → how many events nothing followed from.
+    events: Counter[tuple[int, str]] = field(default_factory=Counter)
+    #: Reason → how many were refused, and some of their bodies.
+    refused: Counter[str] = field(default_factory=Counter)
+    bodies: dict[str, list[bytes]] = field(default_factory=dict)
+
+
+class Troubles(Aside[Counted]):
     """What is wrong with webhooks, until it is written down."""
 
     def __init__(self) -> None:
-        self._turn = threading.Condition()
-        self._counted: Counter[tuple[int, str]] = Counter()
-        #: Reason → how many were refused, and some of their bodies.
-        self._refused: Counter[str] = Counter()
-        self._bodies: dict[str, list[bytes]] = {}
-        self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
+        super().__init__("webhook-troubles", _PAUSE)
+        self._counted = Counted()
 
     def refused(self, reason: str, body: bytes = b"") -> None:
         """A webhook was refused; ``body`` is what was read of it. Waits for nothing."""
         with self._turn:
-            self._refused[reason] += 1
-            bodies = self._bodies.setdefault(reason, [])
+            self._counted.refused[reason] += 1
+            bodies = self._counted.bodies.setdefault(reason, [])
             if len(bodies) < _SAMPLE:
                 bodies.append(body[:_LOOKED_AT])
-            elif (place := random.randrange(self._refused[reason])) < _SAMPLE:
+            elif (place := random.randrange(self._counted.refused[reason])) < _SAMPLE:
                 # Each has the same chance to be among those: nobody can crowd the others out.
                 bodies[place] = body[:_LOOKED_AT]
             self._wake()
@@ -60,53 +67,37 @@ class Troubles:
     def count(self, found: Iterable[tuple[int, str]]) -> None:
         """(page id, reason) of events from which nothing followed. Waits for nothing."""
         with self._turn:
-            self._counted.update(found)
+            self._counted.events.update(found)
             self._wake()
 
-    def close(self) -> None:
-        """Write down what was counted, and no more."""
-        with self._turn:
-            self._closed.set()
-            self._turn.notify()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+    def _take(self) -> Counted | None:
+        if not (self._counted.events or self._counted.refused):
+            return None
+        taken, self._counted = self._counted, Counted()
+        return taken
 
-    def _wake(self) -> None:
-        if self._thread is None and not self._closed.is_set():
-            self._thread = threading.Thread(target=self._work, name="webhook-troubles", daemon=True)
-            self._thread.start()
-        self._turn.notify()
-
-    def _work(self) -> None:
-        while True:
+    def _do(self, work: Counted) -> bool:
+        try:
+            _write(work)
+        except (DulyError, SQLAlchemyError) as error:
+            complain(_log, "webhook_troubles_not_counted", "", error=type(error).__name__)
             with self._turn:
-                while not (self._counted or self._refused):
-                    if self._closed.is_set():
-                        return
-                    self._turn.wait()
-                counted, refused, bodies = self._counted, self._refused, self._bodies
-                self._counted, self._refused, self._bodies = Counter(), Counter(), {}
-            try:
-                _write(counted, refused, bodies)
-            except (DulyError, SQLAlchemyError) as error:
-                complain(_log, "webhook_troubles_not_counted", "", error=type(error).__name__)
-                with self._turn:
-                    # For later. What was refused has lost its bodies; that it was, counts all the same.
-                    self._counted.update(counted)
-                    self._counted.update({(NO_PAGE, reason): many for reason, many in refused.items()})
-                if self._closed.is_set():
-                    return
-            self._closed.wait(_PAUSE)
+                # For later. What was refused has lost its bodies; that it was, counts all the same.
+                self._counted.events.update(work.events)
+                self._counted.events.update({(NO_PAGE, reason): many for reason, many in work.refused.items()})
+            return False
+        return True
 
 
-def _write(counted: Counter[tuple[int, str]], refused: Counter[str], bodies: dict[str, list[bytes]]) -> None:
-    named = {reason: [_ids(body) for body in some] for reason, some in bodies.items()}
+def _write(found: Counted) -> None:
+    named = {reason: [_ids(body) for body in some] for reason, some in found.bodies.items()}
+    counted = found.events.copy()
     with database.session() as session:
         known = page_ids(session, set().union(*(ids for some in named.values() for ids in some)))
-        for reason, many in refused.items():
-            found = [{known[name] for name in ids if name in known} for ids in named.get(reason, ())]
-            counted.update((page, reason) for pages in found for page in pages)
-            counted[NO_PAGE, reason] += many - sum(bool(pages) for pages in found)
+        for reason, many in found.refused.items():
+            pages_of = [{known[name] for name in ids if name in known} for ids in named.get(reason, ())]
+            counted.update((page, reason) for pages in pages_of for page in pages)
+            counted[NO_PAGE, reason] += many - sum(bool(pages) for pages in pages_of)
         note_troubles(session, +counted, clock.now())
 
 

@@ -1,4 +1,4 @@
-"""A page's rate when a whole worker works for it: what the platform saw, second by second."""
+"""A page's rate when a whole worker works for it: what left for the platform, second by second."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ PEOPLE, EACH = 40, 6
 def test_a_page_with_a_deep_backlog_gets_its_rate_and_no_more_from_all_children_together(
     town: Town, tmp_path: Path, redis_url: str, eventually: Callable[..., None]
 ) -> None:
-    """The default rate, three children that deliver with sixteen threads each, eight seconds of work at full rate."""
+    """The default rate, three children that deliver with sixteen threads each, eight seconds of work at full rate.
+
+    Seconds are counted where the first byte is about to leave: a sandbox that had to wait for its processor sees in one
+    second what left in two.
+    """
+    departures = tmp_path / "departures"
     town.stage.one("UPDATE page SET rate = 30 WHERE id = :id RETURNING id", id=town.page_id)
     contacts = [town.contact(town.person()) for _ in range(PEOPLE)]
     for contact in contacts:
@@ -30,7 +35,13 @@ def test_a_page_with_a_deep_backlog_gets_its_rate_and_no_more_from_all_children_
     town.stage.commit()
     worker = Worker(
         tmp_path / "worker.log",
-        {"DULY_GRAPH_URL": town.url, "DULY_WORKER_CHILDREN": "4", "DULY_SENDER_THREADS": "16"},
+        {
+            "DULY_GRAPH_URL": town.url,
+            "DULY_WORKER_CHILDREN": "4",
+            "DULY_SENDER_THREADS": "16",
+            "WATCHED_DEPARTURES": str(departures),
+        },
+        app="tests.integration.watched_worker",
     )
     rung_at = float("-inf")
 
@@ -52,15 +63,12 @@ def test_a_page_with_a_deep_backlog_gets_its_rate_and_no_more_from_all_children_
         eventually(delivered, seconds=200, what="everything being sent")
     finally:
         worker.close()
-    arrivals = _arrivals(tmp_path / "sandbox.jsonl")
-    assert len(arrivals) == PEOPLE * EACH
-    worst = max(bisect_left(arrivals, first + 1.0) - place for place, first in enumerate(arrivals))
+    left = sorted(map(float, departures.read_text().split()))
+    assert len(left) == _requests(tmp_path / "sandbox.jsonl") == PEOPLE * EACH
+    worst = max(bisect_left(left, first + 1.0) - place for place, first in enumerate(left))
     assert worst <= 40
-    # Far less than a worker without a rate would take.
-    assert arrivals[-1] - arrivals[0] > PEOPLE * EACH / 40
 
 
-def _arrivals(log: Path) -> list[float]:
-    """When each request to send arrived, in real time, in order."""
-    rows = map(json.loads, log.read_text().splitlines())
-    return sorted(row["real"] for row in rows if row["kind"] == "request")
+def _requests(log: Path) -> int:
+    """How many requests to send the platform received."""
+    return sum(json.loads(line)["kind"] == "request" for line in log.read_text().splitlines())

@@ -41,13 +41,13 @@ def stage(session: Session) -> Stage:
 
 
 class Worker:
-    """``celery -A workers.app worker`` as its own process."""
+    """``celery -A workers.app worker``, or with another app, as its own process."""
 
-    def __init__(self, log: Path, environment: dict[str, str]) -> None:
+    def __init__(self, log: Path, environment: dict[str, str], app: str = "workers.app") -> None:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--without-gossip", "--without-mingle"],
+                [sys.executable, "-m", "celery", "-A", app, "worker", "--without-gossip", "--without-mingle"],
                 env={**os.environ, **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
