@@ -17,13 +17,10 @@ from scheduler.store import journal
 from scheduler.store.journal import Head, Journal
 from tests.patience import patience
 
+pytestmark = pytest.mark.usefixtures("own_marks")
+
 HEAD = Head(lineage="a", generation="b", home="c")
 DAY = 20_000
-
-
-@pytest.fixture(autouse=True)
-def _own_marks(tmp_path: Path, set_environment: Callable[..., None]) -> None:
-    set_environment(DULY_DATA_DIR=str(tmp_path / "data"))
 
 
 def folder() -> Path:
