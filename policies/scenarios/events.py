@@ -1,7 +1,7 @@
 """What happens in a step of a timeline, as the facts then stand. The grammar: `docs/scenarios.md`.
 
 What people say of messages counts as in the product (`docs/consent.md`): an opt-out ends the consents that it covers,
-and no opt-in brings them back.
+no opt-in brings them back, and of an opt-out and an opt-in in the same second the opt-out counts, whichever came first.
 """
 
 from __future__ import annotations
@@ -16,31 +16,35 @@ from policies.rules.messaging_window import ground_at
 
 #: The ground that a token of each kind is.
 _GROUND_OF_TOKEN = {"marketing": "marketing_token", "recurring": "recurring", "one_time": "one_time_token"}
+#: Topic (None: everything) → when an opt-out of it was last said, epoch seconds; left out: nobody knows, but earlier.
+Said = dict[str | None, int]
 
 
-def begin(facts: Facts, at: int) -> None:
-    """Change ``facts`` as the opt-outs did that were said before ``at`` (epoch seconds), the first step's instant."""
-    said = at if facts.opted_out_at is None else facts.opted_out_at
+def begin(facts: Facts, at: int) -> Said:
+    """Change ``facts`` as the opt-outs did that were said before ``at`` (epoch seconds), the first step's instant.
+
+    Returns when that was, for ``apply``.
+    """
+    topics: list[str | None] = [*facts.opted_out_topics]
     if facts.opted_out:
-        _end_consents(facts, None, said)
-    for topic in facts.opted_out_topics:
-        _end_consents(facts, topic, said)
+        topics.append(None)
+    for topic in topics:
+        _end_consents(facts, topic, at if facts.opted_out_at is None else facts.opted_out_at)
+    return {} if facts.opted_out_at is None else dict.fromkeys(topics, facts.opted_out_at)
 
 
-def apply(event: str, topic: str | None, policy: Policy, facts: Facts, at: int) -> None:
-    """Change ``facts`` as the event at ``at`` (epoch seconds) does. ``topic``: what an opt-out or opt-in speaks of."""
+def apply(event: str, topic: str | None, policy: Policy, facts: Facts, at: int, said: Said) -> None:
+    """Change ``facts``, and ``said``, as the event at ``at`` (epoch seconds) does.
+
+    ``topic`` is what an opt-out or opt-in speaks of.
+    """
     if event == "inbound":
         facts.last_inbound = at
         facts.blocked = facts.unreachable = False  # who writes can be reached; an opt-out and a handover stand
     elif event == "opt_out":
-        _opt_out(facts, topic, at)
+        _opt_out(facts, topic, at, said)
     elif event == "opt_in":
-        if topic is None:
-            facts.opted_out = False
-            facts.opted_out_topics = ()
-            facts.opted_out_at = None
-        else:
-            facts.opted_out_topics = tuple(each for each in facts.opted_out_topics if each != topic)
+        _opt_in(facts, topic, at, said)
     elif event == "block":
         facts.blocked = True
     elif event == "sent":
@@ -50,11 +54,21 @@ def apply(event: str, topic: str | None, policy: Policy, facts: Facts, at: int) 
         facts.handover_at = at if facts.handover else None
 
 
-def _opt_out(facts: Facts, topic: str | None, at: int) -> None:
+def _opt_in(facts: Facts, topic: str | None, at: int, said: Said) -> None:
+    def lifts(opt_out: str | None) -> bool:
+        return topic in (None, opt_out) and said.get(opt_out, at - 1) < at
+
+    facts.opted_out = facts.opted_out and not lifts(None)
+    facts.opted_out_topics = tuple(each for each in facts.opted_out_topics if not lifts(each))
+    if topic is None and not facts.opted_out and not facts.opted_out_topics:
+        facts.opted_out_at = None
+
+
+def _opt_out(facts: Facts, topic: str | None, at: int, said: Said) -> None:
     if topic is not None and floor_of(opt_out_laws(facts.timezones, facts.country, facts.region), at) == "everything":
         # A law of the person's place lets one revocation cover everything.
         topic = None
-    facts.opted_out_at = at
+    facts.opted_out_at = said[topic] = at
     if topic is None:
         facts.opted_out = True
     else:

@@ -11,7 +11,7 @@ from policies.engine import decide
 from policies.explain import explain
 from policies.facts import Facts
 from policies.policy import Policy
-from policies.scenarios.events import apply, begin
+from policies.scenarios.events import Said, apply, begin
 from policies.scenarios.expectations import Difference, differences
 from policies.scenarios.model import Scenario, ScenarioFile, Step
 
@@ -59,13 +59,14 @@ def run_all(scenarios: tuple[Scenario, ...] | list[Scenario], observe: Observer 
 def run_scenario(scenario: Scenario, observe: Observer | None = None) -> Result:
     """The scenario, run. It may be run again: its own facts stay as they are."""
     policy, facts = scenario.policy, scenario.facts
+    said: Said = {}
     if any(step.event for step in scenario.steps):
         facts = replace(facts)
-        begin(facts, scenario.steps[0].at)
+        said = begin(facts, scenario.steps[0].at)
     checks: list[Check] = []
     for step in scenario.steps:
         if step.event is not None:
-            apply(step.event, step.topic, policy, facts, step.at)
+            apply(step.event, step.topic, policy, facts, step.at, said)
         if step.expect is None:
             continue
         decision = decide(policy, facts, step.at)

@@ -11,7 +11,7 @@ import pytest
 from policies.confirmation import opted_out
 from policies.facts import Consent, Facts, Send, Token
 from policies.policy import load_policy, parse_policy
-from policies.scenarios.events import apply
+from policies.scenarios.events import apply, begin
 from policies.scenarios.parse import read_scenarios
 from policies.scenarios.report import failure_text
 from policies.scenarios.run import run_file, run_scenario
@@ -24,7 +24,7 @@ PLATFORM = load_policy("platform-only")
 
 def after(event: str, topic: str | None = None, **known: object) -> Facts:
     facts = Facts(**known)  # type: ignore[arg-type]
-    apply(event, topic, PLATFORM, facts, NOW)
+    apply(event, topic, PLATFORM, facts, NOW, {})
     return facts
 
 
@@ -53,6 +53,48 @@ def test_an_opt_in_lifts_everything_or_one_topic_alone() -> None:
     assert facts == Facts(opted_out=True, opted_out_topics=("offers",), opted_out_at=NOW - 9)
 
 
+def test_of_an_opt_out_and_an_opt_in_in_one_second_the_opt_out_counts_in_either_order() -> None:
+    for events in (("opt_out", "opt_in"), ("opt_in", "opt_out")):
+        for topic in (None, "news"):
+            facts, said = Facts(), begin(Facts(), NOW)
+            for event in events:
+                apply(event, topic, PLATFORM, facts, NOW, said)
+            assert facts.opted_out_at == NOW
+            assert (facts.opted_out, facts.opted_out_topics) == (topic is None, ("news",) if topic else ())
+            # A second later it may be lifted.
+            apply("opt_in", topic, PLATFORM, facts, NOW + 1, said)
+            assert (facts.opted_out, facts.opted_out_topics) == (False, ())
+
+
+def test_an_opt_in_of_everything_leaves_the_opt_outs_of_its_own_second() -> None:
+    facts, said = Facts(), begin(Facts(), NOW)
+    apply("opt_out", "news", PLATFORM, facts, NOW - 1, said)
+    apply("opt_out", "sale", PLATFORM, facts, NOW, said)
+    apply("opt_in", None, PLATFORM, facts, NOW, said)
+    assert facts == Facts(opted_out_topics=("sale",), opted_out_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("said", "lifted"), [("", True), ('opted_out_at = "1s ago"', True), ('opted_out_at = "0s ago"', False)]
+)
+def test_an_opt_out_that_the_scenario_begins_with_is_lifted_unless_it_is_of_the_same_second(
+    said: str, lifted: bool
+) -> None:
+    contact = ", ".join(part for part in ('last_inbound = "1h ago"', "opted_out = true", said) if part)
+    text = f"""
+    policy = "platform-only"
+    [[scenario]]
+    name = "s"
+    at = 2026-05-06T12:00:00Z
+    contact = {{ {contact} }}
+    [[scenario.step]]
+    at = "0s ago"
+    event = "opt_in"
+    expect = {{ verdict = "{"send" if lifted else "deny"}" }}
+    """
+    assert run_scenario(read_scenarios(text, "t").scenarios[0]).passed
+
+
 def test_a_block_and_a_handover_stand_until_they_end() -> None:
     assert after("block") == Facts(blocked=True)
     assert after("handover") == Facts(handover=True, handover_at=NOW)
@@ -70,7 +112,7 @@ def test_a_send_counts_with_its_category_and_the_ground_then_in_force() -> None:
 
 def test_a_send_in_the_night_has_its_ground_all_the_same() -> None:
     facts = Facts(timezones=("Europe/Berlin",), last_inbound=NOW)
-    apply("sent", None, load_policy("default"), facts, NOW + 11 * 3600)
+    apply("sent", None, load_policy("default"), facts, NOW + 11 * 3600, {})
     assert facts.sends[0].ground == "standard_window"
 
 
@@ -93,7 +135,7 @@ def test_the_one_confirmation_of_an_opt_out_is_known_as_one() -> None:
 )
 def test_a_send_uses_the_first_token_that_is_its_ground(tokens: tuple[Token, ...], used: int | None) -> None:
     facts = Facts(tokens=tokens, topic="news", country="US")
-    apply("sent", None, PLATFORM, facts, NOW)
+    apply("sent", None, PLATFORM, facts, NOW, {})
     assert [place for place, each in enumerate(facts.tokens) if each.last_used_at == NOW] == (
         [] if used is None else [used]
     )
@@ -123,7 +165,7 @@ expect = { verdict = "send", ground = "standard_window" }
   event = "opt_out"
   expect = { verdict = "deny", because = ["suppression"], reason = "opted_out" }
   [[scenario.step]]
-  at = "in 1h"
+  at = "in 2h"
   event = "opt_in"
   [[scenario.step]]
   at = 2026-05-05T13:00:00+02:00
@@ -211,7 +253,7 @@ def test_a_rule_that_fails_is_told_as_a_failure_of_the_scenario() -> None:
 
 def test_a_send_under_a_ground_that_fails_has_none() -> None:
     facts = Facts(timezones=(7,), last_inbound=NOW)  # type: ignore[arg-type]
-    apply("sent", None, PLATFORM, facts, NOW)
+    apply("sent", None, PLATFORM, facts, NOW, {})
     assert facts.sends == (Send(at=NOW, category="promotional", ground=None),)
 
 
@@ -232,10 +274,13 @@ def test_what_people_say_counts_as_in_the_product() -> None:
                 )
             )  # fmt: skip
         facts = Facts(consents=tuple(consents), country=chance.choice(("DE", "US", None)))
+        said: dict[str | None, int] = {}
+        said_at = NOW
         for number in range(chance.randint(1, 6)):
             action, topic = chance.choice(("opt_out", "opt_in")), chance.choice(topics)
-            said_at = NOW + number * 2
-            apply(action, topic, PLATFORM, facts, said_at)
+            # In order, and often several in one second.
+            said_at += chance.choice((0, 0, 2))
+            apply(action, topic, PLATFORM, facts, said_at, said)
             rows.append(
                 Said(
                     id=100 + number, action=action, source="message", occurred_at=said_at, recorded_at=said_at,
