@@ -43,6 +43,10 @@ def test_workers_can_be_scaled() -> None:
     assert "%h" in SERVICES["worker"]["command"][-1]
 
 
+def test_another_worker_goes_on_when_one_is_killed() -> None:
+    assert SERVICES["worker"]["deploy"]["replicas"] >= 2
+
+
 def test_every_variable_is_a_setting_and_every_asked_one_says_how_to_set_it() -> None:
     for service in OURS.values():
         assert {name for name in service["environment"] if name.startswith(PREFIX)} <= SETTINGS
