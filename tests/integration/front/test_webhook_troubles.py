@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from scheduler import clock
 from scheduler.api.app import create_app
+from scheduler.api.webhook_troubles import Counted, Troubles
 from scheduler.api.webhooks_told import WORDS
 from scheduler.cli.main import app as duly
 from scheduler.inbox.troubles import NO_PAGE, REASONS, note_troubles, troubles
@@ -166,6 +168,22 @@ def test_a_body_for_two_pages_counts_for_both(page: Any, client: TestClient, eve
     body = json.dumps({"object": "page", "entry": [{"id": 555, "messaging": []}, {"id": PAGE}]}).encode()
     client.post(URL, content=body, headers={"X-Hub-Signature-256": sign(body, "e" * 32)})
     eventually(lambda: counted("bad_signature") == {"555": 1, PAGE: 1}, what="both counted")
+
+
+def test_what_could_not_be_written_down_is_counted_later_and_once(page: Any) -> None:
+    with database.session() as session:
+        session.execute(text("ALTER TABLE webhook_trouble RENAME TO away"))
+    body = json.dumps({"entry": [{"id": PAGE}]}).encode()
+    asked = Troubles()
+    assert not asked._do(Counted(refused=Counter(unsigned=1), bodies={"unsigned": [body]}))
+    with database.session() as session:
+        session.execute(text("ALTER TABLE away RENAME TO webhook_trouble"))
+    left = asked._take()
+    assert left is not None
+    assert asked._do(left)
+    # The body that named the page is gone.
+    assert counted("unsigned") == {None: 1}
+    assert asked._take() is None
 
 
 @pytest.mark.parametrize(
