@@ -126,6 +126,9 @@ class Settings(BaseSettings):
     send_guard: float = Field(
         2.0, ge=0, le=600, description="Real seconds that must be left of the permitted time when a send begins."
     )
+    look_ahead: float = Field(
+        3.0, ge=0, le=600, description="Real seconds that the search for what a policy would change may take."
+    )
     clock_skew: float = Field(
         2.0,
         gt=0.1,

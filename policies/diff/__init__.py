@@ -37,7 +37,7 @@ def diff(
 
     ``budget`` random trials are made for each clause and for the whole, from ``seed``. ``clause`` searches one alone;
     raises ValueError where the policies do not differ in it. The search ends early once ``tired`` says so: what was
-    found until then stands.
+    found until then stands, and ``cut_short`` tells which searches did not make all of their trials.
     """
     differing = edits(old, new)
     if clause is not None:
@@ -86,10 +86,12 @@ def _searched(
     tired: Callable[[], bool] | None,
 ) -> tuple[Change, list[Trial]]:
     stricter = looser = reason = None
+    cut_short = False
     made = 0
     seen = []
     for trial in trials:
         if tired is not None and tired():
+            cut_short = True
             break
         made += 1
         lost, gained = compared(old, new, trial)
@@ -113,6 +115,7 @@ def _searched(
         looser=looser,
         reason=said,
         trials=made,
+        cut_short=cut_short,
         against=new,
     )
     return change, seen

@@ -37,6 +37,8 @@ class Change:
     reason: Counterexample | None
     #: How many people, messages and instants were compared.
     trials: int
+    #: The search was stopped before it had made all of its trials: there may be more than was found.
+    cut_short: bool
     #: What decided as the new one: the old policy with this clause changed, or the new policy.
     against: Policy = field(repr=False)
 

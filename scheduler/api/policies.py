@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Response
 from pydantic import BaseModel, Field
@@ -26,6 +26,7 @@ from scheduler.governance.documents import LONGEST, built_in_policy, read_policy
 from scheduler.governance.policies import LONGEST_WHY, activate_policy
 from scheduler.governance.prospect import ClauseChange, activation_changes, prospect
 from scheduler.pages.registry import get_page
+from scheduler.settings import get_settings
 
 router = APIRouter(tags=["policies"])
 
@@ -61,7 +62,11 @@ class EffectView(ChangeView):
     """A clause that differs, and what that does to what may be sent."""
 
     effect: str | None = Field(
-        description="stricter, looser, both, other reason, none found; by search. null: not searched."
+        description="What a search found: stricter, looser, both, other reason, none found. null: nothing is known."
+    )
+    search: str = Field(
+        description="complete; cut_short: time ran out, there may be more than was found; not_searched (a name, "
+        "which decides nothing, or see search_note)."
     )
 
 
@@ -74,8 +79,10 @@ class ActivationResult(BaseModel):
     version: str
     previous: str | None = Field(description="The version before.")
     previous_name: str | None
-    changes: list[EffectView] | None = Field(description="null: the policy before cannot be read.")
-    effect: str | None
+    changes: list[EffectView] | None = Field(description="null: there was no policy before, or it cannot be read.")
+    effect: str | None = Field(description="Of all changes together, as found; null: nothing is known.")
+    search: str = Field(description="complete, cut_short or not_searched.")
+    search_note: str | None = Field(description="Why the search is not complete; null: it is.")
     waiting: int = Field(description="Messages that wait or are due, and are decided under the new policy.")
 
 
@@ -164,7 +171,9 @@ def activate(
     wanted.check()
     page_id = _page_id(session, page)
     policy = _policy(wanted)
-    seen = prospect(session, page_id, policy, now=now, expected_version=wanted.expected_version)
+    seen = prospect(
+        session, page_id, policy, now=now, patience=get_settings().look_ahead, expected_version=wanted.expected_version
+    )
     if not wanted.dry_run:
         # What was shown is what is replaced: somebody else's activation in between is a conflict.
         activate_policy(
@@ -179,8 +188,12 @@ def activate(
         version=policy.version,
         previous=seen.active_version,
         previous_name=seen.active_name,
-        changes=None if seen.changes is None else [EffectView(**_change(each)) for each in seen.changes],
+        changes=None
+        if seen.changes is None
+        else [EffectView(**_change(each), effect=each.effect, search=each.search) for each in seen.changes],
         effect=seen.effect,
+        search=seen.search,
+        search_note=seen.search_note,
         waiting=seen.waiting,
     )
 
@@ -270,14 +283,8 @@ def _activation(found: stored.Activation, known: dict[str, Policy]) -> Activatio
     )
 
 
-def _change(change: ClauseChange) -> dict[str, str | None]:
-    return {
-        "clause": change.clause,
-        "kind": change.kind,
-        "before": change.before,
-        "after": change.after,
-        "effect": change.effect,
-    }
+def _change(change: ClauseChange) -> dict[str, Any]:
+    return {"clause": change.clause, "kind": change.kind, "before": change.before, "after": change.after}
 
 
 def _policy(wanted: NewActivation) -> Policy:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlmodel import Session
 
-from policies.diff import diff
+from policies.diff import Change, diff
 from policies.diff.edits import edits
 from policies.policy import Policy
 from scheduler.errors import Conflict
@@ -17,12 +17,14 @@ from scheduler.governance.active import policy_by_version
 from scheduler.governance.history import Activation, activation_in_force
 from scheduler.governance.policies import check_activation
 
-#: Seconds of real time that the search for what changes do may take: somebody waits for the answer.
-PATIENCE = 3.0
 #: A cap of more messages than this is not searched: each trial needs a history as long.
 _LONGEST_HISTORY = 100
 #: Random trials for each clause, beside those made for it.
 _TRIALS = 60
+
+
+#: How far the search for what a change does went. What is not ``complete`` may do more than was found.
+Search = Literal["complete", "cut_short", "not_searched"]
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -34,8 +36,11 @@ class ClauseChange:
     kind: Literal["added", "removed", "changed"]
     before: str | None
     after: str | None
-    #: "stricter", "looser", "both", "other reason" or "none found", by search; None: not searched, or not to the end.
+    #: What the search found: "stricter", "looser", "both", "other reason"; "none found" where it was complete.
+    #: None: nothing is known.
     effect: str | None = None
+    #: The policy's name decides nothing and is never searched.
+    search: Search = "not_searched"
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -47,17 +52,35 @@ class Prospect:
     active_name: str | None
     #: None where the policy in force cannot be read, or where there is none.
     changes: tuple[ClauseChange, ...] | None
-    #: The effect of all changes together; None: not searched, or not to the end.
+    #: The effect of all changes together, and how far the search for it went.
     effect: str | None
+    search: Search
+    #: Why it is not complete, in words; None: it is.
+    search_note: str | None
     #: Messages that wait, or are due, and would be decided under the new policy.
     waiting: int
 
 
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Searched:
+    """What a search for the effect of changes came to; the fields are those of ``Prospect``."""
+
+    changes: tuple[ClauseChange, ...] | None
+    effect: str | None
+    search: Search
+    note: str | None
+
+
+_FIRST = Searched(changes=None, effect=None, search="not_searched", note="there is no policy in force to compare with")
+_UNKNOWN = Searched(changes=None, effect=None, search="not_searched", note="the policy in force cannot be read")
+
+
 def prospect(
-    session: Session, page_id: int, policy: Policy, *, now: int, expected_version: str | None = None
+    session: Session, page_id: int, policy: Policy, *, now: int, patience: float, expected_version: str | None = None
 ) -> Prospect:
     """What activating ``policy`` for the page at ``now`` would change. Reads only.
 
+    The search for what the changes do ends after ``patience`` real seconds: somebody waits for the answer.
     Raises Conflict where activating it would: it is in force already, or ``expected_version`` is not.
     """
     active = activation_in_force(session, page_id)
@@ -69,12 +92,14 @@ def prospect(
             old = policy_by_version(session, version)
         except Conflict:
             old = None
-    changes, effect = searched(old, policy, now) if old else (None, None)
+    found = searched(old, policy, now, patience) if old else _UNKNOWN if version else _FIRST
     return Prospect(
         active_version=version,
         active_name=active.name if active else None,
-        changes=changes,
-        effect=effect,
+        changes=found.changes,
+        effect=found.effect,
+        search=found.search,
+        search_note=found.note,
         waiting=count_waiting(session, page_id),
     )
 
@@ -96,30 +121,34 @@ def activation_changes(found: Activation, known: dict[str, Policy]) -> tuple[Cla
     return changed_clauses(old, new) if old and new else None
 
 
-def searched(
-    old: Policy, new: Policy, now: int, patience: float = PATIENCE
-) -> tuple[tuple[ClauseChange, ...], str | None]:
-    """The clauses that differ with what each does, and what all do together: a search around ``now``, epoch seconds.
+def searched(old: Policy, new: Policy, now: int, patience: float) -> Searched:
+    """The clauses that differ, with what each does and what all do together: a search around ``now``, epoch seconds.
 
-    ``patience``: after so many real seconds it ends. What it had not come to has no effect yet: None.
+    It ends after ``patience`` real seconds, and says so.
     """
     changes = changed_clauses(old, new)
     if any(cap.limit > _LONGEST_HISTORY for cap in (*old.caps, *new.caps)):
-        return changes, None
+        too_long = f"a cap of more than {_LONGEST_HISTORY} messages takes too long to search"
+        return Searched(changes=changes, effect=None, search="not_searched", note=too_long)
     begun = time.monotonic()
-
-    def tired() -> bool:
-        return time.monotonic() - begun > patience
-
-    difference = diff(old, new, at=now, budget=_TRIALS, tired=tired)
-    cut_short = tired()
-    effects = {
-        found.clause: found.direction
-        for found in difference.changes
-        # What was not found may only not have been looked for.
-        if found.direction != "none found" or not cut_short
-    }
-    return (
-        tuple(replace(each, effect=effects.get(each.clause)) for each in changes),
-        None if cut_short and difference.overall.direction != "both" else difference.overall.direction,
+    difference = diff(old, new, at=now, budget=_TRIALS, tired=lambda: time.monotonic() - begun > patience)
+    found = {change.clause: _outcome(change) for change in difference.changes}
+    changes = tuple(
+        replace(each, effect=found[each.clause][0], search=found[each.clause][1]) if each.clause in found else each
+        for each in changes
     )
+    effect, search = _outcome(difference.overall)
+    note: str | None = None
+    if search == "cut_short" or any(each.search == "cut_short" for each in changes):
+        search, note = (
+            "cut_short",
+            f"the search was stopped after {patience:g} seconds: there may be more than it found",
+        )
+    return Searched(changes=changes, effect=effect, search=search, note=note)
+
+
+def _outcome(change: Change) -> tuple[str | None, Search]:
+    if not change.cut_short:
+        return change.direction, "complete"
+    # What was not found may only not have been looked for.
+    return None if change.direction == "none found" else change.direction, "cut_short"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from policies.diff.search import compared
 from policies.policy import load_policy, parse_policy
 from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.governance.documents import built_in_policy, read_policy
@@ -20,6 +22,8 @@ from scheduler.store import database
 from tests.unit.delivery.stage import HOUR, NOON, Stage
 
 DEFAULT, BARE = load_policy("default"), load_policy("platform-only")
+#: Seconds that a search may take: it ends long before that on any machine.
+LONG = 600.0
 #: Nothing goes on the day of these tests, a Tuesday.
 CLOSED = parse_policy(
     '[policy]\nname = "closed"\nextends = "platform-only"\n[[permitted_hours]]\nid = "none"\ntue = []\n', where="closed"
@@ -34,7 +38,7 @@ def _activate(stage: Stage, policy: Any = CLOSED, **more: Any) -> Activated:
 def test_what_waits_and_what_is_due_is_decided_under_the_new_policy(stage: Stage) -> None:
     waits = stage.message(stage.contact(), state="scheduled", due_at=NOON + 5 * HOUR)
     due = stage.message(stage.contact())
-    seen = prospect(stage.session, stage.page, CLOSED, now=NOON)
+    seen = prospect(stage.session, stage.page, CLOSED, now=NOON, patience=LONG)
     assert (seen.active_version, seen.active_name, seen.waiting) == (BARE.version, "platform-only", 2)
     done = _activate(stage)
     assert (done.version, done.previous, done.woken) == (CLOSED.version, BARE.version, 1)
@@ -177,28 +181,57 @@ def test_what_is_stored_says_everything_by_itself_and_history_tells_who_why_and_
 
 
 def test_a_prospect_says_what_each_change_does(stage: Stage) -> None:
-    seen = prospect(stage.session, stage.page, CLOSED, now=NOON)
+    seen = prospect(stage.session, stage.page, CLOSED, now=NOON, patience=LONG)
     assert seen.changes is not None
-    assert [(each.clause, each.kind, each.effect) for each in seen.changes] == [
-        ("policy.name", "changed", None), ("permitted_hours.none", "added", "stricter"),
+    assert [(each.clause, each.kind, each.effect, each.search) for each in seen.changes] == [
+        ("policy.name", "changed", None, "not_searched"), ("permitted_hours.none", "added", "stricter", "complete"),
     ]  # fmt: skip
-    assert seen.effect == "stricter"
+    assert (seen.effect, seen.search, seen.search_note) == ("stricter", "complete", None)
     with pytest.raises(Conflict, match="in force already"):
-        prospect(stage.session, stage.page, BARE, now=NOON)
+        prospect(stage.session, stage.page, BARE, now=NOON, patience=LONG)
     renamed = parse_policy('[policy]\nname = "another"\nextends = "platform-only"\n', where="another")
-    assert prospect(stage.session, stage.page, renamed, now=NOON).effect == "none found"
+    assert prospect(stage.session, stage.page, renamed, now=NOON, patience=LONG).effect == "none found"
 
 
-def test_a_search_that_would_take_too_long_says_that_it_did_not_end(stage: Stage) -> None:
+def test_a_search_that_was_cut_short_says_so() -> None:
     gaps = "".join(f'[[minimum_gap]]\nid = "g{number}"\nbetween = "{number}h"\n' for number in range(1, 30))
     many = parse_policy(f'[policy]\nname = "many"\n{gaps}', where="m")
-    changes, effect = searched(BARE, many, NOON, patience=0)
-    assert len(changes) == 30
-    assert {each.effect for each in changes} == {None}
-    assert effect is None
+    found = searched(BARE, many, NOON, patience=0)
+    assert found.changes is not None
+    assert [(each.effect, each.search) for each in found.changes] == [
+        (None, "not_searched"), *[(None, "cut_short")] * 29,
+    ]  # fmt: skip
+    assert (found.effect, found.search) == (None, "cut_short")
+    assert found.note == "the search was stopped after 0 seconds: there may be more than it found"
+
+
+def test_what_was_found_before_a_search_was_cut_short_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A clock that stands still until something is found, and then is past any patience.
+    told: list[float] = []
+
+    def compared_and_late(*given: Any) -> Any:
+        found = compared(*given)
+        told.extend([60.0] * any(found))
+        return found
+
+    monkeypatch.setattr("policies.diff.compared", compared_and_late)
+    monkeypatch.setattr("scheduler.governance.prospect.time", SimpleNamespace(monotonic=lambda: sum(told)))
+    found = searched(BARE, CLOSED, NOON, patience=5)
+    assert found.changes is not None
+    assert [(each.clause, each.effect, each.search) for each in found.changes] == [
+        ("policy.name", None, "not_searched"), ("permitted_hours.none", "stricter", "cut_short"),
+    ]  # fmt: skip
+    assert (found.effect, found.search) == (None, "cut_short")
+
+
+def test_a_cap_too_long_to_be_searched_is_not_searched(stage: Stage) -> None:
     wide = parse_policy('[policy]\nname = "w"\n[[frequency_cap]]\nid = "c"\nlimit = 1000000\nper = "30d"\n', where="w")
-    seen = prospect(stage.session, stage.page, wide, now=NOON)
-    assert ([each.clause for each in seen.changes or ()], seen.effect) == (["policy.name", "frequency_cap.c"], None)
+    seen = prospect(stage.session, stage.page, wide, now=NOON, patience=LONG)
+    assert [(each.clause, each.effect, each.search) for each in seen.changes or ()] == [
+        ("policy.name", None, "not_searched"), ("frequency_cap.c", None, "not_searched"),
+    ]  # fmt: skip
+    assert (seen.effect, seen.search) == (None, "not_searched")
+    assert seen.search_note == "a cap of more than 100 messages takes too long to search"
 
 
 def test_instead_of_a_policy_that_cannot_be_read_another_may_be_activated(stage: Stage) -> None:
@@ -212,8 +245,9 @@ def test_instead_of_a_policy_that_cannot_be_read_another_may_be_activated(stage:
         ),
         {"page": stage.page, "v": version},
     )
-    seen = prospect(stage.session, stage.page, BARE, now=NOON)
+    seen = prospect(stage.session, stage.page, BARE, now=NOON, patience=LONG)
     assert (seen.active_version, seen.active_name, seen.changes, seen.effect) == (version, "new", None, None)
+    assert (seen.search, seen.search_note) == ("not_searched", "the policy in force cannot be read")
     assert _activate(stage, BARE).previous == version
 
 

@@ -14,8 +14,9 @@ from scheduler.cli.policy.question import load
 from scheduler.doorbell import ring
 from scheduler.errors import Invalid
 from scheduler.governance.policies import activate_policy
-from scheduler.governance.prospect import Prospect, prospect
+from scheduler.governance.prospect import ClauseChange, Prospect, prospect
 from scheduler.pages.registry import get_page
+from scheduler.settings import get_settings
 from scheduler.store import database
 
 
@@ -38,7 +39,7 @@ def command(
     with database.session() as session:
         page_id = get_page(session, page).id
         assert page_id is not None  # a stored page has its id
-        seen = prospect(session, page_id, chosen, now=clock.now())
+        seen = prospect(session, page_id, chosen, now=clock.now(), patience=get_settings().look_ahead)
     if not as_json:
         _print(Console(highlight=False), page, f"{chosen.name}, version {chosen.version[:12]}", actor, why, seen)
     activated = not dry_run and (yes or _confirmed())
@@ -69,10 +70,13 @@ def command(
                         "before": each.before,
                         "after": each.after,
                         "effect": each.effect,
+                        "search": each.search,
                     }
                     for each in seen.changes
                 ],
                 "effect": seen.effect,
+                "search": seen.search,
+                "search_note": seen.search_note,
                 "waiting": seen.waiting,
             }
         )
@@ -88,17 +92,23 @@ def _confirmed() -> bool:
     return typer.confirm("activate it?", abort=True, err=True)
 
 
+def _effect(change: ClauseChange) -> str:
+    if change.search == "cut_short":
+        return f"{change.effect}, perhaps more" if change.effect else "not known"
+    return change.effect or ""
+
+
 def _print(console: Console, page: str, new: str, actor: str, why: str, seen: Prospect) -> None:
     console.print(f"page {page}: {new}", style="bold", soft_wrap=True, markup=False)
     old = f"{seen.active_name}, version {seen.active_version[:12]}" if seen.active_version else "no policy"
     console.print(f"instead of {old}", soft_wrap=True, markup=False)
     console.print(f"by {actor}, because: {why}", soft_wrap=True, markup=False)
     if seen.changes is None:
-        console.print("what changes cannot be said: the policy in force cannot be read", style="yellow")
+        console.print(f"what changes cannot be said: {seen.search_note}", style="yellow", soft_wrap=True)
     else:
         print_table(
             ("clause", "before", "after", "so it is"),
-            [(each.clause, each.before or "-", each.after or "-", each.effect or "") for each in seen.changes],
+            [(each.clause, each.before or "-", each.after or "-", _effect(each)) for each in seen.changes],
             none="nothing changes in what it says",
         )
         if seen.effect:
@@ -107,4 +117,6 @@ def _print(console: Console, page: str, new: str, actor: str, why: str, seen: Pr
                 "none found": "no different in any case tried",
             }
             console.print(f"together: {words.get(seen.effect, seen.effect)} (found by search, not proven)")
+        if seen.search_note:
+            console.print(f"what the changes do is not fully known: {seen.search_note}", style="yellow", soft_wrap=True)
     console.print(f"{seen.waiting} waiting messages are decided anew")

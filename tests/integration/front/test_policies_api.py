@@ -36,7 +36,11 @@ def test_a_new_page_has_the_default_policy(api: Api, page: Registered) -> None:
     assert found["document"] == load_policy("default").document
 
 
-def test_activating_a_document_says_what_it_changed_and_leaves_it_on_record(api: Api, page: Registered) -> None:
+def test_activating_a_document_says_what_it_changed_and_leaves_it_on_record(
+    api: Api, page: Registered, set_environment: Callable[..., None]
+) -> None:
+    # However slow the machine is, the search ends by itself.
+    set_environment(DULY_LOOK_AHEAD="600")
     looked = api("POST", POLICY, {"document": MINE, "why": "just looking", "dry_run": True})
     assert looked.status_code == 200
     assert api("GET", POLICY).json()["version"] == DEFAULT
@@ -50,12 +54,12 @@ def test_activating_a_document_says_what_it_changed_and_leaves_it_on_record(api:
         "default",
         0,
     )
-    assert [(each["clause"], each["kind"], each["effect"]) for each in said["changes"]] == [
-        ("policy.name", "changed", None),
-        ("permitted_hours.house", "changed", "stricter"),
-        ("minimum_gap.breath", "added", "stricter"),
+    assert [(each["clause"], each["kind"], each["effect"], each["search"]) for each in said["changes"]] == [
+        ("policy.name", "changed", None, "not_searched"),
+        ("permitted_hours.house", "changed", "stricter", "complete"),
+        ("minimum_gap.breath", "added", "stricter", "complete"),
     ]
-    assert said["effect"] == "stricter"
+    assert (said["effect"], said["search"], said["search_note"]) == ("stricter", "complete", None)
     [newest, first] = api("GET", f"{POLICY}/history").json()["items"]
     assert (newest["version"], newest["activated_by"], newest["why"]) == (said["version"], "tests", "quieter evenings")
     assert [each["clause"] for each in newest["changes"]][1:] == ["permitted_hours.house", "minimum_gap.breath"]
@@ -65,6 +69,18 @@ def test_activating_a_document_says_what_it_changed_and_leaves_it_on_record(api:
     assert "extends" not in stored["document"]
     listed = api("GET", "/policies").json()
     assert {each["version"]: each["pages"] for each in listed["items"]} == {said["version"]: [PAGE], DEFAULT: []}
+
+
+def test_a_look_ahead_that_was_cut_short_says_so(
+    api: Api, page: Registered, set_environment: Callable[..., None]
+) -> None:
+    set_environment(DULY_LOOK_AHEAD="0")
+    seen = api("POST", POLICY, {"document": MINE, "why": "just looking", "dry_run": True}).json()
+    assert [(each["effect"], each["search"]) for each in seen["changes"]] == [
+        (None, "not_searched"), (None, "cut_short"), (None, "cut_short"),
+    ]  # fmt: skip
+    assert (seen["effect"], seen["search"]) == (None, "cut_short")
+    assert "stopped after 0 seconds" in seen["search_note"]
 
 
 def test_lists_go_on_where_they_ended(api: Api, page: Registered) -> None:

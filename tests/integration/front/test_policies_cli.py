@@ -43,8 +43,9 @@ def _in_force(page: Registered) -> Any:
 
 
 def test_an_activation_shows_what_changes_and_keeps_who_and_why(
-    duly: Callable[..., Any], page: Registered, tmp_path: Path
+    duly: Callable[..., Any], page: Registered, tmp_path: Path, set_environment: Callable[..., None]
 ) -> None:
+    set_environment(DULY_LOOK_AHEAD="600")
     base, file = tmp_path / "base.policy.toml", tmp_path / "ours.policy.toml"
     base.write_text('[policy]\nname = "base"\nextends = "default"\n[[minimum_gap]]\nid = "breath"\nbetween = "6h"\n')
     file.write_text('[policy]\nname = "ours"\nextends = "base.policy.toml"\n[messaging_window]\nmargin = "10m"\n')
@@ -71,7 +72,25 @@ def test_an_activation_shows_what_changes_and_keeps_who_and_why(
     assert "in force already" in again.output
 
 
-def test_as_json_it_is_one_document(duly: Callable[..., Any], page: Registered) -> None:
+def test_a_look_ahead_that_was_cut_short_says_so(
+    duly: Callable[..., Any], page: Registered, set_environment: Callable[..., None]
+) -> None:
+    set_environment(DULY_LOOK_AHEAD="0")
+    arguments = ("policy", "activate", PAGE, "platform-only", "--why", "trying", "--dry-run")
+    shown = duly(*arguments).output
+    assert "not known" in shown
+    assert "what the changes do is not fully known: the search was stopped after 0 seconds" in shown
+    assert "together" not in shown
+    seen = json.loads(duly(*arguments, "--json").stdout)
+    assert (seen["effect"], seen["search"]) == (None, "cut_short")
+    assert {each["search"] for each in seen["changes"]} == {"not_searched", "cut_short"}
+    assert "stopped after 0 seconds" in seen["search_note"]
+
+
+def test_as_json_it_is_one_document(
+    duly: Callable[..., Any], page: Registered, set_environment: Callable[..., None]
+) -> None:
+    set_environment(DULY_LOOK_AHEAD="600")
     arguments = ("policy", "activate", PAGE, "platform-only", "--why", "trying", "--json")
     looked = json.loads(duly(*arguments, "--dry-run").stdout)
     assert (looked["activated"], looked["version"], looked["previous"]) == (False, BARE, DEFAULT)

@@ -179,13 +179,16 @@ def test_a_search_ends_early_when_it_is_told_to() -> None:
     looks = iter([False, False, False])
     found = diff(load_policy("default"), load_policy("platform-only"), at=AT, tired=lambda: next(looks, True))
     assert [change.trials for change in found.changes][:2] == [3, 0]
+    assert all(change.cut_short for change in (*found.changes, found.overall))
     assert found.overall.trials == 0
     assert found.overall.direction == "none found"
 
 
 def test_the_same_seed_is_the_same_search() -> None:
     new = policy(hours('[["09:00", "22:00"]]'))
-    assert diff(DEFAULT, new, at=AT, seed=7) == diff(DEFAULT, new, at=AT, seed=7)
+    found = diff(DEFAULT, new, at=AT, seed=7)
+    assert found == diff(DEFAULT, new, at=AT, seed=7)
+    assert not any(change.cut_short for change in (*found.changes, found.overall))
 
 
 clock = st.integers(0, 47).map(lambda half: f"{half // 2:02d}:{half % 2 * 30:02d}")
