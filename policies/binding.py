@@ -122,7 +122,7 @@ def each_known(policy: Policy, facts: Facts, now: int) -> tuple[Binding, ...]:
 def _every_name(facts: Facts, together: Binding) -> Iterable[str]:
     """The candidate zones by all their names: Oslo's clock is Berlin's by another name, but under other laws."""
     more: Iterable[str] = ()
-    if together.evidence == "none":
+    if together.evidence in ("none", "fallback"):
         more = zone_names()
     elif together.evidence == "timezone":
         known = (known_zone(written) for written in facts.timezones)

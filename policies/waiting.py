@@ -1,4 +1,4 @@
-"""What a denied message may wait for: the person's next message to us, or word of their time zone.
+"""What a denied message may wait for: the person's next message to us, or word of where they are.
 
 Only for messages that may wait (``Facts.may_wait``). A denial that time cannot lift stays one: where the message would
 find no permitted time although the person wrote, or their zone were known, it is denied.
@@ -11,7 +11,7 @@ from dataclasses import replace
 from policies.binding import each_known
 from policies.case import Case
 from policies.intervals import Intervals, usable
-from policies.rules import handover, messaging_window, unknown_zone
+from policies.rules import consent, handover, messaging_window, unknown_zone
 from policies.rules.holds import HOLDS
 
 #: What ends the waiting.
@@ -24,16 +24,23 @@ def awaited(case: Case, because: tuple[str, ...]) -> str | None:
 
     ``inbound``: something would be left if the person wrote, now or at any time before the horizon. ``zone_evidence``:
     something would be left if one of the candidate zones were known to be theirs, with the laws of that place alone,
-    and they wrote where no ground holds.
+    and they wrote where no ground holds. Of the blamed rules it is the unknown zone that this lifts, and a consent that
+    the laws of all the candidate places together ask for, or an unknown country does.
     A conversation of the team may be handed back until then, so it is in nobody's way.
     """
     if not case.facts.may_wait or case.policy.window <= case.remaining:
         return None
     if because == (unknown_zone.NAME,):
-        apart = each_known(case.policy, case.facts, case.now)
-        return ZONE if any(_left(replace(case, binding=known)) for known in apart) else None
+        return ZONE if _left_in_some_place(case) else None
     # A window that opens at whatever instant suits: the same as a ground that always holds.
-    return INBOUND if messaging_window.NAME in because and _left(case) else None
+    if messaging_window.NAME in because and _left(case):
+        return INBOUND
+    return ZONE if consent.NAME in because and _left_in_some_place(case) else None
+
+
+def _left_in_some_place(case: Case) -> bool:
+    apart = each_known(case.policy, case.facts, case.now)
+    return any(_left(replace(case, binding=known)) for known in apart)
 
 
 def _left(case: Case) -> bool:

@@ -233,6 +233,8 @@ class Naive:
             wakes_on, left = "zone_evidence", self.left_in_some_zone()
         else:
             wakes_on, left = "inbound", "messaging_window" in found.because and self.left_if_they_wrote()
+            if not left:
+                wakes_on, left = "zone_evidence", "consent" in found.because and self.left_in_some_zone()
         if left:
             found.verdict, found.wakes_on = "defer", wakes_on
         return found

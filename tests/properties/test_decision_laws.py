@@ -205,7 +205,7 @@ def each_place(policy: Policy, facts: Facts, now: int, remaining: int) -> Iterat
     """The case if their zone were known, for each that the evidence allows, by all its names."""
     together = case_of(policy, facts, now, remaining).binding
     names = [*together.zones, *filter(None, map(known_zone, facts.timezones))]
-    if together.evidence == "none":
+    if together.evidence in ("none", "fallback"):
         names += zone_names()
     for name in dict.fromkeys(names):
         # An offset tells a clock, and no country.
@@ -228,20 +228,16 @@ def test_a_message_that_may_wait_waits_where_the_person_can_lift_the_denial(numb
     may, may_not = (
         decide(policy, replace(facts, may_wait=may_wait), now, min_remaining=remaining) for may_wait in (True, False)
     )
-    if may_not.verdict == "deny" and may_not.because == ("unknown_zone",):
-        told = remaining < policy.window and any(
-            left(each, THERE) for each in each_place(policy, facts, now, remaining)
-        )
-        assert may == (replace(may_not, verdict="defer", wakes_on="zone_evidence") if told else may_not)
-        return
-    helps = (
-        may_not.verdict == "deny"
-        and "messaging_window" in may_not.because
-        and remaining < policy.window
-        and left(case_of(policy, facts, now, remaining), THERE)
-    )
+    wakes_on = None
+    if may_not.verdict == "deny" and remaining < policy.window:
+        if "messaging_window" in may_not.because and left(case_of(policy, facts, now, remaining), THERE):
+            wakes_on = "inbound"
+        # Their place would lift it: which of the hours suits, or whose consent is asked for.
+        elif may_not.because == ("unknown_zone",) or "consent" in may_not.because:
+            places = each_place(policy, facts, now, remaining)
+            wakes_on = "zone_evidence" if any(left(each, THERE) for each in places) else None
     # The same blame and the same reason: they still say what is missing.
-    assert may == (replace(may_not, verdict="defer", wakes_on="inbound") if helps else may_not)
+    assert may == (may_not if wakes_on is None else replace(may_not, verdict="defer", wakes_on=wakes_on))
 
 
 # --- looking ahead, and keeping --------------------------------------------------------------------------------------

@@ -112,6 +112,23 @@ def test_an_unknown_zone_heals_when_it_is_given(
     assert go(session, page, NOON + 61) == [ada]
 
 
+def test_a_consent_that_one_of_two_places_asks_for_heals_when_the_place_is_given(
+    session: Session, page: Page, people: Callable[..., dict[str, int]], launched: Callable[..., int],
+    state: Callable[..., Row],
+) -> None:  # fmt: skip
+    asking = '[policy]\nname = "asking"\nextends = "default"\n[consent]\nrequire = "packs"\n'
+    assert page.id is not None
+    activate_policy(session, page.id, parse_policy(asking, where="t"), actor="tests", why="tests", now=NOON)
+    # Germany asks for consent, Norway does not.
+    made = people("ada", "ben", timezones=["Europe/Berlin", "Europe/Oslo"], country=None)
+    launched()
+    assert {state(each) for each in made.values()} == {("scheduled", "no_consent", "zone_evidence", None, END)}
+    state_zone(session, made["ada"], ["Europe/Oslo"], source="operator", now=NOON + 60)
+    state_zone(session, made["ben"], ["Europe/Berlin"], source="operator", now=NOON + 60)
+    assert go(session, page, NOON + 61) == [made["ada"]]
+    assert state(made["ben"])[:2] == ("denied", "no_consent")
+
+
 def test_it_runs_out_at_the_campaigns_end_with_its_reason(
     session: Session, page: Page, people: Callable[..., dict[str, int]], launched: Callable[..., int],
     state: Callable[..., Row], rows: Callable[..., list[Any]],

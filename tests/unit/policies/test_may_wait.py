@@ -90,6 +90,52 @@ def test_a_missing_consent_is_not_lifted_by_a_message() -> None:
     assert both_ways(asking, given, NOON) == waits("window_closed", "messaging_window")
 
 
+ASKING = '[policy]\nname = "t"\nextends = "default"\n[consent]\nrequire = "packs"\n'
+
+
+@pytest.mark.parametrize(
+    ("known", "wakes_on"),
+    [
+        # Open at noon in each of them, so that consent alone is in the way; Taiwan asks for none.
+        ({"timezones": ("Asia/Taipei", "Asia/Tokyo")}, "zone_evidence"),
+        ({"timezones": ("Asia/Tokyo", "Asia/Seoul")}, None),
+        ({"timezones": ("Asia/Taipei", "Asia/Tokyo"), "last_inbound": None}, "zone_evidence"),
+        # Stated, the country asks by itself, whichever of its clocks is theirs.
+        ({"timezones": ("Asia/Tokyo",)}, None),
+        ({"country": "JP"}, None),
+        # Taiwan would do, but the message ends at once.
+        ({"timezones": ("Asia/Taipei", "Asia/Tokyo"), "expires_at": NOON + 60}, None),
+        ({"timezones": ("Asia/Taipei", "Asia/Tokyo"), "opted_out": True}, None),
+    ],
+)
+def test_a_consent_that_only_some_of_the_possible_places_ask_for_waits_for_word_of_the_place(
+    known: dict[str, object], wakes_on: str | None
+) -> None:
+    policy = parse_policy(ASKING, where="t")
+    now = int(datetime.fromisoformat("2026-05-05T12:00:00+09:00").timestamp())
+    facts = replace(Facts(may_wait=True, last_inbound=now - HOUR), **known)  # type: ignore[arg-type]  # the names are those of Facts
+    if facts.expires_at is not None:
+        facts.expires_at = now + 60
+    found = both_ways(policy, facts, now, remaining=120)
+    assert found.wakes_on == wakes_on
+    assert found.verdict == ("deny" if wakes_on is None else "defer")
+    assert found.reason == both_ways(policy, replace(facts, may_wait=False), now, remaining=120).reason
+    if wakes_on and facts.last_inbound:
+        assert found.because == ("consent",)
+        there = replace(facts, timezones=("Asia/Taipei",), utc_offset=None)
+        assert both_ways(policy, there, now, remaining=120).verdict == "send"
+
+
+def test_where_the_policy_assumes_a_zone_the_country_is_still_to_be_known() -> None:
+    assumed = ASKING + '[unknown_zone]\nmode = "fallback"\nzone = "Europe/Berlin"\n'
+    facts = Facts(may_wait=True, last_inbound=NOON - HOUR)
+    assert both_ways(parse_policy(assumed, where="t"), facts, NOON) == waits(
+        "no_consent", "consent", wakes_on="zone_evidence"
+    )
+    there = replace(facts, timezones=("Europe/Berlin",))
+    assert both_ways(parse_policy(assumed, where="t"), there, NOON).verdict == "deny"
+
+
 def test_a_launch_ahead_waits_for_whoever_s_window_will_have_closed() -> None:
     facts = berlin(last_inbound=NOON - HOUR, not_before=NOON + 3 * DAY)
     assert both_ways(DEFAULT, facts, NOON) == waits("window_closed", "messaging_window", "schedule")
