@@ -122,7 +122,10 @@ def apply_next(
 @no_collecting()
 def _apply(session: Session, found: ContactImport, rows: Sequence[StagedRow], counts: Counts, now: int) -> None:
     gone = refused(session, found.page_id, [psid for _, psid, _ in rows])
-    people = {psid: known for _, psid, known in rows if psid not in gone}
+    people: dict[str, dict[str, Any]] = {}
+    for _, psid, known in rows:
+        if psid not in gone:
+            people[psid] = known if psid not in people else _together(people[psid], known)
     if any("links" in said for said in people.values()):
         # Before anybody's row, as a business event does that looks for its person: else each could wait for the other.
         wait_for_links(session, alone=True)
@@ -145,7 +148,7 @@ def _apply(session: Session, found: ContactImport, rows: Sequence[StagedRow], co
         # Whose zone the file tells, nobody asks the platform for.
         want_profile(session, [each for each, said in known if each in kept.created and "timezones" not in said], now)
     _count(counts, kept, told={*(each.contact_id for each in grants), *(each.contact_id for each in choices)})
-    counts.refused += len(rows) - len(kept.ids)
+    counts.refused += len({psid for _, psid, _ in rows}) - len(kept.ids)
     counts.links += linked.new + len(linked.moved)
     counts.consents += len(grants)
     counts.opt_outs += len(choices)
@@ -156,6 +159,12 @@ def _count(counts: Counts, kept: Kept, told: set[int]) -> None:
     counts.created += len(kept.created)
     counts.updated += len(updated)
     counts.unchanged += len(kept.ids) - len(kept.created) - len(updated)
+
+
+def _together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What two rows say of one person, of which at most one is applied for more than its opt-outs."""
+    opt_outs = [*one.get("opt_outs", ()), *other.get("opt_outs", ())]
+    return one | other | {"opt_outs": [each for n, each in enumerate(opt_outs) if each not in opt_outs[:n]]}
 
 
 def _person(psid: str, known: Mapping[str, Any]) -> Person:

@@ -70,6 +70,11 @@ class Reading:
         """Whether the row is not to be applied."""
         return any(problem.severity == "error" for problem in self.problems)
 
+    @property
+    def opts_out(self) -> bool:
+        """Whether it says that they opted out of anything: that counts even where the row is bad."""
+        return "opt_outs" in self.known
+
 
 class RowReader:
     """The readings of one file. ``now`` (epoch seconds UTC) is the instant that consents must not lie after."""
@@ -212,6 +217,8 @@ class RowReader:
         found: list[values.OptOut] = list(said.get("opt_outs", ()))
         if any(each["at"] is not None and each["at"] > self._now + 60 for each in found):
             problems.append(self._problem("opt_outs", "has one that has not passed yet"))
+            # That they opted out is not in doubt, only when.
+            found = [each if (each["at"] or 0) <= self._now + 60 else {**each, "at": None} for each in found]
         out, at = said.get("opted_out"), said.get("opted_out.at")
         if out is None and "opted_out" not in self._columns:
             out = "opted_out.topic" in said
@@ -224,6 +231,7 @@ class RowReader:
             return found
         if at is not None and at > self._now + 60:
             problems.append(self._problem("opted_out.at", "has not passed yet"))
+            at = None
         return found + [{"topic": topic, "category": None, "at": at} for topic in said.get("opted_out.topic", [None])]
 
     def _doubtful(self, target: str, words: str, value: str, said: dict[str, Any]) -> Problem:

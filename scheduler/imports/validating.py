@@ -34,7 +34,7 @@ _PSIDS = text("SELECT id, psid FROM contact WHERE id = ANY(:ids)")
 _TWICE = text("""
     SELECT * FROM (
         SELECT n, line, psid, coalesce(lag(line) OVER each, lead(line) OVER each) AS other
-        FROM contact_import_person WHERE import_id = :id
+        FROM contact_import_person WHERE import_id = :id AND left(CAST(known AS text), 11) <> '{"rejected"'
         WINDOW each AS (PARTITION BY psid ORDER BY n)
     ) AS found WHERE other IS NOT NULL ORDER BY n
 """)
@@ -56,7 +56,19 @@ _ROUNDED = text(r"""
 """)
 # What is sorted fits into memory up to some hundred thousand rows; on disk it takes twice as long.
 _MEMORY = text("SET LOCAL work_mem = '64MB'")
-_DROP = text("DELETE FROM contact_import_person WHERE import_id = :id AND n = ANY(:rows)")
+_DROP = text("""
+    WITH kept AS (
+        UPDATE contact_import_person
+        SET known = json_build_object('rejected', true, 'opt_outs', known -> 'opt_outs')
+        WHERE import_id = :id AND n = ANY(:rows) AND known -> 'opt_outs' IS NOT NULL RETURNING n, line
+    ), dropped AS (
+        DELETE FROM contact_import_person WHERE import_id = :id AND n = ANY(:rows) AND known -> 'opt_outs' IS NULL
+    )
+    INSERT INTO contact_import_error (import_id, n, line, problem, allowed, severity)
+    SELECT :id, n, line, :problem, :allowed, 'warning' FROM kept
+""")
+#: An opt-out is not lost because something else of its row is wrong: staged alone, marked as ``rejected`` first of all.
+_KEPT = ("the row is not applied, but its opt-out is", "correct the row and import it again")
 _ERROR_COLUMNS = ("import_id", "n", "line", "column_name", "field", "value", "problem", "allowed", "severity")
 _BAD = text("SELECT count(DISTINCT n) FROM contact_import_error WHERE import_id = :id AND severity = 'error'")
 _ERASED = Problem(
@@ -137,17 +149,22 @@ class _Chunk:
     def check(self, rows: Sequence[tuple[int, int, list[str]]]) -> None:
         """Stage what is good and keep what is wrong."""
         readings = [(n, at, self._reader.read(cells)) for n, at, cells in rows]
-        self._find_people([reading for _, _, reading in readings if not reading.bad])
+        # Of a bad row only who opts out is of interest; whoever has an id in it is found when it is applied.
+        self._find_people([each for _, _, each in readings if not each.bad or (each.opts_out and each.psid is None)])
         good: list[str] = []
         wrong: list[str] = []
         for n, at, reading in readings:
+            keeps = reading.bad and reading.opts_out and reading.psid is not None and _ERASED not in reading.problems
+            if keeps:
+                reading.problems.append(Problem(*_KEPT, severity="warning"))
+                reading.known = {"rejected": True, "opt_outs": reading.known["opt_outs"]}
             wrong += (
                 line(self._id, n, at, each.column, each.field, each.value, each.problem, each.allowed, each.severity)
                 for each in reading.problems
             )
             if reading.bad:
                 self.bad += 1
-            else:
+            if keeps or not reading.bad:
                 # A psid has nothing to escape, and JSON only its own backslashes.
                 known = as_json(reading.known).replace("\\", "\\\\")
                 good.append(f"{self._id}\t{n}\t{at}\t{reading.psid}\t{known}\n")
@@ -243,7 +260,8 @@ def _refuse_rows(
     assert found.id is not None  # a stored import has its id
     if not wrong:
         return
-    session.connection().execute(_DROP, {"id": found.id, "rows": sorted({row.n for row, *_ in wrong})})
+    values = {"id": found.id, "rows": sorted({row.n for row, *_ in wrong}), "problem": _KEPT[0], "allowed": _KEPT[1]}
+    session.connection().execute(_DROP, values)
     lines = []
     for row, column, field, value, words in wrong:
         first, second = sorted((row.line, row.other))

@@ -94,7 +94,9 @@ def utc_offset(cell: str) -> int:
             size = int(hours) + (int(past) / 60 if past else float(f"0.{fraction}") if fraction else 0.0)
             minutes = offset_minutes(-size if sign == "-" else size)
     if minutes is None:
-        raise Invalid("is not an offset that clocks have anywhere, in hours")
+        shown = "".join(each if each.isprintable() else "\ufffd" for each in cell[:_LONGEST_PLACEHOLDER])
+        more = "…" if len(cell) > _LONGEST_PLACEHOLDER else ""
+        raise Invalid(f"`{shown}{more}` is not an offset that clocks have anywhere, in hours")
     return minutes
 
 
