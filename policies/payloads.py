@@ -37,9 +37,19 @@ _OF_CONTROLS = frozenset(
 _CALLED_OFF = frozenset(
     """
     no not dont don never cancel undo back keep abort nevermind faq info about how why help learn
-    confirmed success done already resubscribe
+    confirmed success done already resubscribe resubscribed
+    cancelled canceled cancels cancelling canceling aborted undone kept failed failure error
     """.split()  # noqa: SIM905  # a list of words to read, not of strings
 )
+
+#: Names of the opt-out itself; ``stop`` needs to say of what. A single topic (a newsletter) is for a person to judge.
+_OPT_OUTS = frozenset({"unsub", "unsubscribe", "unsubme", "unsubscribeme", "unsuball", "optout"})
+_MESSAGES = frozenset({
+    "all", "everything", "message", "messages", "messaging", "marketing", "promo", "promos", "promotion", "promotions",
+    "promotional",
+})  # fmt: skip
+#: What may stand beside either without saying anything else.
+_FILLERS = _MESSAGES | {"me", "us", "usr", "my", "please", "now", "list", "lists"}
 
 _NAME = re.compile(r"[^\W_]+")
 #: ``optOut``, ``menuSTOPNow``: where a name written without spaces goes on to its next word.
@@ -85,6 +95,8 @@ def _part(part: str) -> Asked:
         return Asked(opt_out=True)
     if not _CALLED_OFF.isdisjoint(telling):
         return Asked(specific=True)
+    if _nothing_but_an_opt_out(telling):
+        return Asked(opt_out=True)
     found = suggest(said)
     if found is not None and found.meaning == "opt_out":
         return Asked(suggestion=found)
@@ -94,6 +106,15 @@ def _part(part: str) -> Asked:
             if sure in word and word != "unsubscribed":
                 return Asked(suggestion=Suggestion("opt_out", sure.upper(), "en"))
     return Asked(specific=match_keyword(said) is None)
+
+
+def _nothing_but_an_opt_out(telling: list[str]) -> bool:
+    words = [*" ".join(telling).replace("opt out", "optout").split()]
+    rest = [word for word in words if word not in _OPT_OUTS]
+    if len(rest) < len(words):
+        return _FILLERS.issuperset(rest)
+    objects = [word for word in words if word != "stop"]
+    return len(objects) < len(words) and not _MESSAGES.isdisjoint(objects) and _FILLERS.issuperset(objects)
 
 
 def _parts(payload: str) -> Iterator[str]:

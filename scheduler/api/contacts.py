@@ -18,6 +18,7 @@ from scheduler.contacts.finding import LONGEST, MOST_FOUND, find_people_by
 from scheduler.contacts.identities import identities_of
 from scheduler.contacts.psids import ROUNDED, looks_rounded
 from scheduler.contacts.tables import Contact
+from scheduler.errors import Invalid
 from scheduler.facts.contacts import Waiting, list_contacts
 from scheduler.facts.places import place_evidence, zone_candidates
 from scheduler.inbox.failures import failed_events
@@ -130,7 +131,9 @@ class ContactView(BaseModel):
     identities: list[IdentityView]
     merged_into: str | None = Field(description="The psid that stands for this person; nothing is sent to this one.")
     created_at: Instant
-    warnings: list[str] = Field(description="What looks like a mistake: an id that a spreadsheet rounded.")
+    warnings: list[str] = Field(
+        description="What looks like a mistake: an id that a spreadsheet rounded, a zone outside the country."
+    )
 
 
 class ContactItem(BaseModel):
@@ -202,6 +205,12 @@ def put(
     return view_of(session, contact)
 
 
+@router.api_route("/", methods=["PUT", "PATCH"], include_in_schema=False)
+def nobody() -> None:
+    """An address whose id is empty, which must not be taken for the list's."""
+    raise Invalid("is empty", field="psid", way_out="name the person: /contacts/7000000000000001")
+
+
 @router.patch("/{psid}")
 def patch(page: PageInPath, psid: PsidInPath, known: ContactRecord, session: Db, now: Now) -> ContactView:
     """Change what is known about a person, as a JSON merge patch (RFC 7386): attributes that are not named stay."""
@@ -232,6 +241,7 @@ def page_id_of(session: Db, external_id: str) -> int:
 def view_of(session: Session, contact: Contact) -> ContactView:
     """All that is shown of a contact."""
     assert contact.id is not None  # a stored contact has its id
+    place = zone_candidates(contact)
     survivor = session.get_one(Contact, contact.merged_into).psid if contact.merged_into is not None else None
     failed = failed_events(session, contact.page_id, contact.psid, since=contact.held_at) if contact.held_at else []
     return ContactView(
@@ -256,9 +266,12 @@ def view_of(session: Session, contact: Contact) -> ContactView:
         evidence=[
             EvidenceView.model_validate(each) for each in place_evidence(session, contact.id, sources=[*SOURCES])
         ],
-        zone_candidates=CandidatesView.model_validate(zone_candidates(contact), from_attributes=True),
+        zone_candidates=CandidatesView.model_validate(place, from_attributes=True),
         identities=[IdentityView.model_validate(each) for each in identities_of(session, contact.id)],
         merged_into=survivor,
         created_at=contact.created_at,
-        warnings=[f"psid: {ROUNDED}"] if contact.last_inbound_at is None and looks_rounded(contact.psid) else [],
+        warnings=[
+            *([f"psid: {ROUNDED}"] if contact.last_inbound_at is None and looks_rounded(contact.psid) else []),
+            *(f"place: {remark}" for remark in place.remarks),
+        ],
     )

@@ -39,10 +39,22 @@ _WAYS_OUT = {
     "model_attributes_type": "give an object in braces",
     "string_too_long": "shorten it",
     "string_too_short": "give at least one character",
-    "string_pattern_mismatch": "see the pattern of the field in /openapi.json",
+    "string_pattern_mismatch": "see the field in /openapi.json",
     "too_long": "send fewer at once",
 }
 
+
+#: What the patterns of fields say, by how they begin: (what is wrong, the way out).
+_PATTERNS = {
+    r"^[A-Za-z0-9_.:-]": (
+        "is not an id: an id is up to 128 letters, digits and _ . : - without blanks",
+        "give the id as the platform gave it: plain digits, like 7000000000000001",
+    ),
+    r"^\d": ("is not a cursor", "leave it out, or give the `next_cursor` of the answer before"),
+    r"^[^\x00]": ("has nothing in it, or a character that cannot be stored", "give ordinary text"),
+    r"^[\x21-\x7e]": ("has blanks, or characters that are not ASCII", "copy it whole, without spaces"),
+    r"^[0-9a-f]": ("is not a hash", "give hexadecimal digits, 0 to 9 and a to f"),
+}
 
 #: A member of a union, which stands among the parts of a place like a field: `str`, `list[str]`.
 _TYPE = re.compile(r"str|int|float|bool|(list|dict)\[.*\]")
@@ -137,6 +149,11 @@ def _words(error: Mapping[str, Any]) -> dict[str, str]:
     message = str(error["msg"])
     if kind == "value_error":
         message = str(context.get("error", message))
+    elif kind == "string_pattern_mismatch":
+        for begins, (words, way_out) in _PATTERNS.items():
+            if str(context.get("pattern", "")).startswith(begins):
+                return {"field": field, "message": words, "way_out": way_out}
+        message = "does not have the form that it needs"
     elif kind == "missing" and place == ["body"]:
         return {"field": "body", "message": "is empty", "way_out": "send a JSON object, as application/json"}
     elif kind == "model_attributes_type" and place == ["body"]:

@@ -203,3 +203,37 @@ def test_new_evidence_wakes_what_waits_and_the_same_again_does_not(put: Any, pag
     assert row("SELECT state FROM message")[0] == "scheduled"
     put("7", timezone="America/Chicago")
     assert row("SELECT state, due_at <= :now FROM message", now=clock.now()) == ("due", True)
+
+
+@pytest.mark.parametrize("psid", ["%20123%20", "1%202", "%C3%A4", "x" * 129])
+def test_an_id_in_a_path_that_is_none_is_told_in_plain_words(api: Any, page: Any, psid: str) -> None:
+    for method, body in (("PUT", {"country": "DE"}), ("PATCH", {}), ("GET", None)):
+        answer = api(method, f"/pages/{page.external_id}/contacts/{psid}", body)
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+        [error] = answer.json()["errors"]
+        assert error["field"] == "psid"
+        assert error["message"].startswith("is not an id: an id is up to 128 letters")
+        assert "7000000000000001" in error["way_out"]
+        assert "A-Za-z" not in answer.text
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "GET", "DELETE", "POST"])
+def test_an_empty_id_is_an_error_and_leads_nowhere_else(api: Any, page: Any, method: str) -> None:
+    body = {"country": "DE"} if method in ("PUT", "PATCH") else None
+    answer = api(method, f"/pages/{page.external_id}/contacts/", body, follow_redirects=False)
+    assert 400 <= answer.status_code < 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    if method in ("PUT", "PATCH"):
+        assert (answer.status_code, answer.json()["detail"]) == (422, "psid: is empty")
+
+
+def test_what_is_odd_is_told_at_once_and_later(api: Any, page: Any) -> None:
+    address = f"/pages/{page.external_id}/contacts/7000000000000055"
+    put = api("PUT", address, {"country": "US", "timezone": "Asia/Tokyo"}).json()
+    assert put["warnings"]
+    assert put["warnings"] == [f"place: {remark}" for remark in put["zone_candidates"]["remarks"]]
+    read = api("GET", address).json()
+    assert (read["warnings"], read["zone_candidates"]) == (put["warnings"], put["zone_candidates"])
+    better = api("PATCH", address, {"timezone": "America/New_York"}).json()
+    assert better["warnings"] == api("GET", address).json()["warnings"] == []

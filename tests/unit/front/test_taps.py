@@ -30,9 +30,19 @@ PAYLOADS = [
     json.dumps(["unsubscribe"]),
     json.dumps({"newsletter": False}), '{"action": "unsubscribe", "cut', "usr.unsubscribeMe.now",
 ]  # fmt: skip
+#: They name nothing but an opt-out, so nobody needs to look.
+SURE_PAYLOADS = [
+    "unsub", "UNSUB_ALL", "usr.unsubscribeMe.now", "action=optout", "action=unsub", "opt_out_all", "STOP_MESSAGES",
+    "OPT-OUT-MARKETING", "stopPromotions", "MENU_UNSUBSCRIBE_ME_PLEASE", json.dumps({"type": "UNSUBSCRIBE_ALL"}),
+    json.dumps({"payload": {"action": "unsub"}}), json.dumps({"cmd": "opt_out", "from": "all"}),
+]  # fmt: skip
+#: Of one thing alone, or with more to it: for a person to judge.
+UNSURE_PAYLOADS = ["NEWSLETTER_UNSUBSCRIBE", "unsubscribe_confirm", "unsubscribe_order_updates", "stop_list"]
 QUIET_PAYLOADS = [
     "GET_STARTED", "START_NOW", "RESTART", "SUBSCRIBE", "CANCEL_ORDER_5", "END_CHAT", "QUIT_GAME", "BUS_STOP_4",
     "NEXT_STOP", "NON_STOP_FLIGHTS", "STOP_SMOKING_KIT", "REMOVE_ITEM_2", "UNSUBSCRIBE_CANCEL", "DONT_UNSUBSCRIBE",
+    "STOP_SHOWING_RED_SHOES", "unsubscribe_cancelled", "UNSUB_FAILED", "unsub_help", "unsubscribed",
+    "all_messages", "MY_LIST",
     "SIZE_T", "td", json.dumps({"action": "subscribe"}), json.dumps({"line": 4, "stop": 12}), json.dumps({"a": "red"}),
     json.dumps({"subscribe": True}), "x" * 3000, "[" * 900, "shop", "%", "",
 ]  # fmt: skip
@@ -43,6 +53,20 @@ QUIET_PAYLOADS = [
 def test_a_payload_opts_out_in_any_form(payload: str, channel: str) -> None:
     assert _heard(_meaning(channel, postback={"mid": "m", "title": "Go", "payload": payload}))
     assert _heard(_meaning(channel, message={"mid": "m", "text": "Go", "quick_reply": {"payload": payload}}))
+
+
+@pytest.mark.parametrize("payload", SURE_PAYLOADS)
+def test_a_payload_that_names_nothing_but_an_opt_out_is_one(payload: str) -> None:
+    for channel in ("messaging", "standby"):
+        assert _meaning(channel, postback={"mid": "m", "title": "Go", "payload": payload}).choice == "opt_out"
+    assert _meaning(message={"mid": "m", "text": "Go", "quick_reply": {"payload": payload}}).choice == "opt_out"
+
+
+@pytest.mark.parametrize("payload", UNSURE_PAYLOADS)
+def test_a_payload_that_names_more_than_an_opt_out_is_looked_at(payload: str) -> None:
+    found = _meaning(postback={"mid": "m", "title": "Go", "payload": payload})
+    assert found.choice is None
+    assert _heard(found)
 
 
 @pytest.mark.parametrize("payload", QUIET_PAYLOADS)
