@@ -123,9 +123,9 @@ def apply_next(
 def _apply(session: Session, found: ContactImport, rows: Sequence[StagedRow], counts: Counts, now: int) -> None:
     gone = refused(session, found.page_id, [psid for _, psid, _ in rows])
     people: dict[str, dict[str, Any]] = {}
-    for _, psid, known in rows:
+    for _, psid, said in rows:
         if psid not in gone:
-            people[psid] = known if psid not in people else _together(people[psid], known)
+            people[psid] = said if psid not in people else _together(people[psid], said)
     if any("links" in said for said in people.values()):
         # Before anybody's row, as a business event does that looks for its person: else each could wait for the other.
         wait_for_links(session, alone=True)

@@ -48,6 +48,8 @@ class LogRow:
     #: The ``min_remaining`` that the decision was taken with, seconds.
     guard: int | None = None
     facts: dict[str, Any] | None = None
+    #: Of what a delivery put aside: its page, by which it is seen to get on.
+    page_id: int | None = None
 
 
 _COLUMNS = tuple(LogRow.__slots__)
@@ -57,7 +59,7 @@ _APPEND = text(f"""
     SELECT {", ".join(_COLUMNS)} FROM json_to_recordset(CAST(:rows AS json)) AS r (
         message_id bigint, at bigint, from_state text, to_state text, actor text, attempt_id bigint, reason text,
         verdict text, until bigint, because text[], ground text, policy_version text, tzdata text, holidays text,
-        guard integer, facts jsonb)
+        guard integer, facts jsonb, page_id integer)
 """)  # noqa: S608 - our own column names
 
 

@@ -138,6 +138,8 @@ class Attempt(SQLModel, table=True):
             postgresql_where=text("outcome = 'sending'"),
         ),
         Index("attempt_message", "message_id"),
+        #: When something of a page was last begun.
+        Index("attempt_page", "page_id", "id"),
         #: What a token was used for: few among many.
         Index("attempt_token", "token_id", postgresql_where=text("token_id IS NOT NULL")),
         #: What caps count, and what evidence about a person may speak of.
@@ -179,6 +181,8 @@ class MessageLog(SQLModel, table=True):
         Index("message_log_message", "message_id", "id"),
         #: How many messages were ever deferred, by reason: counted without reading the rows, which are wide.
         Index("message_log_deferred", "reason", "message_id", postgresql_where=text("verdict = 'defer'")),
+        #: When a delivery last put something of a page aside.
+        Index("message_log_page", "page_id", "id", postgresql_where=text("page_id IS NOT NULL")),
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)
@@ -202,6 +206,8 @@ class MessageLog(SQLModel, table=True):
     #: The send guard that the decision was taken with, seconds on Duly's clock.
     guard: int | None = None
     facts: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True))
+    #: The message's page, of what a delivery put aside; null in other rows.
+    page_id: int | None = None
 
 
 class DeadLetterAct(SQLModel, table=True):

@@ -161,7 +161,7 @@ def log_row(verdict: Verdict, now: int, attempt_id: int | None, *, actor: str = 
         # Nobody decided anything.
         return LogRow(
             message_id=verdict.candidate.id, at=now, from_state="due", to_state="cancelled", actor=actor,
-            reason="cancelled",
+            reason="cancelled", page_id=verdict.candidate.page_id if actor == "deliver" else None,
         )  # fmt: skip
     return LogRow(
         message_id=verdict.candidate.id,
@@ -180,6 +180,7 @@ def log_row(verdict: Verdict, now: int, attempt_id: int | None, *, actor: str = 
         holidays=holidays_version(),
         guard=verdict.guard,
         facts=facts_to_json(verdict.facts),
+        page_id=verdict.candidate.page_id if actor == "deliver" and verdict.state != "sending" else None,
     )
 
 

@@ -74,6 +74,11 @@ def test_what_is_parked_by_its_decision_lets_those_behind_it_go(stage: Stage) ->
     behind = stage.message(contact, **BEHIND)
     assert _begin(stage) == []
     assert (stage.state(held), stage.state(behind)) == ("scheduled", "due")
+    # By this the page is seen to get on.
+    assert (
+        stage.one("SELECT page_id FROM message_log WHERE message_id = :id ORDER BY id DESC LIMIT 1", id=held)
+        == stage.page
+    )
     assert [each.message_id for each in _begin(stage)] == [behind]
 
 

@@ -235,7 +235,7 @@ def test_ready_tells_progress_not_presence(
     # The clock stands still: DULY_READY_DUE of its seconds is one.
     stuck = client.get("/readyz")
     assert stuck.status_code == 503
-    assert "nothing was begun lately" in stuck.json()["detail"]
+    assert "nothing was ever begun" in stuck.json()["detail"]
     rows(
         "INSERT INTO attempt (message_id, contact_id, page_id, category, begun_at, outcome) SELECT id, contact_id, "
         "page_id, category, :at, 'sending' FROM message RETURNING id",

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import redis
+from sqlalchemy import text
 from sqlmodel import Session
 from starlette.testclient import TestClient
 
+from scheduler.facts import health
 from scheduler.lineage.identity import claim, hold
 from scheduler.outbox.beat import record_beat
 from scheduler.pages.tables import Page
@@ -151,12 +153,43 @@ def test_a_page_on_which_all_is_put_off_gets_on(
     """A new policy puts a long queue off: nothing is begun there, and yet it is worked on."""
     assert client.get("/readyz").status_code == 503
     rows(
-        "INSERT INTO message_log (message_id, at, from_state, to_state, actor, verdict) "
-        "SELECT id, :at, 'due', 'scheduled', 'deliver', 'defer' FROM message WHERE page_id = :page RETURNING id",
+        "INSERT INTO message_log (message_id, at, from_state, to_state, actor, verdict, page_id) "
+        "SELECT id, :at, 'due', 'scheduled', 'deliver', 'defer', page_id FROM message WHERE page_id = :page RETURNING id",
         at=NOON, page=page.id,
     )  # fmt: skip
     session.commit()
     assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("busy", ["begins", "puts off"])
+def test_a_quiet_page_is_not_lost_among_what_a_busy_one_does(
+    client: TestClient, waiting: None, page: Page, other: Page, rows: Rows, session: Session, busy: str
+) -> None:
+    rows(
+        "INSERT INTO message_log (message_id, at, from_state, to_state, actor, verdict, page_id) "
+        "SELECT id, :at, 'due', 'scheduled', 'deliver', 'defer', page_id FROM message WHERE page_id = :page RETURNING id",
+        at=NOON - 10, page=page.id,
+    )  # fmt: skip
+    much = {
+        "begins": "INSERT INTO attempt (message_id, contact_id, page_id, category, begun_at, outcome) "
+        "SELECT m.id, contact_id, page_id, 'utility', :at, 'sent' FROM message m, generate_series(1, 60000) "
+        "WHERE page_id = :page",
+        "puts off": "INSERT INTO message_log (message_id, at, from_state, to_state, actor, verdict, page_id) "
+        "SELECT m.id, :at, 'due', 'scheduled', 'deliver', 'defer', page_id FROM message m, generate_series(1, 60000) "
+        "WHERE page_id = :page",
+    }
+    session.execute(text(much[busy]), {"at": NOON, "page": other.id})
+    session.execute(text("ANALYZE attempt, message_log"))
+    session.commit()
+    assert client.get("/readyz").status_code == 200
+    # One row from the end of an index, each page.
+    pages = {"pages": [page.id, other.id]}
+    for statement, index in ((health._BEGUN, "attempt_page"), (health._DECIDED, "message_log_page")):
+        plan = session.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}"), pages).scalar_one()[0]["Plan"]
+        scan = plan["Plans"][1]["Plans"][0] if plan["Plans"][1]["Node Type"] == "Limit" else plan["Plans"][1]
+        assert index in str(plan)
+        assert "Seq Scan" not in str(plan)
+        assert scan["Actual Rows"] <= 1
 
 
 def test_many_pages_that_hang_are_a_short_sentence(
