@@ -62,7 +62,7 @@ class Pages:
         # A limit of the app is one of all its pages: each of them would run into it, and prolong it.
         of_app = answer.usage.of_app or (answer.effect == "throttle" and answer.code == _APP_LIMIT)
         others = self._directory.siblings(page) if of_app else ()
-        pause = self._throttle.close(page, answer.wait, others=others)
+        pause = self._throttle.close(page, answer.wait, others=others, why=answer.reason or "near_the_limit")
         present = time.monotonic()
         for each in (page, *others):
             # Where the page was shut already, nobody knows here for how long: not worth staying for.

@@ -29,6 +29,8 @@ router = APIRouter(prefix="/ops", tags=["operations"])
 
 #: Real seconds over which the pace is measured.
 _PACE = 10
+#: Real seconds of a wait that the platform asked for from which a person is told. Duly's own pauses are shorter.
+_LONG_WAIT = 600
 #: Kinds of wrong webhooks that are shown.
 _TROUBLES = 100
 #: What a page gets through of its rate in the long run: the rest keeps any second below it (see the throttle).
@@ -51,6 +53,7 @@ class PageState(BaseModel):
     breaker: str | None = Field(description="closed, half_open, open; null: Redis does not answer.")
     opens_in: float = Field(description="Real seconds until the breaker lets a message through.")
     throttled_for: float = Field(description="Real seconds until the platform lets the page in again.")
+    throttled_because: str | None = Field(None, description="Why the platform has it wait.")
     stopped_reason: str | None
     stopped_at: Instant | None
 
@@ -264,6 +267,7 @@ def _page(page: ops.PageRow, state: ThrottleState | None) -> PageState:
         breaker=state.breaker if state is not None else None,
         opens_in=state.opens_in if state is not None else 0.0,
         throttled_for=state.closed_for if state is not None else 0.0,
+        throttled_because=state.why if state is not None and state.closed_for > 0 else None,
         stopped_reason=page.stopped_reason,
         stopped_at=page.stopped_at,
     )
@@ -312,6 +316,11 @@ def _alerts(
         elif page.breaker == "open":
             words = f"its breaker is open: the platform keeps failing; tried again in {page.opens_in:.0f} s"
             alerts.append(Alert(kind="breaker_open", words=words, page=page.page))
+        if page.throttled_for > _LONG_WAIT:
+            until = format_instant(now + clock.real_seconds(page.throttled_for))
+            why = page.throttled_because or "throttled"
+            words = f"the platform has it wait until {until} ({why}): `duly page restore {page.page}` ends the wait"
+            alerts.append(Alert(kind="page_throttled", words=words, page=page.page))
     for deaf in ops.deaf_pages(session, now, now - clock.real_seconds(SETTLED)):
         heard = "never" if deaf.last_event is None else f"at {format_instant(deaf.last_event)}"
         words = f"sent {deaf.sent} since {format_instant(deaf.since)}, last heard anything {heard}: check its webhook"

@@ -59,6 +59,9 @@ class PageChanges(BaseModel):
     allow: list[PlatformId] = Field(default_factory=list, max_length=10_000, description="Add to the allow-list.")
     disallow: list[PlatformId] = Field(default_factory=list, max_length=10_000, description="Take off the allow-list.")
     stopped: Literal[False] | None = Field(None, description="false lets a stopped page send again.")
+    throttled: Literal[False] | None = Field(
+        None, description="false ends the wait that the platform asked for; where its limit still holds, it asks again."
+    )
     marketing: Marketing | None = Field(None, description="Marketing tokens give ground only where this is set.")
 
 
@@ -107,7 +110,7 @@ def read(page: PageInPath, session: Db) -> PageView:
 
 @router.patch("/pages/{page}")
 def change(page: PageInPath, wanted: PageChanges, session: Db, actor: Actor, now: Now) -> PageView:
-    """Change the mode, the rate, the token, what paid messages go through or the allow-list, or end a stop."""
+    """Change the mode, the rate, the token, what paid messages go through, the allow-list; end a stop or a wait."""
     found = registry.get_page(session, page)
     if wanted.disallow:
         changes.disallow(session, found, wanted.disallow, actor=actor, now=now)
@@ -124,6 +127,8 @@ def change(page: PageInPath, wanted: PageChanges, session: Db, actor: Actor, now
     if wanted.stopped is False:
         assert found.id is not None  # a stored page has its id
         stops.restore_page(session, found.id, actor=actor, now=now)
+    if wanted.throttled is False:
+        changes.end_wait(session, found, actor=actor, now=now)
     session.flush()
     session.refresh(found)
     return view(found, allowed=changes.allowed(session, found))

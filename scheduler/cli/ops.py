@@ -217,7 +217,11 @@ def _drawn(seen: doors.StatusView) -> Group:
         table.add_row("webhooks", f"{about_page}: {what}, the last {format_instant(trouble.last_at)}")
     for page in seen.pages:
         parts = [f"breaker {words(page.breaker)}"] if page.breaker not in (None, "closed") else []
-        parts += [f"throttled for {page.throttled_for:.0f} s"] if page.throttled_for else []
+        parts += (
+            [f"throttled for {page.throttled_for:.0f} s ({page.throttled_because or 'nobody said why'})"]
+            if page.throttled_for
+            else []
+        )
         parts += [f"stopped: {page.stopped_reason}"] if page.stopped_reason else []
         table.add_row(f"page {page.page}", ", ".join(parts))
     alerts = [

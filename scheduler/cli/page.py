@@ -15,7 +15,8 @@ import typer
 from scheduler import clock
 from scheduler.api.instants import format_instant
 from scheduler.cli.output import print_table
-from scheduler.errors import Invalid
+from scheduler.doorbell import ring
+from scheduler.errors import Invalid, Unavailable
 from scheduler.pages import changes, registry, stops
 from scheduler.pages.check import check_page
 from scheduler.pages.tables import Page
@@ -197,12 +198,19 @@ def marketing(
 
 @app.command()
 def restore(page: str = _PAGE) -> None:
-    """Let a stopped page send again, once what stopped it is mended."""
+    """Let a stopped page send again, once what stopped it is mended; or one that the platform has wait."""
     with database.session() as session:
-        page_id = registry.get_page(session, page).id
-        assert page_id is not None  # a stored page has its id
-        restored = stops.restore_page(session, page_id, now=clock.now(), actor=_ACTOR)
-    typer.echo(f"{page} sends again" if restored else f"{page} was not stopped")
+        found = registry.get_page(session, page)
+        assert found.id is not None  # a stored page has its id
+        restored = stops.restore_page(session, found.id, now=clock.now(), actor=_ACTOR)
+        try:
+            ended = changes.end_wait(session, found, actor=_ACTOR, now=clock.now())
+            unknown = ""
+        except Unavailable:
+            ended, unknown = False, "; whether the platform has it wait is not known: Redis does not answer"
+    if restored or ended:
+        ring("deliver")
+    typer.echo((f"{page} sends again" if restored or ended else f"{page} was not stopped, and does not wait") + unknown)
 
 
 def _platform_id(given: str, field: str) -> None:

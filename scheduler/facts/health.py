@@ -24,13 +24,14 @@ _FREE = text("""
     ORDER BY id
 """)
 #: Of each page by itself, one row from its end of an index: however much the others send, a quiet one is not lost.
+#: (By time, not by id: ordered by id, PostgreSQL would read the primary key backwards until it met the quiet page.)
 _BEGUN = text("""
     SELECT page_id, newest.at FROM unnest(CAST(:pages AS integer[])) AS wanted (page_id) CROSS JOIN LATERAL (
-        SELECT begun_at AS at FROM attempt a WHERE a.page_id = wanted.page_id ORDER BY a.id DESC LIMIT 1) newest
+        SELECT begun_at AS at FROM attempt a WHERE a.page_id = wanted.page_id ORDER BY a.begun_at DESC LIMIT 1) newest
 """)
 _DECIDED = text("""
     SELECT page_id, newest.at FROM unnest(CAST(:pages AS integer[])) AS wanted (page_id) CROSS JOIN LATERAL (
-        SELECT l.at FROM message_log l WHERE l.page_id = wanted.page_id ORDER BY l.id DESC LIMIT 1) newest
+        SELECT l.at FROM message_log l WHERE l.page_id = wanted.page_id ORDER BY l.at DESC LIMIT 1) newest
 """)
 
 

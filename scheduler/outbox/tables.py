@@ -139,7 +139,7 @@ class Attempt(SQLModel, table=True):
         ),
         Index("attempt_message", "message_id"),
         #: When something of a page was last begun.
-        Index("attempt_page", "page_id", "id"),
+        Index("attempt_page", "page_id", "begun_at"),
         #: What a token was used for: few among many.
         Index("attempt_token", "token_id", postgresql_where=text("token_id IS NOT NULL")),
         #: What caps count, and what evidence about a person may speak of.
@@ -182,7 +182,7 @@ class MessageLog(SQLModel, table=True):
         #: How many messages were ever deferred, by reason: counted without reading the rows, which are wide.
         Index("message_log_deferred", "reason", "message_id", postgresql_where=text("verdict = 'defer'")),
         #: When a delivery last put something of a page aside.
-        Index("message_log_page", "page_id", "id", postgresql_where=text("page_id IS NOT NULL")),
+        Index("message_log_page", "page_id", "at", postgresql_where=text("page_id IS NOT NULL")),
     )
 
     id: int | None = Field(default=None, sa_type=BigInteger, primary_key=True)

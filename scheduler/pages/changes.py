@@ -10,6 +10,7 @@ from collections.abc import Collection
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler import throttle_state
 from scheduler.audit.record import record
 from scheduler.errors import Invalid, NotFound
 from scheduler.outbox.wake import wait_for_deciders, wake_page
@@ -75,6 +76,18 @@ def set_marketing(
         wake_page(session, page_id, now)
     else:
         wait_for_deciders(session)
+
+
+def end_wait(session: Session, page: Page, *, actor: str, now: int) -> bool:
+    """Let a page that the platform made wait (throttled) send again now. False when it did not wait.
+
+    Raises Unavailable without Redis, which keeps the wait.
+    """
+    assert page.id is not None  # a stored page has its id
+    if not throttle_state.end_wait(page.id):
+        return False
+    _keep(session, page, actor, "page.end_wait", {}, now)
+    return True
 
 
 def allow(session: Session, page: Page, psids: Collection[str], *, actor: str, now: int) -> list[str]:

@@ -55,7 +55,7 @@ for _, key in ipairs(KEYS) do
         if ARGV[4] ~= '' then pause = tonumber(ARGV[4]) end
         closed = math.max(closed, now + pause)
         redis.call('HSET', key, 'closed', string.format('%.6f', closed), 'refusals', refusals + 1, 'tokens', '0',
-            'at', string.format('%.6f', now))
+            'why', ARGV[5], 'at', string.format('%.6f', now))
         redis.call('PEXPIRE', key, math.floor((closed - now + 600) * 1000))
         longest = math.max(longest, closed - now)
     end
@@ -172,14 +172,17 @@ class Throttle:
         self._redis.hset(_breaker(page_id), mapping={"open": "0", "times": "0", "failed": "0", "recent": ""})
         self._redis.pexpire(_breaker(page_id), 3_600_000)
 
-    def close(self, page_id: int, seconds: float | None = None, *, others: Collection[int] = ()) -> float:
+    def close(
+        self, page_id: int, seconds: float | None = None, *, others: Collection[int] = (), why: str = ""
+    ) -> float:
         """Send nothing for the page (and ``others``) for ``seconds``, or, where nobody said, for pauses that double.
 
-        Equal jitter, so that workers do not come back in step. Returns how long, real seconds; 0 when it was closed.
+        ``why``: its reason, for people. Equal jitter, so that workers do not come back in step.
+        Returns how long, real seconds; 0 when it was closed.
         """
         told = "" if seconds is None else str(min(seconds, LONGEST_WAIT))
         keys = [_key(page) for page in {page_id, *others}]
-        return float(self._close(keys=keys, args=[_FIRST_PAUSE, _LAST_PAUSE, random.random(), told]))
+        return float(self._close(keys=keys, args=[_FIRST_PAUSE, _LAST_PAUSE, random.random(), told, why]))
 
     def reopen(self, page_id: int) -> None:
         """A message got through: the next pause is a short one again."""

@@ -154,7 +154,8 @@ def test_a_page_on_which_all_is_put_off_gets_on(
     assert client.get("/readyz").status_code == 503
     rows(
         "INSERT INTO message_log (message_id, at, from_state, to_state, actor, verdict, page_id) "
-        "SELECT id, :at, 'due', 'scheduled', 'deliver', 'defer', page_id FROM message WHERE page_id = :page RETURNING id",
+        "SELECT id, :at, 'due', 'scheduled', 'deliver', 'defer', page_id FROM message "
+        "WHERE page_id = :page RETURNING id",
         at=NOON, page=page.id,
     )  # fmt: skip
     session.commit()
@@ -167,8 +168,9 @@ def test_a_quiet_page_is_not_lost_among_what_a_busy_one_does(
 ) -> None:
     rows(
         "INSERT INTO message_log (message_id, at, from_state, to_state, actor, verdict, page_id) "
-        "SELECT id, :at, 'due', 'scheduled', 'deliver', 'defer', page_id FROM message WHERE page_id = :page RETURNING id",
-        at=NOON - 10, page=page.id,
+        "SELECT id, :at, 'due', 'scheduled', 'deliver', 'defer', page_id FROM message "
+        "WHERE page_id = :page RETURNING id",
+        at=NOON, page=page.id,
     )  # fmt: skip
     much = {
         "begins": "INSERT INTO attempt (message_id, contact_id, page_id, category, begun_at, outcome) "
@@ -184,12 +186,12 @@ def test_a_quiet_page_is_not_lost_among_what_a_busy_one_does(
     assert client.get("/readyz").status_code == 200
     # One row from the end of an index, each page.
     pages = {"pages": [page.id, other.id]}
-    for statement, index in ((health._BEGUN, "attempt_page"), (health._DECIDED, "message_log_page")):
-        plan = session.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}"), pages).scalar_one()[0]["Plan"]
-        scan = plan["Plans"][1]["Plans"][0] if plan["Plans"][1]["Node Type"] == "Limit" else plan["Plans"][1]
-        assert index in str(plan)
-        assert "Seq Scan" not in str(plan)
-        assert scan["Actual Rows"] <= 1
+    looked = {"begins": (health._BEGUN, "attempt_page"), "puts off": (health._DECIDED, "message_log_page")}
+    statement, index = looked[busy]
+    plan = session.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}"), pages).scalar_one()[0]["Plan"]
+    assert index in str(plan)
+    assert "Seq Scan" not in str(plan)
+    assert "'Node Type': 'Sort'" not in str(plan)
 
 
 def test_many_pages_that_hang_are_a_short_sentence(

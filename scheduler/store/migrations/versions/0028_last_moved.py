@@ -18,9 +18,9 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("message_log", sa.Column("page_id", sa.Integer(), nullable=True))
     op.create_index(
-        "message_log_page", "message_log", ["page_id", "id"], postgresql_where=sa.text("page_id IS NOT NULL")
+        "message_log_page", "message_log", ["page_id", "at"], postgresql_where=sa.text("page_id IS NOT NULL")
     )
-    op.create_index("attempt_page", "attempt", ["page_id", "id"])
+    op.create_index("attempt_page", "attempt", ["page_id", "begun_at"])
 
 
 def downgrade() -> None:
