@@ -22,6 +22,7 @@ from scheduler.doorbell import ring
 from scheduler.errors import NotFound
 from scheduler.governance import switches
 from scheduler.governance.tables import KillSwitch
+from scheduler.inbox.web_processes import acknowledge_gone
 from scheduler.store import database
 
 app = typer.Typer(help="See how things stand, and stop or resume sending.", no_args_is_help=True)
@@ -166,6 +167,16 @@ def list_switches(as_json: bool = _JSON) -> None:
         whole=("id", "since"),
         none="no kill switch is engaged",
     )
+
+
+@app.command("web-gone")
+def web_gone(
+    process: str = typer.Argument(help="The web process, as `duly ops status` names it."), actor: str = _AS
+) -> None:
+    """Acknowledge that a web process is gone for good: it is no alert any more."""
+    with database.session() as session:
+        acknowledge_gone(session, process, actor=actor, now=clock.now())
+    typer.echo(f"{process} is not missed any more")
 
 
 def _status() -> doors.StatusView:

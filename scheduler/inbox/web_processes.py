@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
+from scheduler.audit.record import record
+from scheduler.errors import NotFound
 from scheduler.logs import complain, get_logger
 from scheduler.metrics import WEB_SILENT
 from scheduler.outbox.skews import database_time
@@ -19,7 +21,8 @@ _log = get_logger(__name__)
 #: Real seconds between two signs of life, and after which there should have been one.
 EVERY = 5.0
 SILENT_AFTER = 20
-#: Real seconds after which a process that nothing replaced is forgotten.
+#: Real seconds after which a process that another replaced is forgotten. One that none replaced stays an alert until
+#: somebody acknowledges that it is gone.
 _FORGOTTEN = 86_400
 
 _SEEN = text("""
@@ -27,8 +30,8 @@ _SEEN = text("""
     ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at
 """)
 _GONE = text("DELETE FROM web_process WHERE name = :name")
-_ALL = text("SELECT name, started_at, seen_at FROM web_process WHERE seen_at > :since ORDER BY seen_at, name")
-_FORGET = text("DELETE FROM web_process WHERE seen_at < :before")
+_ALL = text("SELECT name, started_at, seen_at FROM web_process ORDER BY seen_at, name")
+_FORGET = text("DELETE FROM web_process WHERE seen_at < :before AND name <> ALL(:silent)")
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -50,13 +53,26 @@ def tell_ended(session: Session, name: str) -> None:
     session.connection().execute(_GONE, {"name": name})
 
 
+def acknowledge_gone(session: Session, name: str, *, actor: str, now: int) -> None:
+    """Somebody knows that the process of that name is gone, and that nothing is to take its place. Audited.
+
+    Raises NotFound for a process that is not missed.
+    """
+    if name not in {each.name for each in silent_webs(session)}:
+        raise NotFound(
+            f"no web process `{name[:64]}` is missed", field="process", way_out="`duly ops status` shows their names"
+        )
+    tell_ended(session, name)
+    record(session, actor=actor, action="ops.web_gone", subject=f"web:{name}", detail={}, now=now)
+
+
 def silent_webs(session: Session) -> list[SilentWeb]:
     """The web processes that should go on and do not.
 
     One that was started after another had fallen silent stands in for it: a supervisor restarts what dies.
     """
     unix = database_time(session)
-    rows = session.connection().execute(_ALL, {"since": int(unix) - _FORGOTTEN}).all()
+    rows = session.connection().execute(_ALL).all()
     spare = sorted(row.started_at for row in rows if unix - row.seen_at <= SILENT_AFTER)
     silent = []
     for row in rows:
@@ -79,5 +95,7 @@ def tell_silent_webs(session: Session) -> int:
     for each in found:
         complain(_log, "web_silent", each.name, process=each.name, seconds=round(each.silent_for))
     WEB_SILENT.set(len(found))
-    session.connection().execute(_FORGET, {"before": int(database_time(session)) - _FORGOTTEN})
+    # What stands in for another must not be forgotten before it: both are old then, and one of them goes on.
+    before, missed = int(database_time(session)) - _FORGOTTEN, [each.name for each in found]
+    session.connection().execute(_FORGET, {"before": before, "silent": missed})
     return len(found)

@@ -14,9 +14,11 @@ from sqlalchemy import text
 from sqlmodel import Session
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from scheduler import metrics
 from scheduler.api.heartbeat import process_name
+from scheduler.cli.main import app
 from scheduler.inbox.web_processes import silent_webs, tell_alive, tell_ended, tell_silent_webs
 from scheduler.logs import complaints
 from scheduler.store import database
@@ -98,11 +100,32 @@ def test_one_process_stands_in_for_one(session: Session) -> None:
     session.execute(text("UPDATE web_process SET started_at = started_at - 600 WHERE name IN ('a/3', 'a/4')"))
     assert [each.name for each in silent_webs(session)] == ["a/1", "a/2"]
     tell_ended(session, "a/1")
-    # Nobody is missed for ever.
-    session.execute(text("UPDATE web_process SET seen_at = seen_at - 90000 WHERE name = 'a/2'"))
-    assert silent_webs(session) == []
-    tell_silent_webs(session)
-    assert session.execute(text("SELECT count(*) FROM web_process")).scalar_one() == 2
+    # However long it is gone, it is missed.
+    session.execute(text("UPDATE web_process SET seen_at = seen_at - 900000 WHERE name = 'a/2'"))
+    session.execute(text("UPDATE web_process SET started_at = started_at - 990000"))
+    assert tell_silent_webs(session) == 1
+    assert [each.name for each in silent_webs(session)] == ["a/2"]
+    # Until another takes its place: then it is forgotten.
+    tell_alive(session, "a/5")
+    assert tell_silent_webs(session) == 0
+    assert session.execute(text("SELECT count(*) FROM web_process WHERE name = 'a/2'")).scalar_one() == 0
+
+
+def test_somebody_says_that_it_is_gone_for_good(session: Session) -> None:
+    tell_alive(session, "b/1")
+    session.execute(text("UPDATE web_process SET seen_at = seen_at - 900000"))
+    tell_alive(session, "b/2")
+    session.execute(text("UPDATE web_process SET started_at = started_at - 990000"))
+    session.commit()
+    assert silent() == ["b/1"]
+    run = CliRunner()
+    for unknown in ("b/2", "b/9"):
+        assert run.invoke(app, ["ops", "web-gone", unknown]).exit_code != 0
+    done = run.invoke(app, ["ops", "web-gone", "b/1", "--as", "ana"])
+    assert done.exit_code == 0, done.output
+    assert silent() == []
+    told = session.execute(text("SELECT actor, subject FROM audit_entry WHERE action = 'ops.web_gone'")).all()
+    assert [tuple(row) for row in told] == [("ana", "web:b/1")]
 
 
 def test_whoever_looks_is_told(client: TestClient, api: Any, session: Session, eventually: Any) -> None:
