@@ -1,6 +1,6 @@
 """A forecast: what becomes of a message where others are scheduled for the same contact, and what to do until then.
 
-What is planned is no send yet: it may be taken back, or be denied. So nothing is denied for good on its account while
+A planned message is not a send yet: it may be taken back or denied. So nothing is denied for good on its account while
 the message could wait and see; and a message that is about to begin is decided by ``decide`` alone, from what was sent.
 """
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 
-from policies.country_codes import codes, official_countries
+from policies.country_codes import REGION, codes, official_countries
 from policies.local_time import offset_at, zone_data
 from policies.stated_zones import names_no_place
-
-_REGION = re.compile(r"([A-Z]{2})-[A-Z0-9]{1,3}")
 
 #: The years whose clocks say which offsets a country has: not those of its history, and DST in all its forms.
 #: 2024-01-01 to 2036-01-01, a look every ten days: Ramadan changes Morocco's clocks for a month.
@@ -24,7 +21,7 @@ def known_countries() -> frozenset[str]:
 
 def known_place(code: str) -> bool:
     """Whether this is a country's code, or has the shape of a region's (ISO 3166-2) of a known country."""
-    region = _REGION.fullmatch(code)
+    region = REGION.fullmatch(code)
     return (region[1] if region else code) in known_countries()
 
 
@@ -41,7 +38,7 @@ def zones_of_countries() -> dict[str, tuple[str, ...]]:
 def country_of_zone(name: str) -> str | None:
     """The country of an IANA zone: by its own name in zone.tab, else by the name it links to; None if no country's.
 
-    A zone that names no place is no country's, though tzdata links some of them to one that keeps the same clock
+    A zone that names no place belongs to no country, though tzdata links some of them to one that keeps the same clock
     (EST to America/Panama, CET to Europe/Brussels).
     """
     if names_no_place(name):

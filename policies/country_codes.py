@@ -15,7 +15,8 @@ from policies.local_time import known_zones, zone_data
 from policies.toml_source import Table, read_toml
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
-_REGION = re.compile(r"([A-Z]{2})-([A-Z0-9]{1,3})")
+#: The shape of a region's code (ISO 3166-2): its country and its own part.
+REGION = re.compile(r"([A-Z]{2})-([A-Z0-9]{1,3})")
 #: Free for anybody's own use by ISO 3166-1: they name a country only among those who agreed on it.
 _PRIVATE = re.compile(r"AA|Q[M-Z]|X[A-Z]|ZZ")
 
@@ -51,7 +52,7 @@ def region_code(written: str) -> str | None:
 
     Only the shape and the country are checked: Duly has no list of all regions.
     """
-    found = _REGION.fullmatch(written.strip().upper())
+    found = REGION.fullmatch(written.strip().upper())
     country = country_code(found[1]) if found else None
     return f"{country}-{found[2]}" if found and country else None
 
@@ -62,9 +63,9 @@ def instead_of(written: str) -> str:
     if (advice := codes().withdrawn.get(code)) is not None:
         return advice
     if code == "EU":
-        return "EU is no country: write the member's code, like DE"
+        return "EU is not a country code: write the member's, such as DE"
     if _COUNTRY.fullmatch(code) and _PRIVATE.fullmatch(code) and country_code(code) is None:
-        return f"{code} stands for no country: write the country's own code, or leave it out"
+        return f"{code} does not stand for a country: write the country's own code, or leave it out"
     return ""
 
 
@@ -96,7 +97,7 @@ def parse_codes(text: str, *, where: str) -> Codes:
         code, zones = _free(entry), entry.texts("zones")
         for name in zones:
             if name not in known_zones():
-                raise entry.error("zones", f"`{name}` is no IANA time zone, such as Europe/Belgrade")
+                raise entry.error("zones", f"`{name}` is not an IANA time zone, such as Europe/Belgrade")
         entry.text("name")
         assigned[code] = zones
         _explained(entry)
@@ -119,7 +120,7 @@ def _free(entry: Table) -> str:
 
 def _official(entry: Table, key: str, code: str) -> None:
     if code not in official_countries():
-        raise entry.error(key, f"`{code}` is no country by its ISO 3166-1 code, such as FR")
+        raise entry.error(key, f"`{code}` is not an ISO 3166-1 country code, such as FR")
 
 
 def _explained(entry: Table) -> str:

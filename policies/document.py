@@ -130,7 +130,7 @@ def read_document(text: str, *, where: str) -> Written:
         mode = unknown.choice("mode", _MODES) if unknown.has("mode") else None
         zone = unknown.text("zone") if unknown.has("zone") else None
         if zone is not None and zone not in known_zones():
-            raise unknown.error("zone", f"`{zone}` is no IANA time zone, such as Europe/Berlin")
+            raise unknown.error("zone", f"`{zone}` is not an IANA time zone, such as Europe/Berlin")
         unknown.done()
     consent = document.table("consent")
     require = None
@@ -213,7 +213,7 @@ def _packs(about: Table) -> tuple[str, ...]:
     packs = about.texts("packs")
     for name in packs:
         if name not in platform_packs():
-            raise about.error("packs", f"`{name}` is no pack; known are {', '.join(platform_packs())}")
+            raise about.error("packs", f"`{name}` is not a pack; known are {', '.join(platform_packs())}")
     if len(packs) != 1:
         raise about.error("packs", "must name the one platform that is sent through")
     return packs

@@ -63,7 +63,7 @@ class Facts:
     Not frozen, because millions are made: whoever holds one treats it as a value.
     """
 
-    #: Stated IANA zones; several are candidates, none is no such evidence.
+    #: Stated IANA zones; several are candidates, none means no such evidence.
     timezones: tuple[str, ...] = ()
     #: A numeric profile offset, minutes east of UTC.
     utc_offset: int | None = None
@@ -197,7 +197,7 @@ def facts_from_json(stored: Mapping[str, object]) -> Facts:
     values: dict[str, object] = {}
     for name, value in stored.items():
         if name not in _NAMES:
-            raise ValueError(f"`{name}` is no fact; known are {', '.join(_NAMES)}")
+            raise ValueError(f"`{name}` is not a fact; known are {', '.join(_NAMES)}")
         if name in _RECORDS:
             assert isinstance(value, list)
             kind = _RECORDS[name]

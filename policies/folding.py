@@ -34,7 +34,7 @@ _SAME: dict[int, str | None] = str.maketrans(
     }
 )
 
-#: Signs that NFKC would turn into letters (STOP™ is no STOPTM), letters that draw nothing, and letters in boxes,
+#: Signs that NFKC would turn into letters (STOP™ is not STOPTM), letters that draw nothing, and letters in boxes,
 #: circles and flags, which NFKC leaves alone.
 _SIGNS: dict[int, int | None] = dict.fromkeys(
     [*map(ord, "™℠\u115f\u1160\u3164\uffa0\u17b4\u17b5"), *range(0x180B, 0x1810), *range(0xE0100, 0xE01F0)]

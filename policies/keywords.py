@@ -1,7 +1,7 @@
 """Words that opt out, opt in or ask for help: a message counts when the whole of it is one of them.
 
 Case, accents, punctuation, emoji and spacing do not matter. A word inside a sentence decides nothing: "please stop by"
-is no STOP. What else sounds like one suggests to a person that somebody should look: see ``policies.suggesting``.
+is not a STOP. What else sounds like one suggests to a person that somebody should look: see ``policies.suggesting``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def match_keyword(text: str) -> Meaning | None:
 
 
 def suggest(text: str) -> Suggestion | None:
-    """What a message that is no keyword seems to ask for; only for a person to look at.
+    """What a message that is not a keyword seems to ask for; only for a person to look at.
 
     An opt-out comes before anything else, then the longest phrase counts. None for a message that is a keyword as a
     whole (it has been acted upon) and for one that says nothing we know.
@@ -122,7 +122,7 @@ def _whole(text: str, folded: tuple[str, ...]) -> Meaning | None:
 
 def _once(folded: str) -> str:
     words = folded.split()
-    # A single letter is no cry: "T T" are tears.
+    # A single letter is not a cry: "T T" are tears.
     return words[0] if len(set(words)) == 1 and len(words[0]) > 1 else folded
 
 

@@ -139,7 +139,7 @@ def parse_pack(text: str, code: str, *, where: str) -> JurisdictionPack:
     if about.text("code") != code:
         raise about.error("code", f"is not the file's own, `{code}`")
     if code not in UNIONS and not known_place(code):
-        raise about.error("code", f"`{code}` is no country, region of one, nor one of {', '.join(UNIONS)}")
+        raise about.error("code", f"`{code}` is not a country, a region of one, or one of {', '.join(UNIONS)}")
     ids: set[str] = set()
     pack = JurisdictionPack(
         code=code,
@@ -174,7 +174,7 @@ def _zones(about: Table) -> tuple[str, ...]:
     zones = about.texts("zones", ())
     for name in zones:
         if name not in known_zones():
-            raise about.error("zones", f"`{name}` is no IANA time zone, such as America/Chicago")
+            raise about.error("zones", f"`{name}` is not an IANA time zone, such as America/Chicago")
     return zones
 
 
@@ -186,7 +186,7 @@ def _members(about: Table, code: str) -> tuple[str, ...]:
     members = about.texts("members")
     for country in members:
         if country not in known_countries():
-            raise about.error("members", f"`{country}` is no country by its ISO 3166-1 code, such as FR")
+            raise about.error("members", f"`{country}` is not an ISO 3166-1 country code, such as FR")
     return members
 
 

@@ -114,13 +114,13 @@ def rank(meaning: Meaning) -> int:
 
 
 def with_marks(text: str) -> str:
-    """The text in small letters with its accents, without what else a keyboard adds; the dot on an i is no accent."""
+    """The text in small letters with its accents, without the rest of what a keyboard adds; an i's dot is not one."""
     small = unicodedata.normalize("NFC", as_written(text).replace("i\u0307", "i").replace("ı", "i"))
     return "".join(small.split())
 
 
 def is_another_word(folded: str, written: str) -> bool:
-    """Whether a short word has marks that no pack's word has that folds to the same: Swedish BÄSTA is no BASTA."""
+    """Whether a short word has marks that no pack's word has that folds to the same: Swedish BÄSTA is not BASTA."""
     if written.isascii() or len(folded) > _SHORT_WORD or not LATIN.search(written):
         return False
     marked = with_marks(written)

@@ -70,7 +70,7 @@ def fixed_offset(minutes: int) -> str:
 def zone(name: str) -> ZoneInfo:
     """The zone of this name. Raises LookupError. Kept for good: ZoneInfo's own cache forgets all but eight."""
     if name not in known_zones():
-        raise LookupError(f"`{name}` is no time zone of tzdata {tzdata_version()}")
+        raise LookupError(f"`{name}` is not a time zone of tzdata {tzdata_version()}")
     with zone_data(name).open("rb") as file:
         return ZoneInfo.from_file(file, key=name)
 

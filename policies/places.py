@@ -9,7 +9,7 @@ one place however it is written (FR-974, FR-RE, RE): its own zones, its state's 
 of it.
 
 A zone that names no place (UTC, EST, Etc/GMT+5) is an offset at most, and none where the stated country never has it.
-A zone that tzdata does not know is no evidence.
+A zone that tzdata does not know is not evidence.
 """
 
 from __future__ import annotations

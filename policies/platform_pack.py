@@ -203,7 +203,7 @@ def _senders(table: Table) -> tuple[str, ...]:
     senders = table.texts("senders_in", ())
     for code in senders:
         if code not in known_countries():
-            raise table.error("senders_in", f"`{code}` is no country by its ISO 3166-1 code, such as US")
+            raise table.error("senders_in", f"`{code}` is not an ISO 3166-1 country code, such as US")
     return senders
 
 

@@ -89,7 +89,7 @@ def load_policy(name_or_path: str | Path) -> Policy:
         return parse_policy(built_in_text(name_or_path), where=f"{name_or_path}.policy.toml")
     path = Path(name_or_path)
     return parse_policy(
-        _read(path, missing=f"there is no such file, nor a built-in policy: {', '.join(BUILT_IN)}"), where=str(path)
+        _read(path, missing=f"there is no such file or built-in policy: {', '.join(BUILT_IN)}"), where=str(path)
     )
 
 

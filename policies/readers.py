@@ -56,7 +56,7 @@ def read_duration(table: Table, key: str, *, least: int = 1, longest: int = LONG
     written = table.text(key, default)
     found = _DURATION.fullmatch(written)
     if not found or not written:
-        raise table.error(key, f"`{written}` is no duration; write it like 5m, 24h or 7d")
+        raise table.error(key, f"`{written}` is not a duration; write it like 5m, 24h or 7d")
     seconds = sum(int(count) * size for count, size in zip(found.groups(), _SIZES, strict=True) if count)
     if not least <= seconds <= longest:
         raise table.error(key, f"`{written}` must be from {least} to {longest} seconds")
@@ -121,7 +121,7 @@ def read_span(table: Table, key: str) -> Span | None:
     written = table.text(key)
     found = _SPAN.fullmatch(written)
     if not found:
-        raise table.error(key, f"`{written}` is no span; write it like 2y, 6mo or 30d")
+        raise table.error(key, f"`{written}` is not a span; write it like 2y, 6mo or 30d")
     count = int(found[1])
     return Span(days=count) if found[2] == "d" else Span(months=count * (12 if found[2] == "y" else 1))
 
@@ -131,7 +131,9 @@ def _calendar(table: Table) -> str:
     if code == "contact" or known_calendar(code):
         return code
     if code.partition("-")[0] not in known_countries():
-        raise table.error("holidays", f"`{code}` is no country; write `contact`, or a code such as US, US-LA or FR-57")
+        raise table.error(
+            "holidays", f"`{code}` is not a country; write `contact`, or a code such as US, US-LA or FR-57"
+        )
     raise table.error("holidays", f"`{code}` has no calendar of holidays; write `contact`, or a code such as FR-57")
 
 
@@ -142,7 +144,7 @@ def _row(table: Table, key: str) -> Row:
     periods = []
     for period in value:
         if not isinstance(period, list) or len(period) != 2:
-            raise table.error(key, f'`{period}` is no period; write it like ["08:00", "21:00"]')
+            raise table.error(key, f'`{period}` is not a period; write it like ["08:00", "21:00"]')
         start, end = (_clock(table, key, written) for written in period)
         if start >= end:
             raise table.error(key, f"`{period[0]}`-`{period[1]}` must end after it starts; split it at midnight")
@@ -158,8 +160,8 @@ def _row(table: Table, key: str) -> Row:
 def _clock(table: Table, key: str, written: object) -> int:
     found = _CLOCK.fullmatch(written) if isinstance(written, str) else None
     if not found:
-        raise table.error(key, f"`{written}` is no time of day; write it like 08:00")
+        raise table.error(key, f"`{written}` is not a time of day; write it like 08:00")
     hour, minute = int(found[1]), int(found[2])
     if minute > 59 or hour > 24 or (hour == 24 and minute):
-        raise table.error(key, f"`{written}` is no time of day; the last is 24:00")
+        raise table.error(key, f"`{written}` is not a time of day; the last is 24:00")
     return hour * 3600 + minute * 60

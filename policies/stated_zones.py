@@ -61,5 +61,5 @@ def sign_is_doubtful(name: str) -> bool:
 
 
 def looks_like_an_offset(written: str) -> bool:
-    """Whether this is no zone's name but an offset, as POSIX or people write it."""
+    """Whether this is an offset and not a zone's name, as POSIX or people write it."""
     return bool(_WRITTEN_OFFSET.fullmatch(written.strip()))

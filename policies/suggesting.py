@@ -1,4 +1,4 @@
-"""What a message that is no keyword may have asked for. Only for a person to look at.
+"""What a message that is not a keyword may have asked for. Only for a person to look at.
 
 Four ways lead here, each over words that the keyword packs name: a phrase anywhere in the message; a keyword alone
 between punctuation, or in a message of three words; a refusal near what is refused (``no more … texts``); a keyword

@@ -90,10 +90,10 @@ def _territory(entry: Table) -> Territory:
     entry.done()
     for key, code in (("code", found.code), ("state", found.state)):
         if code not in known_countries():
-            raise entry.error(key, f"`{code}` is no country by its ISO 3166-1 code, such as FR")
+            raise entry.error(key, f"`{code}` is not an ISO 3166-1 country code, such as FR")
     for region in found.regions:
         if region.partition("-")[0] != found.state:
-            raise entry.error("regions", f"`{region}` is no region of {found.state}")
+            raise entry.error("regions", f"`{region}` is not a region of {found.state}")
     return found
 
 

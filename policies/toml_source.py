@@ -164,9 +164,9 @@ class Table:
 
 
 def read_toml(text: str, *, where: str) -> Table:
-    """The document as a table. Raises PolicyError with the line where it is no TOML."""
+    """The document as a table. Raises PolicyError with the line where it is not TOML."""
     try:
-        # Editors of Windows begin a file with a mark that nobody sees; it is no part of the document.
+        # Editors of Windows begin a file with a mark that nobody sees; it is not part of the document.
         values = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+), column \d+\)", str(error))

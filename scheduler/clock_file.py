@@ -30,7 +30,7 @@ class ClockFile:
                 access = mmap.ACCESS_WRITE if file.writable() else mmap.ACCESS_READ
                 self._shown = mmap.mmap(file.fileno(), SIZE, access=access)
         except (OSError, ValueError) as error:
-            raise SettingsInvalid(f"DULY_CLOCK_FILE: {path} is no clock: {error}") from error
+            raise SettingsInvalid(f"DULY_CLOCK_FILE: {path} is not a clock: {error}") from error
 
     @classmethod
     def make(cls, path: Path, start: float, rate: float) -> ClockFile:

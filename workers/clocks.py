@@ -39,7 +39,7 @@ class Clocks:
             before, began = clock.machine(), time.monotonic()
             theirs = database_time(session)
             took = time.monotonic() - began
-            # Theirs was read somewhere between: what the way may account for is no skew.
+            # Theirs was read somewhere between: what the way may account for is not skew.
             ahead = before + took / 2 - theirs
             wrong = abs(ahead) - took / 2 > get_settings().clock_skew
             if wrong or self._ahead is not None or self._looked == float("-inf"):

@@ -84,7 +84,7 @@ def _smaller(facts: Facts) -> list[Facts]:
 
 
 def _as_certain(policy: Policy, before: Facts, after: Facts) -> bool:
-    """Whether no more zones are possible than before: a place nobody knows is no simpler to read."""
+    """Whether no more zones are possible than before: a place nobody knows is not simpler to read."""
     if (before.timezones, before.country, before.region, before.utc_offset) == (
         after.timezones, after.country, after.region, after.utc_offset,
     ):  # fmt: skip

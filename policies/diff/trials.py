@@ -18,7 +18,7 @@ from policies.policy import Policy
 HOUR = 3600
 
 #: Zones of no country with rules of their own, and some whose clocks change or run oddly.
-#: A place whose clock shows UTC: the name `UTC` is no place.
+#: A place whose clock shows UTC: the name `UTC` is not a place.
 _EVEN = "Atlantic/Reykjavik"
 _ZONES = (_EVEN, "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")
 #: Countries whose holidays differ, for rows that speak of them.

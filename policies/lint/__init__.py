@@ -18,7 +18,7 @@ from policies.toml_source import Table, read_toml
 
 __all__ = ["LEVELS", "Remark", "lint"]
 
-_NO_ZONE = re.compile(r"`([^`]+)` is no IANA time zone")
+_NO_ZONE = re.compile(r"`([^`]+)` is not an IANA time zone")
 
 
 def lint(text: str, where: str, *, today: date, within: int = 90, places: frozenset[str] | None = None) -> list[Remark]:

@@ -14,14 +14,13 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from policies.countries import known_countries
+from policies.countries import known_place
 from policies.lint.remark import KINDS, Remark
 from policies.toml_source import comments
 
 _DIRECTIVE = re.compile(r"#\s*lint\s*:\s*(.*)", re.IGNORECASE)
 _ALLOW = re.compile(r"allow\b(.*?)(?:\s+because\b\s*(.*))?$", re.IGNORECASE)
 _PEOPLE = re.compile(r"people\s+in\b\s*(.*)$", re.IGNORECASE)
-_REGION = re.compile(r"([A-Z]{2})-[A-Z0-9]{1,3}")
 _HEADER = re.compile(r"\s*\[")
 
 
@@ -82,9 +81,8 @@ def read_places(written: str) -> tuple[set[str], str | None]:
     """Countries and regions, separated by commas; and what is wrong with them, if anything is."""
     codes = {code.upper() for code in re.split(r"[,\s]+", written) if code}
     for code in sorted(codes):
-        country = found[1] if (found := _REGION.fullmatch(code)) else code
-        if country not in known_countries():
-            return set(), f"`{code}` is no country or region: write ISO codes, such as DE, AT, US-FL"
+        if not known_place(code):
+            return set(), f"`{code}` is not a country or region: write ISO codes, such as DE, AT, US-FL"
     return codes, None if codes else "names no country: write ISO codes, such as DE, AT, US-FL"
 
 
@@ -115,7 +113,7 @@ def _wrong(kinds: Collection[str], reason: str) -> str | None:
         return "names no kind of remark: write `allow KIND because …`"
     for kind in kinds:
         if kind not in KINDS:
-            return f"`{kind}` is no kind of remark; kinds are {', '.join(KINDS)}"
+            return f"`{kind}` is not a kind of remark; kinds are {', '.join(KINDS)}"
     return None if reason.strip() else "gives no reason, so it accepts nothing: write `allow KIND because …`"
 
 

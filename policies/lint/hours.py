@@ -70,7 +70,7 @@ def _never_binding(subject: Subject) -> Iterator[tuple[str, Remark]]:
 
 def _rows_without_effect(subject: Subject, entries: Sequence[Hours]) -> Iterator[Remark]:
     for hours in entries:
-        # What is alone is no part of the policy that is read: the document itself says whether it is there.
+        # What is alone is not part of the policy that is read: the document itself says whether it is there.
         table = subject.own(_SECTION, hours.id)
         said = {key for key in ("holidays", "holiday", "before_holiday") if table is not None and table.has(key)}
         if said == {"holidays"}:

@@ -59,7 +59,7 @@ def _zone(subject: Subject) -> Iterator[Remark]:
     elif mode == "fallback" and country_of_zone(name) is None:
         yield subject.at_key(
             "odd_zone", "notice", "unknown_zone", "zone",
-            f"`{name}` is no country's zone, so nobody lives by it: name a city's, such as Europe/Berlin",
+            f"`{name}` is not any country's zone, so nobody lives by it: name a city's, such as Europe/Berlin",
         )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def _ended(case: Case, asked: Asked) -> bool:
 
 
 def _reason(case: Case) -> str:
-    # A jurisdiction that has its consent is no reason, whatever else ended there.
+    # A jurisdiction that has its consent is not a reason, whatever else ended there.
     times = [(each, _satisfied(case, each)) for each in case.binding.consents]
     lacking = [each for each, held in times if not covers(held, case.now, case.remaining)]
     if not lacking:

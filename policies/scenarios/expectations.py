@@ -80,5 +80,5 @@ def _rules(table: Table, key: str) -> tuple[str, ...]:
     names = table.texts(key)
     for name in names:
         if name not in RULES:
-            raise table.error(key, f"`{name}` is no rule; rules are {', '.join(RULES)}")
+            raise table.error(key, f"`{name}` is not a rule; rules are {', '.join(RULES)}")
     return tuple(name for name in RULES if name in names)

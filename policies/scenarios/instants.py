@@ -58,7 +58,7 @@ def _absolute(table: Table, key: str, value: object, forms: str) -> int:
         if value.tzinfo is None:
             raise table.error(key, f"`{value.isoformat()}` has no offset, so nobody knows when that is; {forms}")
         if value.microsecond:
-            raise table.error(key, f"`{value.isoformat()}` is no whole second: decisions are taken on whole seconds")
+            raise table.error(key, f"`{value.isoformat()}` is not a whole second: decisions are taken on whole seconds")
         found = int(value.timestamp())
         if not _FIRST <= found < _LAST:
             raise table.error(key, f"`{value.isoformat()}` is not within the years 1970 to 2199")

@@ -117,7 +117,7 @@ def _zone(table: Table, key: str, written: str) -> str:
         raise table.error(key, f"`{written}` is an offset, no time zone; write `utc_offset` in hours, such as -5")
     if found is None:
         known = f"tzdata {tzdata_version()} has names such as America/New_York"
-        raise table.error(key, f"`{written}` is no time zone; {known}")
+        raise table.error(key, f"`{written}` is not a time zone; {known}")
     return found
 
 
@@ -136,7 +136,7 @@ def _country(table: Table, key: str) -> Known:
     code = country_code(written)
     if code is None or written != written.upper():
         advice = instead_of(written) or "write its ISO 3166-1 code, such as US"
-        raise table.error(key, f"`{written}` is no country; {advice}")
+        raise table.error(key, f"`{written}` is not a country; {advice}")
     return {"country": code}
 
 
@@ -145,14 +145,14 @@ def _region(table: Table, key: str) -> Known:
     code = region_code(written)
     if code is None or written != written.upper():
         advice = instead_of(written) or "write its ISO 3166-2 code, such as US-FL"
-        raise table.error(key, f"`{written}` is no region; {advice}")
+        raise table.error(key, f"`{written}` is not a region; {advice}")
     return {"region": code}
 
 
 def _locale(table: Table, key: str) -> Known:
     written = table.text(key)
     if not _LOCALE.fullmatch(written):
-        raise table.error(key, f"`{written}` is no locale; write it like en_US")
+        raise table.error(key, f"`{written}` is not a locale; write it like en_US")
     return {"locale": written}
 
 

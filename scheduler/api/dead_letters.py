@@ -247,7 +247,7 @@ def filters_of(
     """The filters. Raises Invalid for a state or reason that no dead letter has, NotFound for a page or cause."""
     if state is not None and state not in DEAD_LETTERS:
         raise Invalid(
-            f"`{state}` is no state of dead letters", field="state", way_out=f"use one of {', '.join(DEAD_LETTERS)}"
+            f"`{state}` is not a state of dead letters", field="state", way_out=f"use one of {', '.join(DEAD_LETTERS)}"
         )
     if reason is not None and not facts.is_reason(session, reason):
         raise Invalid(

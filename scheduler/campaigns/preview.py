@@ -70,7 +70,7 @@ def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUN
     The figures are those that a launch at ``now`` comes to: the same query, the same evaluator, the same parameters.
     Messages that are scheduled for these people, and those that launched campaigns are still to plan, count against
     gaps and caps where they are of no lower priority.
-    Raises Conflict when it is no draft any more, or when the page's policy cannot be read.
+    Raises Conflict when it is not a draft any more, or when the page's policy cannot be read.
     """
     if campaign.status != "draft":
         # What it sent itself would count against its caps here.

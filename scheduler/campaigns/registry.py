@@ -224,7 +224,7 @@ def _check_priority(priority: int, template: Template) -> None:
         raise Invalid(
             f"is for promotions, and template `{template.name}` is {template.category}",
             field="priority",
-            way_out="leave it out: what is no promotion goes before all promotions anyway",
+            way_out="leave it out: what is not a promotion goes before all promotions anyway",
         )
 
 
@@ -232,7 +232,9 @@ def check_schedule(not_before: int | None, expires_at: int | None, now: int) -> 
     """Raises Invalid, naming the field, where a launch at ``now`` could send to nobody. Instants are epoch seconds."""
     for field, instant in (("not_before", not_before), ("expires_at", expires_at)):
         if instant is not None and not 0 <= instant <= _LAST_INSTANT:
-            raise Invalid("is no instant that can be used", field=field, way_out="give one like 2026-03-28T08:00:00Z")
+            raise Invalid(
+                "is not an instant that can be used", field=field, way_out="give one like 2026-03-28T08:00:00Z"
+            )
     if expires_at is not None and expires_at <= now:
         raise Invalid(
             "is past", field="expires_at", way_out="make a campaign with an instant in the future, or without one"

@@ -64,7 +64,7 @@ def at(
         moment = TypeAdapter(GivenInstant).validate_python(instant)
     except ValidationError:
         raise Invalid(
-            f"`{instant[:64]}` is no instant with its offset", field="instant", way_out="write 2026-03-28T14:02:00Z"
+            f"`{instant[:64]}` is not an instant with its offset", field="instant", way_out="write 2026-03-28T14:02:00Z"
         ) from None
     _tell(psid, page, moment, topic, category, as_json)
 
@@ -153,7 +153,7 @@ def judge(
     """Say what somebody meant. What waited for it is decided anew."""
     decision = next((known for known in review.DECISIONS if known == was), None)
     if decision is None:
-        raise Invalid(f"`{was[:32]}` is no judgement", field="--was", way_out=f"use {', '.join(review.DECISIONS)}")
+        raise Invalid(f"`{was[:32]}` is not a judgement", field="--was", way_out=f"use {', '.join(review.DECISIONS)}")
     with database.session() as session:
         review.decide(session, review_id, decision, actor=actor, now=clock.now())
     ring("deliver")
@@ -179,7 +179,7 @@ def settings(
         found = settings_of(session, page_id)
         if confirm_with is not None or scope is not None:
             if scope not in (None, "everything", "law"):
-                raise Invalid(f"`{scope[:32]}` is no scope", field="--scope", way_out="use everything or law")
+                raise Invalid(f"`{scope[:32]}` is not a scope", field="--scope", way_out="use everything or law")
             found = Settings(
                 confirmation_template=found.confirmation_template if confirm_with is None else confirm_with or None,
                 opt_out_scope=found.opt_out_scope if scope is None else "law" if scope == "law" else "everything",
@@ -225,7 +225,7 @@ def _choose(
 def _tell(psid: str, page: str, moment: int | None, topic: str | None, category: str, as_json: bool) -> None:
     if category not in CATEGORIES:
         raise Invalid(
-            f"`{category[:32]}` is no category", field="--category", way_out=f"use one of {', '.join(CATEGORIES)}"
+            f"`{category[:32]}` is not a category", field="--category", way_out=f"use one of {', '.join(CATEGORIES)}"
         )
     with database.session() as session:
         found = doors.proof_of(session, page, psid, at=moment, topic=topic, category=category, now=clock.now())

@@ -159,10 +159,12 @@ def record_opt_in(
 
 def _check(choice: Choice) -> None:
     if choice.action not in ("opt_out", "opt_in"):
-        raise Invalid(f"`{choice.action[:32]}` is no choice", field="action", way_out="use opt_out or opt_in")
+        raise Invalid(f"`{choice.action[:32]}` is not a choice", field="action", way_out="use opt_out or opt_in")
     if choice.category is not None and choice.category not in CATEGORIES:
         raise Invalid(
-            f"`{choice.category[:32]}` is no category", field="category", way_out=f"use one of {', '.join(CATEGORIES)}"
+            f"`{choice.category[:32]}` is not a category",
+            field="category",
+            way_out=f"use one of {', '.join(CATEGORIES)}",
         )
     if choice.topic is not None and choice.category is not None:
         raise Invalid("is given beside a topic", field="category", way_out="name a topic or a category, not both")

@@ -119,4 +119,4 @@ def _check(grant: Grant) -> None:
 
 
 def _no_kind(kind: str) -> Invalid:
-    return Invalid(f"`{kind[:32]}` is no kind of consent", field="kind", way_out=f"use one of {', '.join(KINDS)}")
+    return Invalid(f"`{kind[:32]}` is not a kind of consent", field="kind", way_out=f"use one of {', '.join(KINDS)}")

@@ -111,7 +111,9 @@ def appended(rows: Sequence[Any]) -> list[int]:
 
 def _check(entry: Entry) -> None:
     if entry.source not in SOURCES:
-        raise Invalid(f"`{entry.source[:64]}` is no source", field="source", way_out=f"use one of {', '.join(SOURCES)}")
+        raise Invalid(
+            f"`{entry.source[:64]}` is not a source", field="source", way_out=f"use one of {', '.join(SOURCES)}"
+        )
     for name, longest in _LONGEST.items():
         value = getattr(entry, name)
         if value is not None and (not 0 < len(value) <= longest or "\x00" in value):

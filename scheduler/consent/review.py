@@ -61,7 +61,7 @@ _DECIDE = text("""
 
 @dataclass(slots=True, kw_only=True)
 class Suggestion:
-    """Something a person wrote that is no keyword and may have meant one."""
+    """Something a person wrote that is not a keyword and may have meant one."""
 
     contact_id: int
     #: The raw platform event it is in.
@@ -145,7 +145,7 @@ def decide(session: Session, review_id: int, decision: Decision, *, actor: str, 
     Their messages are decided anew. Raises NotFound, Invalid for another word, and Conflict when somebody was faster.
     """
     if decision not in DECISIONS:
-        raise Invalid(f"`{decision[:32]}` is no judgement", field="decision", way_out=f"use {', '.join(DECISIONS)}")
+        raise Invalid(f"`{decision[:32]}` is not a judgement", field="decision", way_out=f"use {', '.join(DECISIONS)}")
     connection = session.connection()
     found = connection.execute(_ONE, {"id": review_id}).first()
     if found is None:

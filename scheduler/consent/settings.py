@@ -41,7 +41,7 @@ def change_settings(session: Session, page_id: int, page: str, wanted: Settings,
     confirms an opt-out sells nothing) or names what nothing fills.
     """
     if wanted.opt_out_scope not in ("everything", "law"):
-        raise Invalid("is no scope", field="opt_out_scope", way_out="use everything or law")
+        raise Invalid("is not a scope", field="opt_out_scope", way_out="use everything or law")
     if wanted.confirmation_template is not None:
         template = get_template(session, page_id, wanted.confirmation_template, field="confirmation_template")
         if template.category != "service":

@@ -287,9 +287,9 @@ def recount_tokens(session: Session, token_ids: Collection[int]) -> None:
 def _check(word: TokenWord) -> None:
     if word.kind not in GRANTS:
         named = str(word.kind)[:32]
-        raise Invalid(f"`{named}` is no kind of token", field="kind", way_out=f"use one of {', '.join(GRANTS)}")
+        raise Invalid(f"`{named}` is not a kind of token", field="kind", way_out=f"use one of {', '.join(GRANTS)}")
     if not 1 <= len(word.token) <= _LONGEST or "\x00" in word.token:
-        raise Invalid("that is no token", field="token", way_out="copy it whole from the opt-in event")
+        raise Invalid("that is not a token", field="token", way_out="copy it whole from the opt-in event")
 
 
 def _keep(session: Session, grants: Sequence[TokenWord], now: int) -> None:

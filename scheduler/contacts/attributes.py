@@ -91,7 +91,7 @@ def _check_value(value: object, place: str) -> None:
     if isinstance(value, (int, float)):
         if not isfinite(value) or (isinstance(value, int) and abs(value) > _MAX_INTEGER):
             raise Invalid(
-                "is no number that JSON keeps", field=place, way_out=f"give one up to {_MAX_INTEGER}, or text"
+                "is not a number that JSON keeps", field=place, way_out=f"give one up to {_MAX_INTEGER}, or text"
             )
         return
     if isinstance(value, str):
@@ -129,7 +129,7 @@ def _check_instant(value: str, place: str) -> None:
         try:
             datetime.fromisoformat(value)
         except ValueError:
-            raise Invalid("is no instant", field=place, way_out="give one like 2026-03-28T08:00:00Z") from None
+            raise Invalid("is not an instant", field=place, way_out="give one like 2026-03-28T08:00:00Z") from None
         if found[3] is None:
             raise Invalid("does not say in which zone", field=place, way_out="end it with Z or an offset like +02:00")
 

@@ -106,7 +106,7 @@ def release_contact(session: Session, contact_id: int, now: int) -> bool:
 
 
 def hand_over(session: Session, contact_id: int, *, by: str, at: int, now: int) -> bool:
-    """Somebody else has the conversation: automation waits for ``hand_back``. False when that is no news.
+    """Somebody else has the conversation: automation waits for ``hand_back``. False when that was known.
 
     ``by`` is ``platform`` (another app has the thread) or ``operator`` (a person of the team took it), ``at`` when.
     What a person has stays theirs when the platform says that another app has it.

@@ -16,7 +16,7 @@ from policies.territories import territory_of_region
 from scheduler.contacts.country_names import country_named
 from scheduler.errors import Invalid
 
-#: Candidates beyond this are no evidence of anything.
+#: More candidates than this are not evidence of anything.
 MAX_ZONES = 16
 
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z]{4})?([_-]([A-Za-z]{2}|[0-9]{3}))?")

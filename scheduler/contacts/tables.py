@@ -49,7 +49,7 @@ class Contact(SQLModel, table=True):
     #: ISO 3166-1 alpha-2 and 3166-2.
     country: str | None = None
     region: str | None = None
-    #: Stated IANA zones; several are candidates, null is no evidence.
+    #: Stated IANA zones; several are candidates, null means no evidence.
     timezones: list[str] | None = Field(default=None, sa_column=Column(ARRAY(String), nullable=True))
     #: Who said so: ``optin`` | ``import`` | ``api``.
     timezones_source: str | None = None

@@ -56,7 +56,7 @@ class TemplateWord:
 def record_template_words(session: Session, words: Sequence[TemplateWord], now: int) -> None:
     """Keep what the platform said of templates; ours that go out as one follow it, and what waits for them wakes.
 
-    A word like ``pending`` is no verdict and changes nothing. Locks the pages' rows: not for a transaction that holds
+    A word like ``pending`` is not a verdict: nothing changes. Locks the pages' rows: not for a transaction that holds
     contacts.
     """
     for word in sorted(words, key=lambda each: (each.page_id, each.name, each.language, each.at_ms)):

@@ -39,7 +39,7 @@ _FILTERS = {
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Filters:
-    """Which dead letters; None is no filter."""
+    """Which dead letters; None does not filter."""
 
     cause: str | None = None
     page_id: int | None = None

@@ -65,7 +65,7 @@ class Summary:
 
 
 def list_messages(session: Session, *, limit: int, **filters: object) -> list[dict[str, Any]]:
-    """Messages, newest first. Filters: page_id, campaign_id, psid, state, reason, before (an id); None is no filter."""
+    """Messages, newest first. Filters: page_id, campaign_id, psid, state, reason, before (an id); None: any."""
     given = {name: value for name, value in filters.items() if value is not None}
     where = " AND ".join(_FILTERS[name] for name in given) or "true"
     statement = text(f"SELECT {_COLUMNS} {_FROM} WHERE {where} ORDER BY m.id DESC LIMIT :limit")

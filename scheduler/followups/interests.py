@@ -83,7 +83,7 @@ def record_signal(
 ) -> None:
     """Keep that the person ``viewed``, ``carted`` or ``bought`` a product at ``at``, epoch seconds."""
     if kind not in SIGNALS:
-        raise Invalid(f"`{kind[:64]}` is no signal of interest", field="kind", way_out=f"use {', '.join(SIGNALS)}")
+        raise Invalid(f"`{kind[:64]}` is not a signal of interest", field="kind", way_out=f"use {', '.join(SIGNALS)}")
     session.flush()
     session.connection().execute(
         _SIGNAL,

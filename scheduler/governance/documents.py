@@ -38,7 +38,7 @@ def read_policy(text: str, *, field: str = "document") -> Policy:
 def built_in_policy(name: str, *, field: str = "builtin") -> Policy:
     """The policy that comes with Duly under this name. Raises Invalid."""
     if name not in BUILT_IN:
-        raise Invalid(f"`{name[:64]}` is no built-in policy", field=field, way_out=f"use {' or '.join(BUILT_IN)}")
+        raise Invalid(f"`{name[:64]}` is not a built-in policy", field=field, way_out=f"use {' or '.join(BUILT_IN)}")
     return load_policy(name)
 
 

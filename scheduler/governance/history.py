@@ -106,7 +106,9 @@ def read_version(session: Session, version: str) -> StoredVersion:
     prefix = version.lower()
     if not 8 <= len(prefix) <= 64 or not set(prefix) <= set("0123456789abcdef"):
         raise Invalid(
-            f"`{version[:64]}` is no version", field="version", way_out="give the hexadecimal version, or its first 8"
+            f"`{version[:64]}` is not a version",
+            field="version",
+            way_out="give the hexadecimal version, or its first 8",
         )
     session.flush()
     rows = session.connection().execute(_VERSION, {"prefix": f"{prefix}%"}).all()

@@ -20,11 +20,11 @@ from scheduler.errors import Malformed, TooLarge
 MAX_BYTES = 256 * 1024 * 1024
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 200
-#: A line beyond this is no line: a file without line ends, or something that is not CSV at all.
+#: A longer line is not one: a file without line ends, or something that is not CSV at all.
 _MAX_LINE = 1024 * 1024
 #: Bytes of a row, whose cells may hold line ends: nothing is read on to find where one of 64 million cells ends.
 _MAX_ROW = 1024 * 1024
-#: Cells of a row. Some beyond the header's are a row's own mistake, told with it; so many are no table.
+#: Cells of a row. Some beyond the header's are a row's own mistake, told with it; with so many it is not a table.
 _MAX_CELLS = 5 * MAX_COLUMNS
 _MAX_EMPTY = 1000
 _MAX_HEADER = 200

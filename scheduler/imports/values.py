@@ -253,7 +253,7 @@ def _objects(cell: str) -> list[dict[str, Any]]:
 def _members(given: dict[str, Any], noun: str, place: int, readers: dict[str, Callable[[str], Any]]) -> dict[str, Any]:
     unknown = sorted(set(given) - set(readers))
     if unknown:
-        raise Invalid(f"{noun} {place + 1} has `{unknown[0][:32]}`, which is no part of one")
+        raise Invalid(f"{noun} {place + 1} has `{unknown[0][:32]}`, which is not part of one")
     said: dict[str, Any] = {}
     for member, value in given.items():
         if value is None or value == "":

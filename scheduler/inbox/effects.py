@@ -234,7 +234,7 @@ def _messages(session: Session, events: Sequence[Event], now: int) -> None:
         meaning = _meaning(event)
         if meaning.delivery is None and meaning.read_ms is None:
             continue
-        # Whoever was erased is no contact any more; what a delivery names by its id settles all the same.
+        # Whoever was erased is not a contact any more; what a delivery names by its id settles all the same.
         whose = -event.id if event.of_erased else event.contact_id
         if whose is None:
             continue

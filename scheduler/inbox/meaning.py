@@ -20,7 +20,7 @@ _NOTIFY_ME = "NOTIFY_ME:"
 #: Of what a keyword may mean, what changes anything.
 _CHOICES: dict[str, Choice] = {"opt_out": "opt_out", "opt_in": "opt_in"}
 
-#: A topic or a product longer than this is no name.
+#: A topic or a product longer than this is not a name.
 _LONGEST_NAME = 200
 
 #: The longest token that the platform would give.
@@ -249,7 +249,7 @@ def _optin(said: dict[str, Any]) -> Meaning:
         )
     found = Meaning()
     zone = said.get("notification_messages_timezone")
-    # A zone that nobody knows is no evidence; the rest of the event still counts.
+    # A zone that nobody knows is not evidence; the rest of the event still counts.
     found.zone = known_zone(zone) if isinstance(zone, str) else None
     topic = _topic(said)
     title = said.get("title")

@@ -17,7 +17,7 @@ from scheduler.store.driver import rows
 #: The attempts, what becomes of their messages, and the log with the decisions, for those that win: in one statement
 #: and one document, because a batch costs by the statement and by the parameter.
 #: INVARIANT: the partial unique indexes fence the way into ``sending``. Losing to another attempt of the message or of
-#: the contact is no error: that message simply stays due.
+#: the contact is not an error: that message simply stays due.
 _BEGIN = """
     WITH wanted AS (
         SELECT * FROM json_to_recordset(%(rows)s::json) AS r (

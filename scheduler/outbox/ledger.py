@@ -59,7 +59,7 @@ class Fault:
 
 
 def faults(session: Session) -> list[Fault]:
-    """Everything in the whole log that is no arrow of the table, or that left no row; empty when all is well.
+    """Everything in the whole log that is not an arrow of the table, or that left no row; empty when all is well.
 
     Reads every row: for tests, for the judge of a chaos run, for a person who wants to know.
     """

@@ -8,7 +8,7 @@ Precedence = Literal["requested", "service", "promotional"]
 
 #: A person asked for this very message.
 REQUESTED = 2_000
-#: What is no promotion: about an order, an account, a question.
+#: What is not a promotion: about an order, an account, a question.
 SERVICE = 1_000
 #: A promotion's priority is its campaign's own, between these two; 0 unless the campaign says otherwise.
 LOWEST, HIGHEST = -100, 100

@@ -64,7 +64,7 @@ def add_secret(session: Session, external_id: str, secret: str, *, actor: str, n
     app = _locked(session, external_id)
     secret = secret.strip()
     if len(secret) < _SHORTEST or not secret.isascii():
-        raise Invalid("that is no app secret", field="secret", way_out="copy it whole from the app's settings")
+        raise Invalid("that is not an app secret", field="secret", way_out="copy it whole from the app's settings")
     if unsealed_of_app(app.id or 0, app.secret_sealed) == secret.encode():
         raise Invalid("the app has this secret already", field="secret", way_out="reset it on the platform first")
     if app.previous_secret_sealed is not None:

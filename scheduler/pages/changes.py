@@ -52,7 +52,7 @@ def set_marketing(
 ) -> None:
     """Let the page send paid marketing messages through an ad account and a message campaign in it; None twice: none.
 
-    Without them tokens for such messages give no ground. Raises Invalid for one without the other, or what is no id.
+    Without them tokens for such messages give no ground. Raises Invalid for one without the other, and for no id.
     """
     page_id = _lock(session, page)
     if (ad_account_id is None) != (message_campaign_id is None):

@@ -119,7 +119,7 @@ def enforce(session: Session, page_id: int, action: str, now: int, *, at_ms: int
     if action == "warning":
         _log.error("page_warned", page=page_id)
         return False
-    raise Invalid(f"`{action[:32]}` is no action of policy enforcement", way_out="use warning, block or unblock")
+    raise Invalid(f"`{action[:32]}` is not an action of policy enforcement", way_out="use warning, block or unblock")
 
 
 def claim_looks(session: Session, now: int, limit: int = 20) -> list[StoppedPage]:

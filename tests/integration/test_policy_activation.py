@@ -253,7 +253,7 @@ def test_instead_of_a_policy_that_cannot_be_read_another_may_be_activated(stage:
 
 @pytest.mark.parametrize("version", ["", "abc", "g" * 64, "a" * 65, "%" * 8, "_" * 8])
 def test_what_is_no_version_is_refused(stage: Stage, version: str) -> None:
-    with pytest.raises(Invalid, match="is no version"):
+    with pytest.raises(Invalid, match="is not a version"):
         read_version(stage.session, version)
 
 
@@ -291,6 +291,6 @@ def test_a_document_that_cannot_be_used_is_refused_with_its_line_and_key(documen
 
 def test_built_in_policies_go_by_their_names() -> None:
     assert built_in_policy("default") == DEFAULT
-    with pytest.raises(Invalid, match="no built-in policy"):
+    with pytest.raises(Invalid, match="not a built-in policy"):
         built_in_policy("../default")
     assert read_policy('[policy]\nname = "x"\nextends = "default"\n').hours == DEFAULT.hours

@@ -91,7 +91,7 @@ def three_each(offsets: Iterable[int]) -> tuple[str, ...]:
 
 # --- territories, and zones without a place ---------------------------------------------------------------------------
 
-#: Minutes east of UTC of names that are no place; None: not even an offset. Spelt out, name by name.
+#: Minutes east of UTC of names that are not places; None: not even an offset. Spelt out, name by name.
 NOWHERE: dict[str, int | None] = {
     **dict.fromkeys(
         ("UTC", "UCT", "GMT", "GMT0", "GMT+0", "GMT-0", "Greenwich", "Universal", "Zulu", "Etc/UTC", "Etc/UCT",

@@ -20,7 +20,7 @@ ZONES = (
     "Asia/Gaza", "Asia/Beirut", "America/Santiago", "America/Havana", "America/Nuuk", "US/Eastern", "Etc/UTC",
     "Etc/GMT+12", "Europe/Amsterdam", "America/Scoresbysund",
 )  # fmt: skip
-#: Zones that are no place, in the list of tzdata or not.
+#: Zones that are not places, in the list of tzdata or not.
 PLACELESS = (
     "UTC", "GMT", "EST", "EST5EDT", "MST", "HST", "CET", "EET", "Etc/GMT-5", "Etc/GMT+5", "Etc/GMT+1", "Etc/GMT-1",
     "Zulu", "Factory", "UTC-5", "Mars/Olympus", "europe/berlin",

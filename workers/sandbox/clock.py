@@ -96,7 +96,7 @@ def _shared_clock(path: str) -> Clock:
         with open(path, "rb") as file:
             shared = mmap.mmap(file.fileno(), _STANDS.size + _RUNS.size, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{_FILE}: {path} is no clock: {error}") from None
+        raise ValueError(f"{_FILE}: {path} is not a clock: {error}") from None
     start, rate, origin = _RUNS.unpack_from(shared, _STANDS.size)
     return Clock(start, rate, origin, shared)
 

@@ -76,7 +76,7 @@ def _today(at: str | None) -> date:
     try:
         return date.fromisoformat(at.strip())
     except ValueError as error:
-        raise Invalid(f"`{at}` is no day", field="at", way_out="write it like 2026-11-21") from error
+        raise Invalid(f"`{at}` is not a day", field="at", way_out="write it like 2026-11-21") from error
 
 
 def _documents(named: Sequence[str]) -> list[tuple[str, str]]:

@@ -38,7 +38,7 @@ def read_span(option: str, given: str, *, longest: int) -> int:
     seconds = _seconds(found) if found else 0
     if not found or found[1] or found[6] or not 0 < seconds <= longest:
         raise Invalid(
-            f"`{given}` is no span of time",
+            f"`{given}` is not a span of time",
             field=option,
             way_out=f"write it like 48h or 7d, at most {duration(longest)}",
         )
@@ -103,6 +103,6 @@ def _parts(option: str, written: str, known: tuple[str, ...]) -> tuple[str, dict
 def among(option: str, given: str, known: tuple[str, ...]) -> str:
     """What was given, if it is one of those known. Raises Invalid."""
     if given not in known:
-        what = "is not a category" if known is CATEGORIES else "is no kind"
+        what = "is not a category" if known is CATEGORIES else "is not a kind"
         raise Invalid(f"`{given}` {what}", field=option, way_out=f"use one of {', '.join(known)}")
     return given

@@ -108,7 +108,7 @@ def test_lists_go_on_where_they_ended(api: Api, page: Registered) -> None:
         ({"builtin": "platform-only", "why": "x" * 501}, 422, "why", "at most 500"),
         ({"why": "w"}, 422, "document", "one of document and builtin"),
         ({"why": "w", "builtin": "default", "document": MINE}, 422, "document", "one of document and builtin"),
-        ({"why": "w", "builtin": "mine"}, 422, "builtin", "no built-in policy"),
+        ({"why": "w", "builtin": "mine"}, 422, "builtin", "not a built-in policy"),
         (
             {"why": "w", "document": "[policy]\nname = 1\n"},
             422,

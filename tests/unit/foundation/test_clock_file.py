@@ -92,10 +92,10 @@ def test_whoever_waits_for_an_instant_waits_while_it_stands(held: ClockFile) -> 
 def test_a_file_that_is_no_clock_is_named(tmp_path: Path, set_environment: Callable[..., None]) -> None:
     place = tmp_path / "nothing"
     set_environment(DULY_CLOCK_FILE=str(place))
-    with pytest.raises(SettingsInvalid, match=r"DULY_CLOCK_FILE: .*nothing is no clock"):
+    with pytest.raises(SettingsInvalid, match=r"DULY_CLOCK_FILE: .*nothing is not a clock"):
         clock.now()
     place.write_bytes(b"short")
-    with pytest.raises(ValueError, match=r"DULY_CLOCK_FILE: .*nothing is no clock"):
+    with pytest.raises(ValueError, match=r"DULY_CLOCK_FILE: .*nothing is not a clock"):
         clock_from({"DULY_CLOCK_FILE": str(place)})
 
 

@@ -106,8 +106,8 @@ def test_explain_gives_the_text_behind_a_finding(duly: Callable[..., Any]) -> No
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--token", "foo"], "token: `foo` is no kind; use one of marketing, recurring, one_time"),
-        (["--consent", "verbal"], "consent: `verbal` is no kind; use one of express, implied, night"),
+        (["--token", "foo"], "token: `foo` is not a kind; use one of marketing, recurring, one_time"),
+        (["--consent", "verbal"], "consent: `verbal` is not a kind; use one of express, implied, night"),
         (["--consent", "express,till=3d"], "consent: `till=3d` of `express,till=3d` says nothing; write granted=…"),
         (["--sent", "3h,category=news"], "sent: `news` is not a category"),
         (["--handover-at", "yesterday"], "handover_at: `yesterday` must be an instant"),
@@ -215,7 +215,7 @@ def test_lint_of_files_folders_and_built_in_policies(duly: Callable[..., Any], s
     assert duly(*changed).stdout.splitlines()[-1] == "1 policy: 1 notice"
     assert duly(*changed, "--countries", "US,de", code=1).stdout.splitlines()[-1] == "1 policy: 1 warning"
     assert duly(*changed, "--countries", "DE").stdout == "1 policy: nothing to remark\n"
-    assert "--countries: `EN` is no country or region" in duly(*changed, "--countries", "EN", code=2).stderr
+    assert "--countries: `EN` is not a country or region" in duly(*changed, "--countries", "EN", code=2).stderr
     written = shop.read_text(encoding="utf-8")
     shop.write_text(f"# lint: people in DE\n{written}", encoding="utf-8")
     assert duly(*changed).stdout == "1 policy: nothing to remark\n"
@@ -252,7 +252,7 @@ def test_lint_of_what_is_no_policy_ends_with_2(duly: Callable[..., Any], shop: P
     assert "holds no *.policy.toml" in duly("lint", "empty", code=2).stderr
     (tmp_path / "bytes").write_bytes(b"\xff")
     assert "cannot be read" in duly("lint", "bytes", code=2).stderr
-    assert "at: `soon` is no day; write it like 2026-11-21" in duly("lint", "default", "--at", "soon", code=2).stderr
+    assert "at: `soon` is not a day; write it like 2026-11-21" in duly("lint", "default", "--at", "soon", code=2).stderr
 
 
 def test_diff_says_stricter_and_looser_with_somebody_for_each(duly: Callable[..., Any], shop: Path) -> None:

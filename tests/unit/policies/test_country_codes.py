@@ -33,8 +33,8 @@ def test_the_code_of_a_region(written: str, code: str | None) -> None:
     [
         ("AN", "write BQ, CW or SX"), ("an-cur", "write BQ, CW or SX"), ("SU", "RU"), ("YU", "write RS, ME"),
         ("CS", "write RS or ME"), ("FX", "write FR"), ("TP", "write TL"), ("ZR", "write CD"), ("AC", "write SH"),
-        ("EU", "write the member's code"), ("ZZ", "stands for no country"), ("QM", "stands for no country"),
-        ("XA", "stands for no country"),
+        ("EU", "write the member's"), ("ZZ", "does not stand for a country"), ("QM", "does not stand for a country"),
+        ("XA", "does not stand for a country"),
     ],
 )  # fmt: skip
 def test_what_to_write_instead(written: str, advice: str) -> None:
@@ -67,9 +67,13 @@ HEAD = '[codes]\ncitation = "c"\nchecked = "secondary"\nsources = []\n'
     [
         ("", "codes", "the table is missing"),
         (HEAD + '[[understood]]\ncode = "DE"\nmeans = "GB"\nwhy = "w"\n', "understood.code", "to no country today"),
-        (HEAD + '[[understood]]\ncode = "UK"\nmeans = "QQ"\nwhy = "w"\n', "understood.means", "is no country"),
-        (HEAD + '[[assigned]]\ncode = "XK"\nname = "K"\nzones = ["Mars/X"]\nwhy = "w"\n', "assigned.zones", "no IANA"),
-        (HEAD + '[[withdrawn]]\ncode = "AN"\ninstead = ["QQ"]\nwhy = "w"\n', "withdrawn.instead", "is no country"),
+        (HEAD + '[[understood]]\ncode = "UK"\nmeans = "QQ"\nwhy = "w"\n', "understood.means", "is not an ISO 3166-1"),
+        (HEAD + '[[assigned]]\ncode = "XK"\nname = "K"\nzones = ["Mars/X"]\nwhy = "w"\n', "assigned.zones", "an IANA"),
+        (
+            HEAD + '[[withdrawn]]\ncode = "AN"\ninstead = ["QQ"]\nwhy = "w"\n',
+            "withdrawn.instead",
+            "is not an ISO 3166-1",
+        ),
         (HEAD + '[[withdrawn]]\ncode = "ANT"\ninstead = ["CW"]\nwhy = "w"\n', "withdrawn.code", "two letters"),
     ],
 )

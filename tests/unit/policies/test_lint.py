@@ -52,7 +52,7 @@ EARNED = {
     ),
     "a zone like no other": (
         HOUSE + '[unknown_zone]\nmode = "fallback"\nzone = "Nowhere"\n',
-        "unknown_zone", "error", "unknown_zone.zone", 10, "is no IANA time zone, such as Europe/Berlin",
+        "unknown_zone", "error", "unknown_zone.zone", 10, "is not an IANA time zone, such as Europe/Berlin",
     ),
     "always open": (
         hours("any", '[["00:00", "24:00"]]'), "never_binds", "warning", "permitted_hours.any", 3, "open at all hours",
@@ -127,7 +127,7 @@ EARNED = {
     ),
     "a zone that nobody lives in": (
         HOUSE + '[unknown_zone]\nmode = "fallback"\nzone = "UTC"\n',
-        "odd_zone", "notice", "unknown_zone.zone", 10, "no country's zone",
+        "odd_zone", "notice", "unknown_zone.zone", 10, "not any country's zone",
     ),
     "consent of no jurisdiction": (
         'jurisdictions = "off"\n[consent]\nrequire = "packs"\n',

@@ -156,9 +156,9 @@ def test_a_warning_is_accepted_with_its_reason(text: str) -> None:
         ("# lint: allow unlimited\n" + HEAD, "bad_directive", "gives no reason"),
         ("# lint: allow unlimited because\n" + HEAD, "bad_directive", "gives no reason"),
         ("# lint: allow because I say so\n" + HEAD, "bad_directive", "names no kind of remark"),
-        ("# lint: allow unlimted because it is so\n" + HEAD, "bad_directive", "`unlimted` is no kind of remark"),
+        ("# lint: allow unlimted because it is so\n" + HEAD, "bad_directive", "`unlimted` is not a kind of remark"),
         ("# lint: ignore unlimited\n" + HEAD, "bad_directive", "is not understood"),
-        ("# lint: people in Germany\n" + HEAD, "bad_directive", "`GERMANY` is no country or region"),
+        ("# lint: people in Germany\n" + HEAD, "bad_directive", "`GERMANY` is not a country or region"),
         ("# lint: people in\n" + HEAD, "bad_directive", "names no country"),
         # It stands elsewhere: on another line, in another table, behind everything.
         (HEAD + "[consent]\n" + ALLOW + 'require = "inbound"\n', "idle_allow", "accepts nothing"),

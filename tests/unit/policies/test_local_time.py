@@ -122,7 +122,7 @@ def test_a_second_name_is_no_second_zone() -> None:
 
 
 def test_an_unknown_zone_is_refused_by_name() -> None:
-    with pytest.raises(LookupError, match=r"^`Mars/Olympus` is no time zone of tzdata 20\d\d[a-z]$"):
+    with pytest.raises(LookupError, match=r"^`Mars/Olympus` is not a time zone of tzdata 20\d\d[a-z]$"):
         zone("Mars/Olympus")
     with pytest.raises(LookupError, match="Mars/Olympus"):
         distinct_zones(("Mars/Olympus",))

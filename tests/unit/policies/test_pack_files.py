@@ -87,14 +87,14 @@ def test_a_pack_that_says_everything() -> None:
         ("as_of = 2026-01-01", "as_of = 2026-02-30", "", "is not TOML"),
         ('confidence = "high"', 'confidence = "sure"', "jurisdiction.confidence", "none of high, medium, low"),
         ('name = "France"', 'name = "France"\nmembers = ["DE"]', "jurisdiction.members", "only a union has members"),
-        ('name = "France"', 'name = "France"\nzones = ["Europe/Pari"]', "jurisdiction.zones", "is no IANA time zone"),
+        ('name = "France"', 'name = "France"\nzones = ["Europe/Pari"]', "jurisdiction.zones", "not an IANA time zone"),
         ('name = "France"', 'name = "France"\nflag = 1', "jurisdiction.flag", "is not known here; known are"),
-        ('daily = [["08:00", "20:00"]]', 'daily = [["08:00", "25:00"]]', "permitted_hours.daily", "no time of day"),
+        ('daily = [["08:00", "20:00"]]', 'daily = [["08:00", "25:00"]]', "permitted_hours.daily", "not a time of day"),
         ("holiday = []", 'holiday = "closed"', "permitted_hours.holiday", "must be a list of periods"),
-        ("holiday = []", 'before_holiday = [["9", "10"]]', "permitted_hours.before_holiday", "is no time of day"),
+        ("holiday = []", 'before_holiday = [["9", "10"]]', "permitted_hours.before_holiday", "is not a time of day"),
         ("holiday = []\n", "", "permitted_hours.holidays", "go together"),
         ('holidays = "contact"\n', "", "permitted_hours.holidays", "go together"),
-        ('holidays = "contact"', 'holidays = "XX"', "permitted_hours.holidays", "`XX` is no country"),
+        ('holidays = "contact"', 'holidays = "XX"', "permitted_hours.holidays", "`XX` is not a country"),
         ('holidays = "contact"', 'holidays = "FR-99"', "permitted_hours.holidays", "`FR-99` has no calendar"),
         ("holiday = []", 'holiday = []\nlifted_by = "day"', "permitted_hours.lifted_by", "`day` is none of night"),
         ("holiday = []", 'holiday = []\napplies_to = ["utility"]', "permitted_hours.applies_to", "is not known here"),
@@ -115,7 +115,7 @@ def test_a_pack_that_says_everything() -> None:
         ("confirmation = true", 'confirmation = "yes"', "opt_out.confirmation", "must be true or false"),
         ("confirmation = true", "confirmation = false", "opt_out.confirmation_within", "the law does not allow"),
         ('scope = "category"', 'scope = "world"', "opt_out.scope", "none of everything, category, topic"),
-        ('kept_for = "10y"', 'kept_for = "long"', "opt_out.kept_for", "is no span"),
+        ('kept_for = "10y"', 'kept_for = "long"', "opt_out.kept_for", "is not a span"),
         ("on = 2027-01-31", "on = 2027", "upcoming.on", "must be a date"),
         ('what = "it changes"', "", "upcoming", "`what` is missing"),
         ('kind = "state_of_emergency"', 'kind = "strike"', "moratorium.kind", "none of state_of_emergency"),
@@ -136,11 +136,11 @@ def test_a_pack_that_cannot_be_used(old: str, new: str, key: str, says: str) -> 
 
 def test_a_pack_is_of_a_place_that_exists() -> None:
     for code in ("XX", "XX-1", "FR-", "EUR", "fr"):
-        with pytest.raises(PolicyError, match="is no country, region of one, nor one of EU"):
+        with pytest.raises(PolicyError, match="is not a country, a region of one, or one of EU"):
             parse_pack(PACK.replace('"FR"', f'"{code}"'), code, where="x.toml")
     assert parse_pack(PACK.replace('"FR"', '"FR-57"'), "FR-57", where="x.toml").code == "FR-57"
     union = PACK.replace('code = "FR"', 'code = "EU"\nmembers = ["FR", "XX"]')
-    with pytest.raises(PolicyError, match="`XX` is no country by its ISO 3166-1 code"):
+    with pytest.raises(PolicyError, match="`XX` is not an ISO 3166-1 country code"):
         parse_pack(union, "EU", where="EU.toml")
 
 
@@ -212,13 +212,13 @@ MESSENGER = resources.files("policies").joinpath("packs", "platform", "messenger
     ("old", "new", "key", "says"),
     [
         ("[standard_window]", "[window]", "standard_window", "the table is missing"),
-        ('length = "24h"', 'length = "a day"', "standard_window.length", "is no duration"),
+        ('length = "24h"', 'length = "a day"', "standard_window.length", "is not a duration"),
         ('opened_by = ["message",', 'opened_by = ["wave",', "standard_window.opened_by", "`wave` is none of message"),
         ('length = "7d"', 'length = "2h"', "click_to_messenger.length", "shorter than the standard window"),
         ("since = 2026-09-28", 'since = "soon"', "click_to_messenger.since", "must be a date"),
         ('categories = ["utility"]', 'categories = ["spam"]', "utility_template.categories", "must be among"),
         ('unavailable_in = ["EU",', 'unavailable_in = ["EUROPE",', "marketing_token.unavailable_in", "one of EU"),
-        ('    "AU", "BR",', '    "XX", "BR",', "marketing_token.senders_in", "is no country"),
+        ('    "AU", "BR",', '    "XX", "BR",', "marketing_token.senders_in", "is not an ISO 3166-1 country code"),
         ('rest = "48h"', 'rest = "48h"\nonce = true', "recurring.once", "is not known here"),
         ("since = 2026-02-10", "since = 2026-02-11", "recurring.period.since", "where the period before it ends"),
         ("until = 2026-02-10", "since = 2026-03-01\nuntil = 2026-02-10", "recurring.period.until", "after `since`"),
@@ -272,10 +272,10 @@ def test_the_platforms_figures() -> None:
 @pytest.mark.parametrize(
     ("row", "key", "says"),
     [
-        ('holidays = "XX"', "permitted_hours.holidays", "`XX` is no country"),
+        ('holidays = "XX"', "permitted_hours.holidays", "`XX` is not a country"),
         ('holidays = "US-"', "permitted_hours.holidays", "has no calendar"),
         ("holidays = 1", "permitted_hours.holidays", "must be a text"),
-        ('holiday = [["10:00"]]', "permitted_hours.holiday", "is no period"),
+        ('holiday = [["10:00"]]', "permitted_hours.holiday", "is not a period"),
         ('lifted_by = "night"', "permitted_hours.lifted_by", "is not known here"),
     ],
 )

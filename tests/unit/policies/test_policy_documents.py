@@ -179,9 +179,9 @@ def test_lines_are_found_behind_strings_comments_and_lists_over_lines() -> None:
     [
         ('[[frequency_cap]]\nid = "a"\nlimt = 1\nper = "day"', 5, "frequency_cap.limt", "`limit` is missing: is it"),
         ('[[frequency_cap]]\nid = "a"\nper = "day"\nx = 1', 3, "frequency_cap", "`limit` is missing"),
-        (f'[[minimum_gap]]\nid = "a"\nbetween = "{"9" * 5000}h"', 5, "minimum_gap.between", "is no duration"),
-        ('[[minimum_gap]]\nid = "a"\nbetween = "١h"', 5, "minimum_gap.between", "is no duration"),
-        ('[[permitted_hours]]\nid = "a"\nsun = [["٠٨:٠٠", "21:00"]]', 5, "permitted_hours.sun", "is no time of day"),
+        (f'[[minimum_gap]]\nid = "a"\nbetween = "{"9" * 5000}h"', 5, "minimum_gap.between", "is not a duration"),
+        ('[[minimum_gap]]\nid = "a"\nbetween = "١h"', 5, "minimum_gap.between", "is not a duration"),
+        ('[[permitted_hours]]\nid = "a"\nsun = [["٠٨:٠٠", "21:00"]]', 5, "permitted_hours.sun", "is not a time of day"),
     ],
 )  # fmt: skip
 def test_a_key_that_is_misspelt_and_a_number_that_is_none(text: str, line: int, key: str, says: str) -> None:

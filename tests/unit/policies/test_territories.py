@@ -135,9 +135,9 @@ ONE = '[[territory]]\ncode = "RE"\nname = "R"\nstate = "FR"\nlaw = "state"\n'
     [
         ("", "territories", "the table is missing"),
         (HEAD + ONE + ONE, "territory.code", "is here twice"),
-        (HEAD + ONE.replace('"RE"', '"QQ"'), "territory.code", "is no country"),
-        (HEAD + ONE.replace('"FR"', '"QQ"'), "territory.state", "is no country"),
-        (HEAD + ONE + 'regions = ["US-RE"]\n', "territory.regions", "is no region of FR"),
+        (HEAD + ONE.replace('"RE"', '"QQ"'), "territory.code", "is not an ISO 3166-1 country code"),
+        (HEAD + ONE.replace('"FR"', '"QQ"'), "territory.state", "is not an ISO 3166-1 country code"),
+        (HEAD + ONE + 'regions = ["US-RE"]\n', "territory.regions", "is not a region of FR"),
         (HEAD + ONE + 'union = "AU"\n', "territory.union", "none of"),
         (HEAD + ONE.replace('"state"', '"both"'), "territory.law", "none of"),
     ],
