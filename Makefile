@@ -32,7 +32,7 @@ up: $(SET_UP) ## The same stack on the real clock, until Ctrl-C
 	@$(BIN)/duly up
 
 test: $(SET_UP) ## Every test, on real servers
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-busy: $(SET_UP) ## The same three times in a row, beside twelve busy processes: what a slow machine would see (BUSY="--times 1")
 	@$(BIN)/python -m tests.busy $(BUSY)
@@ -40,7 +40,7 @@ test-busy: $(SET_UP) ## The same three times in a row, beside twelve busy proces
 chaos: $(SET_UP) ## Everything goes wrong at once, on three seeds, judged by the witness: about twenty minutes
 	@$(BIN)/python -m tests.chaos --report .duly/chaos.json $(CHAOS)
 
-chaos-ci: $(SET_UP) ## The same, small, and mutants that it must catch: under four minutes
+chaos-ci: $(SET_UP) ## The same, small, and mutants that it and the witness must catch: about five minutes
 	@$(BIN)/python -m pytest -m chaos tests/chaos
 
 lint: $(SET_UP) ## Format, lint, types, import contracts

@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("--busy", type=int, default=12, help="how many busy processes")
     parser.add_argument("--times", type=int, default=3, help="how many runs")
     options, wanted = parser.parse_known_args()
-    argv = [sys.executable, "-m", "pytest", "--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+    argv = [sys.executable, "-m", "pytest", "--numprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(options.busy)]
     try:
         for number in range(1, options.times + 1):

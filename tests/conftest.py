@@ -44,9 +44,9 @@ _ROOM = 4 << 30
 
 #: What takes longest goes first: several processes that share the files then end at the same time.
 _LONG = (
-    "acceptance/test_mutants.py", "acceptance/test_the_main_job.py", "integration/test_sender_and_sandbox.py",
-    "integration/lineage/test_the_restore_guide.py",
-    "integration/test_operations_stack.py", "integration/test_worker.py", "properties/test_engine_against_naive.py",
+    "acceptance/test_the_main_job.py", "integration/test_sender_and_sandbox.py",
+    "integration/lineage/test_the_restore_guide.py", "integration/test_operations_stack.py",
+    "integration/test_worker.py", "properties/test_engine_against_naive.py",
     "chaos/crash_points/test_crash_points.py", "integration/test_supervisor_stack.py",
     "acceptance/test_the_api_guide.py", "integration/test_delivery_sandbox.py", "integration/test_servers.py",
     "integration/test_outbox_any_order.py",

@@ -40,7 +40,7 @@ from scheduler.api import (
     tokens,
     webhook,
 )
-from scheduler.api.addresses import known_query
+from scheduler.api.addresses import addresses, known_query
 from scheduler.api.auth import actor
 from scheduler.api.correlation import Correlation
 from scheduler.api.heartbeat import Heartbeat
@@ -85,9 +85,6 @@ def create_app() -> FastAPI:
     }
     # The description's page brings its scripts along: it works without the internet.
     app = FastAPI(**described, openapi_url=None) if settings.private_port else FastAPIOffline(**described)
-    app.state.webhook_troubles, app.state.webhook_bodies = Troubles(), Bodies()
-    app.state.webhook_signers, app.state.webhook_groups = Signers(), Groups(app.state.webhook_troubles)
-    app.state.scrape = health.Scrape()
     problems.install(app)
     idempotency.install(app, [door.router for door in _VERSIONED], _PREFIX)
     app.add_middleware(Limits)
@@ -105,8 +102,12 @@ def create_app() -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    # Reading the packs takes a second: not the first webhook's.
+    app.state.webhook_troubles, app.state.webhook_bodies = Troubles(), Bodies()
+    app.state.webhook_signers, app.state.webhook_groups = Signers(), Groups(app.state.webhook_troubles)
+    app.state.scrape = health.Scrape()
+    # Reading the packs and the routes takes a second: not the first webhook's.
     lexicon()
+    addresses(app)
     memory.settle()
     await run_in_threadpool(_look_at_the_database)
     alive = Heartbeat()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 #: Collected only with ``-m chaos``.
-_SLOW = frozenset({"test_chaos.py", "test_chaos_mutants.py"})
+_SLOW = frozenset({"test_chaos.py", "test_chaos_mutants.py", "test_witness_mutants.py"})
 
 
 def pytest_configure(config: pytest.Config) -> None:

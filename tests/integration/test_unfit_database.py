@@ -12,13 +12,12 @@ from typing import Any
 import psycopg
 import pytest
 import typer
-from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from scheduler.api.app import create_app
 from scheduler.cli.main import app
 from scheduler.store import database, migrate, revision
 from tests.patience import patience
+from tests.web import web
 
 #: Commands that need no database, or whose work it is to mend one.
 _WITHOUT = {
@@ -127,7 +126,7 @@ def test_every_command_says_in_one_sentence_that_the_database_does_not_answer(
 
 
 def test_the_api_and_the_webhook_answer_503_and_readyz_says_it(unfit: str, redis_url: str) -> None:
-    with TestClient(create_app(), raise_server_exceptions=False) as client:
+    with web() as client:
         assert client.get("/healthz").status_code == 200
         key = {"Authorization": "Bearer duly_x"}
         signed = {"X-Hub-Signature-256": "sha256=" + "0" * 64}

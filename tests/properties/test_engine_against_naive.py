@@ -11,7 +11,7 @@ from tests.properties.agreement import Seen, compare
 
 #: In parts, so that a difference is told after one of them.
 PARTS = range(20261121, 20261124)
-CASES = 350
+CASES = 150
 
 
 @pytest.fixture(scope="module")

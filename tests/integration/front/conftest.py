@@ -17,9 +17,9 @@ from starlette.testclient import TestClient
 
 from scheduler import clock
 from scheduler.access.keys import create_key
-from scheduler.api.app import create_app
 from scheduler.pages.registry import add_page
 from scheduler.store import database
+from tests.web import web
 
 SECRET = "0123456789abcdef0123456789abcdef"
 VERIFY_TOKEN = "letmein-8461"
@@ -66,7 +66,7 @@ def page(database_url: str) -> Registered:
 @pytest.fixture
 def client(database_url: str) -> Iterator[TestClient]:
     """The web application; an error inside is an answer, as it is for everybody else."""
-    with TestClient(create_app(), raise_server_exceptions=False) as opened:
+    with web() as opened:
         yield opened
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 from sqlmodel import Session
-from starlette.testclient import TestClient
 
 from scheduler.access.keys import create_key
 from scheduler.contacts.merging import merge_contacts
@@ -22,6 +21,7 @@ from tests.integration.noon import noon as noon
 from tests.integration.noon import page as page
 from tests.integration.noon import rows as rows
 from tests.integration.noon import template as template
+from tests.web import web
 
 
 @pytest.fixture
@@ -90,11 +90,10 @@ def statements(session: Session) -> Iterator[list[str]]:
 @pytest.fixture
 def api(session: Session, noon: int) -> Iterator[Callable[..., Any]]:
     """``api("GET", "/pages/…")``: a call of /api/v1 with a key."""
-    from scheduler.api.app import create_app
 
     with database.session() as own:
         key = create_key(own, "tests", now=noon)
-    with TestClient(create_app(), raise_server_exceptions=False) as client:
+    with web() as client:
 
         def call(method: str, path: str, body: object = None, **more: Any) -> Any:
             given = {} if body is None else {"json": body}

@@ -11,7 +11,6 @@ from sqlmodel import Session
 from starlette.testclient import TestClient
 
 from scheduler.access.keys import create_key
-from scheduler.api.app import create_app
 from scheduler.pages.tables import Page
 from scheduler.store import database
 from tests.integration.noon import HOUR
@@ -20,6 +19,7 @@ from tests.integration.noon import noon as noon
 from tests.integration.noon import page as page
 from tests.integration.noon import rows as rows
 from tests.integration.noon import template as template
+from tests.web import web
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def people(session: Session, page: Page, noon: int) -> Callable[..., dict[str, i
 @pytest.fixture
 def client(database_url: str) -> Iterator[TestClient]:
     """The web application; an error inside is an answer, as it is for everybody else."""
-    with TestClient(create_app(), raise_server_exceptions=False) as opened:
+    with web() as opened:
         yield opened
 
 

@@ -210,7 +210,10 @@ def test_operations_on_the_command_line(queue: Queue, beating: None, monkeypatch
 def test_watching_goes_on_as_json_until_somebody_ends_it(queue: Queue, beating: None) -> None:
     queue(2)
     command = [sys.executable, "-m", "scheduler.cli.main", "ops", "status", "--json", "--watch", "--every", "0.5"]
+    # Whoever starts the tests in the background of a script has SIGINT ignored, and children inherit that.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        signal.signal(signal.SIGINT, heard)
         assert watching.stdout is not None
         seen: list[Any] = []
         text = ""

@@ -18,11 +18,13 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.evening import TOO_LATE
+from tests.chaos.evening import TOO_LATE
 from tests.patience import patience, slowness
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENING = Path(__file__).with_name("evening.py")
+
+pytestmark = pytest.mark.chaos
 
 
 @dataclass(frozen=True)
