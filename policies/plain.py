@@ -41,6 +41,8 @@ class Plain:
     timeline: Timeline | None
     #: There are hours, and several candidate zones.
     uncertain: bool
+    #: Somebody named their zone, and one alone: what binds there will not change by word of the place.
+    placed: bool
     #: The policy waits until the zone is known.
     held: bool
     #: Calendar caps bind.
@@ -66,12 +68,12 @@ def plain_of(policy: Policy, facts: Facts, now: int) -> Plain:
             policy.plains.clear()
         if len(_shared) >= _MEMORY:
             _shared.clear()
-        found = _plain(policy, facts.category, binding_of(policy, facts), now)
+        found = _plain(policy, facts, binding_of(policy, facts), now)
         found = policy.plains[key] = _shared.setdefault(found, found)
     return found
 
 
-def _plain(policy: Policy, category: str, binding: Binding, now: int) -> Plain:
+def _plain(policy: Policy, facts: Facts, binding: Binding, now: int) -> Plain:
     platform = policy.platform
     grounds = (
         (marketing_token.NAME, marketing_token.KIND, platform.marketing),
@@ -81,6 +83,7 @@ def _plain(policy: Policy, category: str, binding: Binding, now: int) -> Plain:
     return Plain(
         timeline=binding.timeline(now) if binding.hours else None,
         uncertain=binding.uncertain and bool(binding.hours),
+        placed=binding.evidence == "timezone" and len(binding.zones) == len(facts.timezones) == 1,
         held=binding.held,
         calendar=bool(binding.calendar),
         closing=binding.closing,
@@ -90,6 +93,6 @@ def _plain(policy: Policy, category: str, binding: Binding, now: int) -> Plain:
         carriers=tuple(
             Carrier(name, kind, since, until, rest)
             for name, kind, terms in grounds
-            for since, until, rest in reach(terms, category, binding.countries)
+            for since, until, rest in reach(terms, facts.category, binding.countries)
         ),
     )

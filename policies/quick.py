@@ -184,7 +184,7 @@ def decide_plain(  # noqa: PLR0915 - one straight run of arithmetic: calls would
         reason = code or _reason(policy, facts, place, now, remaining, because)
         if facts.may_wait and "messaging_window" in helpful and policy.window > remaining:
             return Decision(verdict="defer", because=because, reason=reason, wakes_on=INBOUND)
-        if facts.may_wait and consent.NAME in because:
+        if facts.may_wait and consent.NAME in because and not place.placed:
             # Which of the possible places asks for it?
             return None
         return Decision(verdict="deny", because=because, reason=reason)

@@ -305,6 +305,12 @@ def why_not_plain(policy: Policy, facts: Facts, now: int, remaining: int, genera
                 "a use ahead of our clock": any((each.last_used_at or 0) > now for each in facts.tokens),
                 "a consent to the night": bound.lifted and any(each.kind == "night" for each in facts.consents),
                 "rules about to change": "recurring" in kinds and CHANGES - 30 * DAY < now < CHANGES,
+                "places that may not all ask for consent": (
+                    facts.may_wait
+                    and nothing
+                    and "consent" in general.because
+                    and not (bound.evidence == "timezone" and len(bound.zones) == len(facts.timezones) == 1)
+                ),
                 "no rule alone is to blame": general.verdict == "deny" and none_alone(policy, facts, now, remaining),
                 "no instant suits all zones": bound.uncertain and nothing,
                 "several stretches, all too short": bool(kinds & {"recurring", "marketing", "one_time"}) and nothing,
