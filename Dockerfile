@@ -23,4 +23,4 @@ RUN pip install --no-deps --no-build-isolation .
 USER duly
 WORKDIR /var/lib/duly
 EXPOSE 8000
-CMD ["uvicorn", "scheduler.api.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["python", "-m", "scheduler.api", "--host", "0.0.0.0"]

@@ -9,7 +9,7 @@ SET_UP := $(VENV)/.set-up
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-busy chaos chaos-ci lint check format agree coverage mutants bench bench-inbox bench-delivery bench-rows bench-facts bench-import bench-obvious bench-recovery lock migration clean
+.PHONY: help setup demo up test test-busy chaos chaos-ci fuzz lint check format agree coverage mutants bench bench-inbox bench-delivery bench-rows bench-facts bench-import bench-obvious bench-recovery lock migration clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ chaos: $(SET_UP) ## Everything goes wrong at once, on three seeds, judged by the
 
 chaos-ci: $(SET_UP) ## The same, small, and mutants that it and the witness must catch: about five minutes
 	@$(BIN)/python -m pytest -m chaos tests/chaos
+
+fuzz: $(SET_UP) ## Schemathesis asks a running stack what its description allows and forbids: three minutes (FUZZ="--seconds 30")
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 lint: $(SET_UP) ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

@@ -35,6 +35,8 @@ CASES = (
     ("20 messages a request", "/webhooks/messenger", "messages", 20, 16),
     ("20 of any kind a request", "/webhooks/messenger", "mixed", 20, 16),
 )
+#: The application under test and its floors.
+_APP = "benchmarks.inbox_web:create"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,10 +61,8 @@ class Web:
         self.port = free_port()
 
     def __enter__(self) -> Web:
-        argv = [
-            sys.executable, "-m", "uvicorn", "benchmarks.inbox_web:create", "--factory", "--host", "127.0.0.1",
-            "--port", str(self.port), "--no-access-log", "--log-level", "warning", "--workers", str(self._processes),
-        ]  # fmt: skip
+        serving = f"from scheduler.api.serve import serve; serve('127.0.0.1', {self.port}, {self._processes}, {_APP!r})"
+        argv = [sys.executable, "-c", serving]
         self._process = subprocess.Popen(argv, env={**os.environ, "DULY_DATABASE_POOL": "10"})
         assert wait_until(self._answers, seconds=60), "the web process does not answer"
         return self

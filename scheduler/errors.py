@@ -10,6 +10,7 @@
     ├── NotFound               4   404   nothing has that name or id
     ├── Conflict               5   409   the state it is in does not allow that
     │   └── AlreadyRunning     5   409   a stack holds this folder already
+    ├── TooMany                6   429   more than the rate that is allowed
     └── Unavailable            6   503   something Duly depends on does not answer
 
 Messages are lower case without a full stop, quote the user's input in backticks and say the next step (``way_out``).
@@ -119,6 +120,19 @@ class AlreadyRunning(Conflict):
     """a stack is already running in this folder"""
 
     code = "already_running"
+
+
+class TooMany(DulyError):
+    """too many requests"""
+
+    code = "too_many"
+    exit_code = 6
+    status = 429
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1, way_out: str | None = None) -> None:
+        """``retry_after``: real seconds until it is worth trying again."""
+        super().__init__(message, way_out=way_out)
+        self.retry_after = retry_after
 
 
 class Unavailable(DulyError):

@@ -11,8 +11,10 @@ import difflib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -41,6 +43,7 @@ ENV_FILE: Path | None = Path(".env")
 #: What ``duly up --port 8001`` and the like said; the strongest source.
 _command_line: dict[str, object] = {}
 
+_RATE = re.compile(r"[1-9]\d{0,8}/(second|minute|hour)")
 _Url = Annotated[str, AfterValidator(lambda url: url.rstrip("/"))]
 
 #: Where a test may let a process die (``scheduler/crash_points.py``): the boundaries at which something becomes true.
@@ -178,6 +181,42 @@ class Settings(BaseSettings):
         le=65535,
         description="The port of /metrics, /docs and /openapi.json alone; 0: they are where webhooks come in.",
     )
+    public_docs: bool | None = Field(
+        None,
+        description="Whether /docs, /openapi.json and /metrics are where webhooks come in, too. Unset: in development.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks of proxies, comma separated, whose X-Forwarded-For and X-Forwarded-Proto "
+        "are believed, e.g. 10.0.0.7,172.16.0.0/12. Unset: nobody's.",
+    )
+    web_connections: int = Field(
+        2000, ge=16, le=100_000, description="The most connections to a web process at a time."
+    )
+    web_connections_per_address: int = Field(
+        200,
+        ge=8,
+        le=100_000,
+        description="The most of them from one address: of more, the oldest that wait for their client are closed. "
+        "Trusted proxies have no such limit.",
+    )
+    web_head_seconds: float = Field(
+        10.0, ge=1, le=120, description="Real seconds in which a request's headers must have come."
+    )
+    web_body_seconds: float = Field(
+        20.0, ge=1, le=600, description="Real seconds in which a body must have come; every 16 KiB give one more."
+    )
+    web_answer_seconds: float = Field(
+        20.0, ge=1, le=600, description="Real seconds after which a client that reads nothing of its answer is cut off."
+    )
+    key_rate: str = Field(
+        "6000/minute",
+        description="How often one API key may ask a web process. Signed webhooks are never limited.",
+    )
+    failure_rate: str = Field(
+        "60/minute",
+        description="How often an address may come with a wrong API key or verify token, to a web process.",
+    )
     retention_events: int = Field(
         90, ge=14, le=36_500, description="Days for which raw platform events are kept; what proves a consent stays."
     )
@@ -242,6 +281,26 @@ class Settings(BaseSettings):
                 ) from error
         return keys
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: str) -> str:
+        for each in _listed(proxies):
+            try:
+                ip_network(each)
+            except ValueError as error:
+                raise ValueError(
+                    f"must be addresses or networks, comma separated; `{each[:64]}` is neither: name no host, and "
+                    "never `*`, or everybody could say where they come from"
+                ) from error
+        return proxies
+
+    @field_validator("key_rate", "failure_rate")
+    @classmethod
+    def _is_a_rate(cls, rate: str) -> str:
+        if _RATE.fullmatch(rate) is None:
+            raise ValueError("must be a number of times in a second, minute or hour, e.g. 600/minute")
+        return rate
+
     @field_validator("data_dir", "clock_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
@@ -273,9 +332,25 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def proxies(self) -> list[str]:
+        """The addresses and networks of trusted proxies."""
+        return _listed(self.trusted_proxies)
+
+    @property
+    def open_description(self) -> bool:
+        """Whether /docs, /openapi.json and /metrics are where webhooks come in."""
+        if self.public_docs is None:
+            return self.env == "development" and not self.private_port
+        return self.public_docs
+
+    @property
     def virtual_clock(self) -> tuple[float, float, float] | None:
         """(start, rate, origin), or None when the machine's clock is the clock."""
         return self._virtual_clock
+
+
+def _listed(words: str) -> list[str]:
+    return [each.strip() for each in words.split(",") if each.strip()]
 
 
 def split_keys(keys: SecretStr | None) -> list[str]:

@@ -16,7 +16,15 @@ from pathlib import Path
 _context = multiprocessing.get_context("forkserver")
 #: Imported once, by the process that all others are forked from.
 _context.set_forkserver_preload(
-    ["uvicorn", "scheduler.api.app", "workers.tasks", "workers.sandbox.app", "tests.forked", "tests.forkserver"]
+    [
+        "uvicorn",
+        "scheduler.api.app",
+        "scheduler.api.serve",
+        "workers.tasks",
+        "workers.sandbox.app",
+        "tests.forked",
+        "tests.forkserver",
+    ]
 )
 
 
@@ -48,9 +56,9 @@ def _become(what: str, arguments: tuple[str, ...], environment: dict[str, str], 
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     if what == "web":
-        import uvicorn
+        from scheduler.api.serve import serve
 
-        uvicorn.run("scheduler.api.app:create_app", factory=True, host="127.0.0.1", port=int(arguments[0]))
+        serve("127.0.0.1", int(arguments[0]))
         return
     if what == "sandbox":
         from workers.sandbox.__main__ import main

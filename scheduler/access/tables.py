@@ -34,3 +34,17 @@ class ApiAnswer(SQLModel, table=True):
     status: int | None = None
     body: str | None = None
     created_at: int = Field(sa_type=BigInteger)
+
+
+class SecurityEvent(SQLModel, table=True):
+    """How often somebody tried what they may not, by kind."""
+
+    __tablename__ = "security_event"
+
+    kind: str = Field(primary_key=True)
+    #: 0: ever. Else the beginning of the span that is counted.
+    at: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    many: int = Field(sa_type=BigInteger)
+    #: The address that most of them came from; empty where `at` is 0: addresses are kept for an hour.
+    source: str
+    last_at: int = Field(sa_type=BigInteger)

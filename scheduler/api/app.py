@@ -1,4 +1,4 @@
-"""The web process: ``uvicorn --factory scheduler.api.app:create_app``."""
+"""The web application. ``python -m scheduler.api`` serves it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from scheduler.api import (
     contact_actions,
     contacts,
     dead_letters,
+    described_answers,
     events,
     failed_events,
     governance,
@@ -43,9 +44,13 @@ from scheduler.api import (
 from scheduler.api.addresses import addresses, known_query
 from scheduler.api.auth import actor
 from scheduler.api.correlation import Correlation
+from scheduler.api.handshake import VerifyTokens
 from scheduler.api.heartbeat import Heartbeat
+from scheduler.api.key_first import KeyFirst, Keys
 from scheduler.api.limits import Limits
 from scheduler.api.private import private_address
+from scheduler.api.rates import Rates
+from scheduler.api.security_events import close_security_events, open_security_events
 from scheduler.api.webhook_bodies import Bodies
 from scheduler.api.webhook_door import WebhookDoor
 from scheduler.api.webhook_groups import Groups
@@ -82,17 +87,22 @@ def create_app() -> FastAPI:
         "lifespan": _lifespan,
         "generate_unique_id_function": _operation_id,
         "redoc_url": None,
+        # A redirect would repeat the Host that the client named.
+        "redirect_slashes": False,
     }
     # The description's page brings its scripts along: it works without the internet.
-    app = FastAPI(**described, openapi_url=None) if settings.private_port else FastAPIOffline(**described)
+    app = FastAPIOffline(**described) if settings.open_description else FastAPI(**described, openapi_url=None)
     problems.install(app)
     idempotency.install(app, [door.router for door in _VERSIONED], _PREFIX)
+    described_answers.describe(app, _PREFIX)
+    app.add_middleware(KeyFirst)
     app.add_middleware(Limits)
     # The outermost: every line and every answer carries the id, refusals too.
     app.add_middleware(Correlation)
     app.add_middleware(WebhookDoor)
     app.include_router(health.router)
-    if not settings.private_port:
+    if settings.open_description:
+        described_answers.serve(app)
         app.include_router(health.metrics_router)
     app.include_router(webhook.router)
     for door in _VERSIONED:
@@ -104,17 +114,21 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.webhook_troubles, app.state.webhook_bodies = Troubles(), Bodies()
     app.state.webhook_signers, app.state.webhook_groups = Signers(), Groups(app.state.webhook_troubles)
-    app.state.scrape = health.Scrape()
+    app.state.scrape, app.state.readiness = health.Scrape(), health.Readiness()
+    rates = Rates(get_settings().key_rate, get_settings().failure_rate)
+    app.state.keys, app.state.verify_tokens = Keys(rates), VerifyTokens(rates)
     # Reading the packs and the routes takes a second: not the first webhook's.
     lexicon()
     addresses(app)
     memory.settle()
+    open_security_events()
     await run_in_threadpool(_look_at_the_database)
     alive = Heartbeat()
     with private_address(app):
         yield
     await run_in_threadpool(app.state.webhook_groups.close)
     await run_in_threadpool(app.state.webhook_troubles.close)
+    await run_in_threadpool(close_security_events)
     await alive.end()
     database.dispose()
 

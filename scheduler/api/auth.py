@@ -4,35 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from scheduler.access.keys import verify_key
+from scheduler.api.caller import STATE
 from scheduler.errors import NotAuthenticated
-from scheduler.store import database
 
 bearer = HTTPBearer(auto_error=False, description="An API key: `duly key create NAME`.")
 
 
-def actor(presented: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> str:
-    """The name of the key that came with the request. Raises NotAuthenticated.
+def caller(request: Request) -> str:
+    """The name of the key that came with the request, which was checked before its body was read.
 
-    In a transaction of its own: a connection held while the route waits for a thread could starve those who have one.
+    Raises NotAuthenticated where nobody checked one.
     """
-    if presented is None:
-        raise NotAuthenticated(way_out="send `Authorization: Bearer duly_…`; `duly key create NAME` makes a key")
-    name = key_name(presented.credentials)
+    name: str | None = getattr(request.state, STATE, None)
     if name is None:
-        raise NotAuthenticated(
-            "the key is unknown or revoked", way_out="`duly key list` shows the keys, `duly key create NAME` makes one"
-        )
+        raise NotAuthenticated(way_out="send `Authorization: Bearer duly_…`; `duly key create NAME` makes a key")
     return name
 
 
-def key_name(presented: str) -> str | None:
-    """The name of the key, looked up in a transaction of its own; None when it is unknown or revoked."""
-    with database.session() as session:
-        return verify_key(session, presented)
+async def actor(request: Request, _presented: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> str:
+    """A dependency of every route that needs a key; see ``caller``."""
+    return caller(request)
 
 
 #: A parameter of a route: the name of the key, for the audit.

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from scheduler import clock
+from scheduler.access.security import security_events
 from scheduler.api.stalls import stalls
 from scheduler.errors import DulyError
 from scheduler.facts import ops
@@ -73,6 +74,8 @@ def _of_database(session: Session, now: int) -> list[Metric]:
               {(name,): now - mark.ran_at for name, mark in marks.items()}),
         _counted("duly_webhook_troubles", "Webhooks refused or not understood; no page: of none that is registered.",
                 ("page", "reason"), {(each.page or "", each.reason): each.total for each in troubles(session, now)}),
+        _counted("duly_security_events", "What somebody tried who may not, or took more of than there is for one.",
+                 ("kind",), {(each.kind,): each.total for each in security_events(session, now)}),
         _one("duly_waking", "Orders to decide waiting messages anew, at work.", len(ops.waking(session))),
         _many("duly_clock_ahead_seconds", "By which a worker's clock is wrong, that stopped for it.", ("host",),
               {(skew.host,): skew.ahead for skew in skews(session)}),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from scheduler import clock, metrics
 from scheduler.api.gauges import gauges
+from scheduler.api.shared_look import SharedLook
 from scheduler.api.stalls import stalls, told
 from scheduler.errors import Unavailable
 from scheduler.facts import ops
@@ -25,39 +23,66 @@ metrics_router = APIRouter(tags=["health"])
 
 #: Real seconds for which a scrape stands: nobody makes the database work by asking often.
 _STANDS = 2.0
+#: The same of readiness.
+_READY_STANDS = 1.0
 
 
 class Scrape:
-    """The last answer to ``/metrics``; one thread at a time makes a new one."""
+    """The last answer to ``/metrics``, for whoever asks soon after."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
-        self._made_at = float("-inf")
-        self._text = b""
+        self._look = SharedLook(_scrape)
 
-    def read(self) -> bytes:
+    async def read(self) -> bytes:
         """It, made anew where it is older than it may be."""
-        with self._turn:
-            if time.monotonic() - self._made_at >= _STANDS:
-                self._text = metrics.render(gauges(clock.now()))
-                self._made_at = time.monotonic()
-            return self._text
+        return await self._look.at_most(_STANDS)
+
+
+class Readiness:
+    """The two looks at readiness. Whoever asks gets one that is at most a second old: asking often costs nothing."""
+
+    def __init__(self) -> None:
+        self._whole, self._webhooks = SharedLook(_look), SharedLook(_look_for_webhooks)
+
+    async def whole(self) -> dict[str, str]:
+        """For ``/readyz``."""
+        return await self._whole.at_most(_READY_STANDS)
+
+    async def for_webhooks(self) -> dict[str, str]:
+        """For ``/readyz/webhooks``."""
+        return await self._webhooks.at_most(_READY_STANDS)
 
 
 @router.get("/healthz")
-def alive() -> dict[str, str]:
+async def alive() -> dict[str, str]:
     """The process answers. Asks nobody else."""
     return {"status": "ok"}
 
 
 @router.get("/readyz")
-def ready() -> dict[str, str]:
+async def ready(request: Request) -> dict[str, str]:
     """The servers answer, the tables are this version's, beat ticks, and what is due is begun. 503 otherwise.
 
     What is due is begun on every page that may send: one whose turn the platform or an operator puts off is left out.
     A database that was restored is held, and not ready, until somebody releases it.
     For a load balancer take ``/readyz/webhooks``: whatever keeps messages from going out, opt-outs must come in.
     """
+    readiness: Readiness = request.app.state.readiness
+    return await readiness.whole()
+
+
+@router.get("/readyz/webhooks")
+async def ready_for_webhooks(request: Request) -> dict[str, str]:
+    """This process can take webhooks: the database answers, and its tables are this version's. 503 otherwise."""
+    readiness: Readiness = request.app.state.readiness
+    return await readiness.for_webhooks()
+
+
+def _scrape() -> bytes:
+    return metrics.render(gauges(clock.now()))
+
+
+def _look() -> dict[str, str]:
     now = clock.now()
     with database.session() as session:
         # Every time: the connection may be older than what was done to the database.
@@ -76,16 +101,14 @@ def ready() -> dict[str, str]:
     return {"status": "ready", "revision": needed()}
 
 
-@router.get("/readyz/webhooks")
-def ready_for_webhooks() -> dict[str, str]:
-    """This process can take webhooks: the database answers, and its tables are this version's. 503 otherwise."""
+def _look_for_webhooks() -> dict[str, str]:
     with database.session() as session:
         check_revision(session.connection())
     return {"status": "ready", "revision": needed()}
 
 
 @metrics_router.get("/metrics", include_in_schema=True, response_class=Response)
-def scrape(request: Request) -> Response:
+async def scrape(request: Request) -> Response:
     """Counters and gauges in Prometheus' text format. No label names a person."""
     last: Scrape = request.app.state.scrape
-    return Response(last.read(), media_type=CONTENT_TYPE_LATEST)
+    return Response(await last.read(), media_type=CONTENT_TYPE_LATEST)

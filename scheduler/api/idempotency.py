@@ -14,7 +14,6 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
-from fastapi.security import HTTPAuthorizationCredentials
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
@@ -23,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler import clock
 from scheduler.access import answers
-from scheduler.api.auth import actor, bearer
+from scheduler.api.auth import caller
 from scheduler.errors import Invalid
 from scheduler.logs import get_logger
 from scheduler.store import database
@@ -44,9 +43,7 @@ class Replay(Exception):
         super().__init__()
 
 
-async def presented(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-) -> answers.Request | None:
+async def presented(request: Request) -> answers.Request | None:
     """The request's key, if it came with one; None for one that changes nothing. Raises Invalid."""
     given = request.headers.getlist(answers.HEADER)
     if not given or request.method in _SAFE:
@@ -55,7 +52,7 @@ async def presented(
         raise Invalid("came twice", field=answers.HEADER, way_out="send one key")
     address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return answers.Request(
-        actor=await run_in_threadpool(actor, credentials),
+        actor=caller(request),
         key=answers.check_key(given[0]),
         fingerprint=answers.fingerprint(request.method, address, await request.body()),
     )

@@ -1,78 +1,71 @@
-"""A limit on the bodies of requests, and headers that every answer carries."""
+"""Limits on requests, before any route sees them: their size, their number at a time; and headers of every answer."""
 
 from __future__ import annotations
 
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scheduler.api.auth import key_name
 from scheduler.api.problems import problem
+from scheduler.api.safe_headers import safe_headers
 
-#: An audience of a million ids fits. The webhook has a limit of its own, far below.
+#: A file of contacts fits, and an audience of a million ids. The webhook has a limit of its own, far below.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
-#: What anybody may send to the REST API before the key is looked at: a body is read as JSON before a route asks for
-#: the key, and reading megabytes keeps the webhook waiting.
-STRANGER_BODY_BYTES = 256 * 1024
-_API = "/api/"
-
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Cache-Control": "no-store",
-}
+#: Requests under way at a time, but for those that must always be answered.
+MOST_AT_A_TIME = 200
+_ALWAYS = ("/healthz", "/readyz", "/webhooks/")
 
 
 class Limits:
     """ASGI middleware: refuses a body over the limit with 413, whether or not its length was announced.
 
-    A large body for the REST API is read only for somebody who has a key; anybody else gets 401.
+    Answers 503 where too many requests are under way already.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         self._app = app
         self._most = max_body_bytes
+        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path = str(scope["path"])
+        safe = safe_headers(path, str(scope["scheme"]))
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in safe.items():
                     headers.setdefault(name, value)
             await send(message)
 
         too_large = f"the body is over the limit of {self._most} bytes"
-        headers = Headers(scope=scope)
-        announced = headers.get("content-length", "")
+        announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced[:20]) > self._most:
             await problem(413, "too_large", too_large, way_out="send less at once")(scope, receive, send_with_headers)
             return
+        if self._under_way >= MOST_AT_A_TIME and not path.startswith(_ALWAYS):
+            busy = problem(
+                503, "unavailable", "too many requests are under way", way_out="try again", headers={"Retry-After": "1"}
+            )
+            await busy(scope, receive, send_with_headers)
+            return
         taken = 0
-        known = not str(scope["path"]).startswith(_API)
 
         async def counted() -> Message:
-            nonlocal taken, known
+            nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > self._most:
                 raise HTTPException(413, too_large)
-            if taken > STRANGER_BODY_BYTES and not known:
-                known = await run_in_threadpool(_has_key, headers.get("authorization", ""))
-                if not known:
-                    raise HTTPException(401, "a body this large needs an API key", {"WWW-Authenticate": "Bearer"})
             return message
 
-        await self._app(scope, counted, send_with_headers)
-
-
-def _has_key(authorization: str) -> bool:
-    scheme, _, key = authorization.partition(" ")
-    return scheme.lower() == "bearer" and key_name(key.strip()) is not None
+        self._under_way += 1
+        try:
+            await self._app(scope, counted, send_with_headers)
+        finally:
+            self._under_way -= 1

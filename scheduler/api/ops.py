@@ -10,7 +10,9 @@ from pydantic import BaseModel, Field
 from sqlmodel import Session
 
 from scheduler import clock
+from scheduler.access.security import security_events
 from scheduler.api.instants import Instant, Now, format_instant
+from scheduler.api.security_told import SecurityView, security_view, security_words
 from scheduler.api.sessions import Db
 from scheduler.api.stalls import stalls
 from scheduler.api.webhooks_told import TroubleView, silent_words, trouble_view, trouble_words
@@ -117,6 +119,9 @@ class StatusView(BaseModel):
     workers: WorkerState
     waking: list[WakingView] = Field(description="After a release, a resume, a new policy: the oldest 100.")
     webhooks: list[TroubleView] = Field(description="Refused or not understood, the last first; the newest 100.")
+    security: list[SecurityView] = Field(
+        description="Wrong keys, forged signatures, floods: by kind, the last first. Twenty in five minutes alert."
+    )
     paused: list[PausedView] = Field(description="Campaigns that somebody paused: the oldest 100.")
     waiting_events: list[WaitingEventsView] = Field(
         description="Business events whose person nobody has known for a day: does the shop write the identity as the "
@@ -182,6 +187,7 @@ def status(session: Db, now: Now) -> StatusView:
     states = throttle_states([page.id for page in pages])
     names = workers() if states is not None else None
     wrong = troubles(session, now)
+    tried = security_events(session, now)
     dead = ops.dead_letter_counts(session)
     shown = [_page(page, None if states is None else states[page.id]) for page in pages]
     return StatusView(
@@ -196,12 +202,14 @@ def status(session: Db, now: Now) -> StatusView:
         workers=WorkerState(names=names, last_begun=pace.last_begun, beat_seconds=ages),
         waking=[WakingView(**asdict(order)) for order in ops.waking(session)],
         webhooks=[trouble_view(each) for each in wrong[:_TROUBLES]],
+        security=[security_view(each) for each in tried],
         paused=[PausedView(**asdict(campaign)) for campaign in ops.paused_campaigns(session)],
         waiting_events=[WaitingEventsView(**asdict(each)) for each in ops.waiting_events(session, now)],
         pages=[page for page in shown if _unusual(page)],
         alerts=[
             *_alerts(session, now, ages, shown, names, stalls(session, oldest, states, now)),
             *_alerts_of_webhooks(session, wrong),
+            *[Alert(kind="security", words=security_words(each)) for each in tried if each.alerting],
             *_dead(dead),
         ],
     )

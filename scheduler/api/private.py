@@ -14,7 +14,9 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from scheduler.api import health
+from scheduler.api import described_answers, health, problems
+from scheduler.api.connections import Connection
+from scheduler.api.limits import Limits
 from scheduler.logs import get_logger
 from scheduler.settings import get_settings
 
@@ -25,9 +27,12 @@ _PATIENCE = 5.0
 
 def create_private_app(public: FastAPI) -> FastAPI:
     """An application with the description of ``public`` and its metrics."""
-    made = FastAPIOffline(title=public.title, version=public.version, redoc_url=None)
+    made = FastAPIOffline(title=public.title, version=public.version, redoc_url=None, redirect_slashes=False)
     made.openapi = public.openapi  # type: ignore[method-assign]  # FastAPI's own way of replacing the description
-    made.state.scrape = public.state.scrape
+    made.state.scrape = health.Scrape()
+    described_answers.serve(made)
+    problems.install(made)
+    made.add_middleware(Limits)
     made.include_router(health.metrics_router)
     return made
 
@@ -48,7 +53,9 @@ def private_address(public: FastAPI) -> Iterator[None]:
         _log.error("private_port_taken", port=settings.private_port, error=type(error).__name__)
         yield
         return
-    server = uvicorn.Server(uvicorn.Config(create_private_app(public), log_config=None, access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(create_private_app(public), http=Connection, ws="none", log_config=None, access_log=False)
+    )
     thread = threading.Thread(target=server.run, args=([listening],), name="private", daemon=True)
     thread.start()
     try:

@@ -12,10 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from scheduler.api.addresses import methods_at
-from scheduler.errors import DulyError
+from scheduler.errors import DulyError, TooMany
 from scheduler.logs import get_logger
 
 log = get_logger(__name__)
@@ -100,7 +101,9 @@ def answer_for(error: DulyError) -> JSONResponse:
     if error.status >= 500:
         log.error("request_failed", code=error.code, error=str(error))
     errors = [{"field": error.field, "message": error.message, "way_out": error.way_out}] if error.field else []
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    if isinstance(error, TooMany):
+        headers["Retry-After"] = str(error.retry_after)
     # Read alone, "is in the future" tells nobody what is: the place belongs to the sentence, as on the command line.
     detail = f"{error.field}: {error.message}" if error.field else error.message
     return problem(error.status, error.code, detail, errors=errors, way_out=error.way_out, headers=headers)
@@ -176,7 +179,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
             way_out="/docs shows the addresses, /openapi.json lists them",
         )
     if error.status_code == 405:
-        allowed = ", ".join(methods_at(request.app, request.url.path))
+        # In a thread: the first time, the whole description is made for it.
+        allowed = ", ".join(await run_in_threadpool(methods_at, request.app, request.url.path))
         return problem(
             405,
             "method_not_allowed",

@@ -12,17 +12,18 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, Field
 from starlette.datastructures import State
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
+from scheduler.api.handshake import VerifyTokens
+from scheduler.api.security_events import seen
+from scheduler.api.sources import source_of
 from scheduler.api.webhook_bodies import Bodies, BodyTooLarge, beginning
 from scheduler.api.webhook_groups import Groups
 from scheduler.api.webhook_signers import SecretLost, Signers, not_signed
 from scheduler.api.webhook_troubles import Troubles
 from scheduler.errors import NotAuthenticated, NotPermitted
-from scheduler.inbox.signature import token_known, well_formed
+from scheduler.inbox.signature import well_formed
 from scheduler.logs import request_id
-from scheduler.pages.registry import verify_tokens
-from scheduler.store import database
 
 router = APIRouter(prefix="/webhooks/messenger", tags=["webhook"])
 
@@ -39,20 +40,21 @@ class ReceivedView(BaseModel):
 
 
 @router.get("", response_class=PlainTextResponse)
-def handshake(
+async def handshake(
+    request: Request,
     mode: Annotated[str | None, Query(alias="hub.mode")] = None,
     verify_token: Annotated[str | None, Query(alias="hub.verify_token")] = None,
     challenge: Annotated[str | None, Query(alias="hub.challenge", max_length=1000)] = None,
 ) -> PlainTextResponse:
     """Show the platform that the address is ours: its challenge comes back when it names a known verify token."""
-    with database.session() as session:
-        tokens = verify_tokens(session)
-    if mode != "subscribe" or challenge is None or not token_known(verify_token or "", tokens):
+    if mode != "subscribe" or challenge is None:
         raise NotPermitted(
-            "the verify token is not one of ours",
-            field="hub.verify_token",
-            way_out="enter the verify token that the page was registered with",
+            "this is no handshake",
+            field="hub.mode",
+            way_out="send hub.mode=subscribe, hub.verify_token and hub.challenge",
         )
+    tokens: VerifyTokens = request.app.state.verify_tokens
+    await tokens.check(verify_token or "", source_of(request.scope))
     return PlainTextResponse(challenge)
 
 
@@ -64,21 +66,28 @@ async def events(request: Request) -> Response:
     """
     headers = request.headers
     answer = await take(
-        headers.get(SIGNATURE), headers.get("content-length"), request.receive, request.app.state, request_id()
-    )
+        headers.get(SIGNATURE), headers.get("content-length"), request.receive, request.app.state, request_id(),
+        request.scope,
+    )  # fmt: skip
     return Response(answer, media_type="application/json")
 
 
 async def take(
-    signature: str | None, length: str | None, receive: Receive, state: State, request_id: str | None
+    signature: str | None,
+    length: str | None,
+    receive: Receive,
+    state: State,
+    request_id: str | None,
+    scope: Scope,
 ) -> bytes:
     """Take the events of a request: see ``events``; returns the body of the answer. Raises what it is refused for.
 
-    ``signature`` and ``length`` are what its headers say, ``state`` is the application's. Raises ClientDisconnect where
-    whoever sends it hangs up before its end.
+    ``signature`` and ``length`` are what its headers say, ``state`` is the application's, ``scope`` the request's.
+    Raises ClientDisconnect where whoever sends it hangs up before its end.
     """
     troubles: Troubles = state.webhook_troubles
     if not well_formed(signature):
+        seen("wrong_signature", source_of(scope))
         troubles.refused("unsigned", await beginning(receive))
         raise not_signed(SIGNATURE)
     bodies: Bodies = state.webhook_bodies
@@ -94,6 +103,7 @@ async def take(
         received = await groups.take(app_id, body, request_id)
     except NotAuthenticated:
         troubles.refused("bad_signature", body)
+        seen("wrong_signature", source_of(scope))
         raise
     except SecretLost:
         troubles.refused("secret_unreadable", body)

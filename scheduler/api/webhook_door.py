@@ -11,8 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scheduler.api.correlation import HEADER
-from scheduler.api.limits import HEADERS
 from scheduler.api.problems import answer_to
+from scheduler.api.safe_headers import safe_headers
 from scheduler.api.webhook import SIGNATURE, router, take
 from scheduler.logs import bind_request
 
@@ -20,10 +20,14 @@ _REQUEST_ID = HEADER.lower().encode()
 _SIGNATURE = SIGNATURE.lower().encode()
 _LENGTH = b"content-length"
 _READ = frozenset({_REQUEST_ID, _SIGNATURE, _LENGTH})
-_HEADERS = [
-    (b"content-type", b"application/json"),
-    *((name.lower().encode(), value.encode()) for name, value in HEADERS.items()),
-]
+#: By how the client came.
+_HEADERS = {
+    scheme: [
+        (b"content-type", b"application/json"),
+        *((name.lower().encode(), value.encode()) for name, value in safe_headers("", scheme).items()),
+    ]
+    for scheme in ("http", "https")
+}
 
 
 class WebhookDoor:
@@ -45,16 +49,16 @@ class WebhookDoor:
         structlog.contextvars.clear_contextvars()
         request_id = bind_request(said.get(_REQUEST_ID))
         try:
-            body = await take(said.get(_SIGNATURE), said.get(_LENGTH), receive, scope["app"].state, request_id)
+            body = await take(said.get(_SIGNATURE), said.get(_LENGTH), receive, scope["app"].state, request_id, scope)
         except ClientDisconnect:
             # Whoever hung up before the end has said nothing, and hears nothing.
             return
         except Exception as error:  # whatever it is: it is answered as everywhere
             answer = await answer_to(Request(scope, receive), error)
-            answer.headers.update({**HEADERS, HEADER: request_id})
+            answer.headers.update({**safe_headers("", scope["scheme"]), HEADER: request_id})
             await answer(scope, receive, send)
             return
         # By hand: to put each header in its place costs more than the signature.
         own = [(_LENGTH, b"%d" % len(body)), (_REQUEST_ID, request_id.encode("latin-1"))]
-        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *own]})
+        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS[scope["scheme"]], *own]})
         await send({"type": "http.response.body", "body": body})

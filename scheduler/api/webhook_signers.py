@@ -6,19 +6,19 @@ at once, for what no known secret signed is looked up anew.
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 
-from fastapi.concurrency import run_in_threadpool
-
+from scheduler.api.shared_look import SharedLook
 from scheduler.errors import NotAuthenticated, Unavailable
 from scheduler.inbox.signature import signing_app
 from scheduler.pages.app_secrets import webhook_secrets
 from scheduler.store import database
 
-#: Real seconds.
+#: Real seconds for which secrets count as known; and from the beginning of one look to the next's, however many come
+#: that nobody signed.
 _FRESH = 1.0
+_PAUSE = 0.05
 
 
 class SecretLost(Unavailable):
@@ -41,7 +41,7 @@ class Signers:
 
     def __init__(self) -> None:
         self._known = _Known((), lost=False, read_at=float("-inf"))
-        self._looking = threading.Lock()
+        self._look = SharedLook(_read, pause=_PAUSE)
 
     async def app_of(self, header: str | None, body: bytes, header_name: str) -> int:
         """The app that signed ``body``. Raises NotAuthenticated; SecretLost where it may be one whose key is lost."""
@@ -49,7 +49,8 @@ class Signers:
             found = signing_app(header, body, self._known.secrets)
             if found is not None:
                 return found
-        await run_in_threadpool(self._look_up, time.monotonic())
+        # Anybody may send what nobody signed: a flood of it must not take the connections that the others need.
+        self._known = await self._look.at_most(0.0)
         found = signing_app(header, body, self._known.secrets)
         if found is not None:
             return found
@@ -61,15 +62,6 @@ class Signers:
                 way_out="add the key that it was sealed with to DULY_ENCRYPTION_KEY",
             )
         raise not_signed(header_name)
-
-    def _look_up(self, asked_at: float) -> None:
-        """Read the secrets as they are at ``asked_at`` or later: one look serves all who wait for it.
-
-        Anybody may send what nobody signed: a flood of it must not take the connections that the others need.
-        """
-        with self._looking:
-            if self._known.read_at < asked_at:
-                self._known = _read()
 
 
 def not_signed(header_name: str) -> NotAuthenticated:

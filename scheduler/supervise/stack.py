@@ -266,11 +266,8 @@ class Stack:
         return self._program("sandbox", argv, ready=lambda: _answers(f"{url}/sandbox/status"))
 
     def _web_program(self) -> Program:
-        argv = [sys.executable, "-m", "uvicorn", "scheduler.api.app:create_app", "--factory",
-                "--host", self._host, "--port", str(self._port), "--no-access-log",
-                "--timeout-graceful-shutdown", "5",
-                # On a busy machine a process that is slow to answer the others' parent is not to be killed for it.
-                "--workers", str(get_settings().web_processes), "--timeout-worker-healthcheck", "30"]  # fmt: skip
+        argv = [sys.executable, "-m", "scheduler.api", "--host", self._host, "--port", str(self._port),
+                "--processes", str(get_settings().web_processes)]  # fmt: skip
         # Requests are served by threads, each of which may hold a connection.
         return self._program(
             "web", argv, ready=lambda: _answers(f"{self.web_url}/healthz"), more={"DULY_DATABASE_POOL": "10"}

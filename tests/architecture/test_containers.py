@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def _commands() -> Iterator[list[str]]:
 
 
 def test_the_services_are_those_of_production() -> None:
-    assert set(SERVICES) == {"postgres", "redis", "migrate", "web", "worker", "beat"}
+    assert set(SERVICES) == {"postgres", "redis", "migrate", "web", "front", "worker", "beat"}
 
 
 def test_workers_can_be_scaled() -> None:
@@ -52,7 +53,7 @@ def test_every_variable_is_a_setting_and_every_asked_one_says_how_to_set_it() ->
         assert {name for name in service["environment"] if name.startswith(PREFIX)} <= SETTINGS
     asked = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
     assert {name for name in asked if name.startswith(PREFIX)} <= SETTINGS
-    assert {name for name in asked if not name.startswith(PREFIX)} == {"POSTGRES_PASSWORD"}
+    assert {name for name in asked if not name.startswith(PREFIX)} == {"POSTGRES_PASSWORD", "DOMAIN"}
     environment = re.findall(r"\b(DULY_\w+)=", (ROOT / "Dockerfile").read_text())
     assert set(environment) <= SETTINGS
 
@@ -76,7 +77,34 @@ def test_every_dependency_and_volume_is_declared() -> None:
             if how["condition"] == "service_healthy":
                 assert "healthcheck" in SERVICES[other]
         for volume in service.get("volumes", []):
-            assert volume.partition(":")[0] in COMPOSE["volumes"]
+            place = volume.partition(":")[0]
+            assert (ROOT / place).exists() if place.startswith("./") else place in COMPOSE["volumes"]
+
+
+def test_whoever_serves_the_application_does_it_with_its_limits() -> None:
+    entry = ["python", "-m", "scheduler.api"]
+    started = (ROOT / "scheduler" / "supervise" / "stack.py").read_text()
+    (image,) = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("CMD ")]
+    assert SERVICES["web"]["command"] == entry
+    assert yaml.safe_load(image.removeprefix("CMD "))[:3] == entry
+    assert '"-m", "scheduler.api"' in started
+    assert "uvicorn" not in started
+
+
+def test_the_front_alone_is_open_and_says_where_a_request_comes_from() -> None:
+    open_ports = {
+        name for name, service in SERVICES.items() for port in service.get("ports", ()) if not port.startswith("127.")
+    }
+    assert open_ports == {"front"}
+    address = SERVICES["front"]["networks"]["front"]["ipv4_address"]
+    assert SERVICES["web"]["environment"]["DULY_TRUSTED_PROXIES"] == address
+    (network,) = COMPOSE["networks"]["front"]["ipam"]["config"]
+    assert ip_address(address) in ip_network(network["subnet"])
+    written = (ROOT / "deploy" / "Caddyfile").read_text()
+    for limit in ("max_header_size", "read_header", "read_body", "write", "idle", "max_size", "Strict-Transport"):
+        assert limit in written, limit
+    port = SERVICES["web"]["environment"]["DULY_PRIVATE_PORT"]
+    assert port not in str(SERVICES["web"]["ports"]) + str(SERVICES["front"]["ports"])
 
 
 def test_every_path_exists_and_is_let_into_the_image() -> None:

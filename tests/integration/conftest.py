@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlmodel import Session
 
+from scheduler.api import health
 from tests.integration.town import channel as channel
 from tests.integration.town import town as town
 from tests.unit.delivery.stage import Stage
@@ -26,6 +27,12 @@ def _unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(posting, "OLDEST_DECISION", _AGES)
         monkeypatch.setattr(posting, "fresh_for", lambda rate: _AGES)
         monkeypatch.setattr(deliver, "_first_byte_within", lambda: _AGES)
+
+
+@pytest.fixture(autouse=True)
+def _looked_at_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test does to the database shows in the next answer about readiness, not a second later."""
+    monkeypatch.setattr(health, "_READY_STANDS", 0.0)
 
 
 @pytest.fixture

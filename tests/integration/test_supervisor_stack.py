@@ -152,7 +152,7 @@ def _workers(parent: int) -> set[int]:
 
 def _serving(parent: int) -> set[int]:
     """The processes that uvicorn's own starts."""
-    web = next(pid for pid, command in _family(parent).items() if "uvicorn" in command)
+    web = next(pid for pid, command in _family(parent).items() if "scheduler.api" in command)
     return {pid for pid, command in _family(web).items() if "spawn_main" in command}
 
 

@@ -50,8 +50,8 @@ def silent() -> list[str]:
 @pytest.fixture
 def process(database_url: str, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
     """A web process of its own."""
-    command = [sys.executable, "-m", "uvicorn", "scheduler.api.app:create_app", "--factory", "--port", str(free_port())]
-    with subprocess.Popen([*command, "--no-access-log"], env=dict(os.environ)) as started:
+    command = [sys.executable, "-m", "scheduler.api", "--port", str(free_port())]
+    with subprocess.Popen(command, env=dict(os.environ)) as started:
         yield started
         if started.poll() is None:
             started.send_signal(signal.SIGCONT)
