@@ -90,8 +90,8 @@ def seed(people: int) -> None:
     """Fill the database: twice as many sends as people, half with a consent, a fifth a token, a tenth suppressed."""
     with database.session() as session:
         page = add_page(
-            session, app_external_id="1", app_secret="s" * 16, verify_token="v", external_id="1", name="Shop",
-            token="EAA", mode="live", rate=30, now=NOW,
+            session, app_external_id="1", app_secret="5ea1" * 4, verify_token="benchmark", external_id="1", name="Shop",
+            token="EAAtoken", mode="live", rate=30, now=NOW,
         )  # fmt: skip
         assert page.id is not None
         template = save_template(

@@ -185,7 +185,7 @@ def _measure(folder: Path, rows: int, *, once: bool) -> dict[str, Any]:
     with database.session() as session:
         server = int(session.execute(text("SELECT pg_backend_pid()")).scalar_one())
         page = add_page(
-            session, app_external_id="1", app_secret="0" * 32, verify_token="benchmark", external_id="100",
+            session, app_external_id="1", app_secret="f1ce" * 8, verify_token="benchmark", external_id="100",
             name="Benchmark", token="EAAtoken", mode="live", rate=30, now=NOW,
         )  # fmt: skip
         page_id = page.id or 0

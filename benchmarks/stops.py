@@ -100,8 +100,8 @@ def _seed(many: int) -> tuple[int, int]:
     now = clock.now()
     with database.session() as session:
         page = add_page(
-            session, app_external_id="1", app_secret="s" * 16, verify_token="v", external_id="1", name="Shop",
-            token="EAA", mode="live", rate=30, now=now,
+            session, app_external_id="1", app_secret="5ea1" * 4, verify_token="benchmark", external_id="1", name="Shop",
+            token="EAAtoken", mode="live", rate=30, now=now,
         )  # fmt: skip
         assert page.id is not None
         template = save_template(

@@ -17,6 +17,9 @@ from policies.toml_source import PolicyError, Table, read_toml
 _MODES = ("all_candidates", "hold", "fallback")
 _HOURS_KEYS = ("applies_to", "daily", *WEEKDAYS, "holiday", "before_holiday", "holidays")
 _CONSENT = ("inbound", "packs")
+#: Entries of one kind in a document: each of them is looked at for every message.
+MOST_ENTRIES = 100
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 _PACKS = ("platform/messenger",)
 
@@ -63,6 +66,13 @@ class Written:
         margin = self.margin if self.margin is not None else below.margin
         if margin >= platform_pack(packs[0]).window:
             raise self.table.error("packs", "has a messaging window that the margin uses up")
+        hours, caps, gaps = (
+            _merged(below.hours, self.hours),
+            _merged(below.caps, self.caps),
+            _merged(below.gaps, self.gaps),
+        )
+        if max(map(len, (hours, caps, gaps))) > MOST_ENTRIES:
+            raise self.table.error("extends", f"makes more than {MOST_ENTRIES} entries of one kind together")
         return Document(
             name=self.name,
             packs=packs,
@@ -75,9 +85,9 @@ class Written:
             handover_timeout=(
                 self.handover_timeout or None if self.handover_timeout is not None else below.handover_timeout
             ),
-            hours=_merged(below.hours, self.hours),
-            caps=_merged(below.caps, self.caps),
-            gaps=_merged(below.gaps, self.gaps),
+            hours=hours,
+            caps=caps,
+            gaps=gaps,
             unknown_zone=UnknownZone(mode=mode, zone=zone),
         )
 
@@ -225,7 +235,10 @@ def _read_gap(table: Table) -> Gap:
 
 def _entries(document: Table, key: str, read: Callable[[Table], _Entry]) -> tuple[_Entry, ...]:
     found: dict[str, _Entry] = {}
-    for table in document.tables(key):
+    tables = document.tables(key)
+    if len(tables) > MOST_ENTRIES:
+        raise tables[MOST_ENTRIES].error("", f"is one of {len(tables)} entries; {MOST_ENTRIES} are read at most")
+    for table in tables:
         entry = read(table)
         if entry.id in found:
             raise table.error("id", f"`{entry.id}` is here twice")

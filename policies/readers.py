@@ -21,6 +21,9 @@ LONGEST = 30 * DAY
 #: What an entry of ``permitted_hours`` may say of its hours, in policies and packs alike.
 HOURS_KEYS = ("daily", *WEEKDAYS, "holiday", "before_holiday", "holidays")
 
+#: Periods of one day: a quarter of an hour each.
+MOST_PERIODS = 96
+
 _WHOLE: Row = ((0, DAY),)
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in "wdhms"))
 _SIZES = (7 * DAY, DAY, 3600, 60, 1)
@@ -141,6 +144,8 @@ def _row(table: Table, key: str) -> Row:
     value = table.raw(key)
     if not isinstance(value, list):
         raise table.error(key, 'must be a list of periods, such as [["08:00", "21:00"]]')
+    if len(value) > MOST_PERIODS:
+        raise table.error(key, f"has {len(value)} periods; a day has {MOST_PERIODS} at most")
     periods = []
     for period in value:
         if not isinstance(period, list) or len(period) != 2:

@@ -174,6 +174,9 @@ def read_toml(text: str, *, where: str) -> Table:
         raise PolicyError(where, line, "", f"is not TOML: {error}") from error
     except RecursionError as error:
         raise PolicyError(where, 0, "", "is nested too deeply to be read") from error
+    except ValueError as error:
+        # Python reads no whole number of more than a few thousand digits.
+        raise PolicyError(where, 0, "", "has a number that is too long to be read") from error
     return Table(values, where=where, lines=Lines(text))
 
 

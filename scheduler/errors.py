@@ -12,6 +12,7 @@
     │   └── AlreadyRunning     5   409   a stack holds this folder already
     ├── TooMany                6   429   more than the rate that is allowed
     └── Unavailable            6   503   something Duly depends on does not answer
+        └── Busy               6   503   too much of the same is being done just now
 
 Messages are lower case without a full stop, quote the user's input in backticks and say the next step (``way_out``).
 """
@@ -141,3 +142,9 @@ class Unavailable(DulyError):
     code = "unavailable"
     exit_code = 6
     status = 503
+
+
+class Busy(Unavailable):
+    """too much of the same is being done just now"""
+
+    code = "busy"

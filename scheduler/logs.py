@@ -15,6 +15,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from scheduler.neutral import plain
+
 #: Fields never shown: credentials, and what tells who somebody is or what they said.
 _SECRET_WORDS = frozenset(
     {
@@ -32,6 +34,10 @@ _SECRET_ENDINGS = (
 #: Parts of a JSON text, of a dictionary or of arguments, as they stand in the words of an exception.
 _TELLING = r"(?:psids?|text|payload|name|first_name|last_name|phone|e_?mail|\w*token|\w*secret|phrase|locale|value)"
 
+#: Characters of one text in a log; of a longer one its beginning and its end are kept. An address may have 64 KiB.
+LONGEST = 16_384
+_BEGINNING = 4_096
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 
 #: What a credential looks like inside a longer string.
@@ -44,7 +50,8 @@ _SECRET_SHAPES = (
     (re.compile(r"(?<![\w.-])\d{15,20}(?![\w-])"), "[id]"),  # page-scoped ids have 15 to 17 digits
     # A node of the Graph API that is read is mostly a person.
     (re.compile(r"(/v\d+\.\d+/)(?!me\b|\[)[^/\s?\"']+(?=[?\s\"']|$)"), r"\1[id]"),
-    (re.compile(r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+"), "[email]"),
+    # Tried where a word begins alone: at each of its letters it would be read to its end anew.
+    (re.compile(r"(?<![\w.%+-])[\w.%+-]+@[\w-]+(?:\.[\w-]+)+"), "[email]"),
     (re.compile(r"(?<![\w.+:-])\+[1-9](?:[\s().\-/]{0,2}\d){6,14}(?![\w-])"), "[phone]"),
     (re.compile(rf"""(?i)(["']{_TELLING}["']\s*:\s*)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""), r"\1[redacted]"),
     (re.compile(r"""(?i)\b(psid|recipient|sender|phone|e_?mail|first_name)=(["']?)[^\s&,)"']+\2"""), r"\1=[redacted]"),
@@ -72,7 +79,12 @@ def configure(level: str = "info", style: str = "auto", stream: TextIO | None = 
     ]
     ending: list[structlog.types.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if for_people:
-        ending += [structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        ending += [
+            structlog.processors.format_exc_info,
+            redact,
+            _harmless,
+            structlog.dev.ConsoleRenderer(colors=out.isatty()),
+        ]
     else:
         ending += [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]
     handler = logging.StreamHandler(out)
@@ -160,9 +172,19 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
     return event
 
 
+def _harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write out what a terminal would obey. JSON does that by itself."""
+    for key, value in event.items():
+        if value is not None and not isinstance(value, (bool, int, float)):
+            event[key] = plain(value if isinstance(value, str) else repr(value))
+    return event
+
+
 def clean(value: object) -> object:
     """``value`` with secret fields and what looks like a credential masked."""
     if isinstance(value, str):
+        if len(value) > LONGEST:
+            value = f"{value[:_BEGINNING]} … {len(value) - LONGEST} characters … {value[_BEGINNING - LONGEST :]}"
         for shape, mask in _SECRET_SHAPES:
             value = shape.sub(mask, value)
         return value

@@ -60,7 +60,7 @@ class Stage:
         with Session(database.engine(), expire_on_commit=False) as session:
             for number in range(len(self.pages) + 1, len(self.pages) + count + 1):
                 page = add_page(
-                    session, app_external_id="77", app_secret="secret", verify_token="verify",
+                    session, app_external_id="77", app_secret="a-secret-of-the-stage", verify_token="verify-me",
                     external_id=f"1000{number}", name=f"Shop {number}", token=f"EAA-token-{number}", mode="live",
                     rate=rate, now=NOON,
                 )  # fmt: skip

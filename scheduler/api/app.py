@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from policies.lexicon import lexicon
 from scheduler import clock, logs
 from scheduler.api import (
     apps,
+    body_sizes,
     campaigns,
     consent,
     consent_reviews,
@@ -46,8 +48,9 @@ from scheduler.api.auth import actor
 from scheduler.api.correlation import Correlation
 from scheduler.api.handshake import VerifyTokens
 from scheduler.api.heartbeat import Heartbeat
+from scheduler.api.json_bodies import StrictJson
 from scheduler.api.key_first import KeyFirst, Keys
-from scheduler.api.limits import Limits
+from scheduler.api.limits import MAX_BODY_BYTES, Limits
 from scheduler.api.private import private_address
 from scheduler.api.rates import Rates
 from scheduler.api.security_events import close_security_events, open_security_events
@@ -95,6 +98,8 @@ def create_app() -> FastAPI:
     problems.install(app)
     idempotency.install(app, [door.router for door in _VERSIONED], _PREFIX)
     described_answers.describe(app, _PREFIX)
+    body_sizes.describe(app, MAX_BODY_BYTES)
+    app.add_middleware(StrictJson)
     app.add_middleware(KeyFirst)
     app.add_middleware(Limits)
     # The outermost: every line and every answer carries the id, refusals too.
@@ -117,6 +122,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.scrape, app.state.readiness = health.Scrape(), health.Readiness()
     rates = Rates(get_settings().key_rate, get_settings().failure_rate)
     app.state.keys, app.state.verify_tokens = Keys(rates), VerifyTokens(rates)
+    app.state.large_bodies = asyncio.Semaphore(1)
     # Reading the packs and the routes takes a second: not the first webhook's.
     lexicon()
     addresses(app)

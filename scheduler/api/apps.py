@@ -22,7 +22,7 @@ _AppInPath = Annotated[str, Path(alias="app", description="The platform's id of 
 class NewSecret(BaseModel):
     """What the platform shows after the app's secret was reset there."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     secret: Secret
 

@@ -35,7 +35,9 @@ class NewCampaign(Body):
 
     name: str = Field(min_length=1, max_length=200)
     template: str = Field(description="The name of one of the page's templates.")
-    audience: str | list[str] = Field(description='"everyone" on the page, or a list of psids.', examples=["everyone"])
+    audience: str | Annotated[list[str], Field(max_length=1_000_000, fail_fast=True)] = Field(
+        description='"everyone" on the page, or a list of psids.', examples=["everyone"]
+    )
     not_before: GivenInstant | None = None
     expires_at: GivenInstant | None = Field(None, description="What has not gone out by then does not go out.")
     priority: int = Field(

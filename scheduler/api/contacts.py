@@ -16,7 +16,7 @@ from scheduler.contacts import records, registry
 from scheduler.contacts.evidence import SOURCES
 from scheduler.contacts.finding import LONGEST, MOST_FOUND, find_people_by
 from scheduler.contacts.identities import identities_of
-from scheduler.contacts.psids import ROUNDED, looks_rounded
+from scheduler.contacts.psids import PSID_PATTERN, ROUNDED, looks_rounded
 from scheduler.contacts.tables import Contact
 from scheduler.errors import Invalid
 from scheduler.facts.contacts import Waiting, list_contacts
@@ -26,17 +26,19 @@ from scheduler.pages.registry import get_page
 
 router = APIRouter(prefix="/pages/{page}/contacts", tags=["contacts"])
 
-PsidInPath = Annotated[str, Path(description="The page-scoped id of the person.", pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+PsidInPath = Annotated[str, Path(description="The page-scoped id of the person.", pattern=f"^{PSID_PATTERN}$")]
 Plain = str | int | float | bool | list[str] | None
 
 
 class ContactRecord(BaseModel):
     """What is known about a person. What is left out stays as it is; null forgets it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     timezone: str | None = Field(None, description="An IANA zone.", examples=["America/New_York"])
-    timezones: list[str] | None = Field(None, description="Candidate zones, when there are several.")
+    timezones: list[str] | None = Field(
+        None, max_length=1_000, fail_fast=True, description="Candidate zones, when there are several."
+    )
     country: str | None = Field(None, description="ISO 3166-1 alpha-2.", examples=["US"])
     region: str | None = Field(None, description="ISO 3166-2.", examples=["US-FL"])
     locale: str | None = Field(None, examples=["en_US"])

@@ -79,7 +79,7 @@ class LetterList(BaseModel):
 class Chosen(Body):
     """Which ones: `ids`, a `cause`, or `all`, which the other members narrow; and why."""
 
-    ids: list[int] = Field(default_factory=list, max_length=verbs.MOST)
+    ids: list[int] = Field(default_factory=list, max_length=verbs.MOST, fail_fast=True)
     cause: str | None = Field(None, max_length=32, description=_CAUSE)
     all: bool = Field(False, description="All that match the other members.")
     page: str | None = Field(None, max_length=128)

@@ -164,7 +164,9 @@ def _stage(page: str, kept: IO[bytes], name: str, actor: str) -> ImportPreview:
 @router.get("/imports")
 def list_some(
     session: Db,
-    page: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.:-]{1,128}$", description="Of this page.")] = None,
+    page: Annotated[
+        str | None, Query(pattern=r"^[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,127}$", description="Of this page.")
+    ] = None,
     cursor: Annotated[str | None, Query(pattern=r"^\d{1,18}$")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ImportList:

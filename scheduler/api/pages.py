@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from scheduler.api.auth import Actor
 from scheduler.api.instants import Instant, Now
@@ -16,18 +16,28 @@ from scheduler.settings import get_settings
 
 router = APIRouter(tags=["pages"])
 
-#: Ids of the platform: digits today, never anything with a slash or a space.
-PlatformId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+#: Ids of the platform: digits today, never anything that an address could not name: no slash, no space, no `..`.
+PlatformId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,127}$")]
 Secret = Annotated[
     str, Field(min_length=1, max_length=2000, pattern=r"^[\x21-\x7e]+$", json_schema_extra={"writeOnly": True})
 ]
 PageInPath = Annotated[str, Path(alias="page", description="The platform's id of the page.", max_length=128)]
 
 
+def _no_number(value: object) -> object:
+    # To Python 0 equals false.
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise ValueError("must be false, or left out")  # noqa: TRY004 - what pydantic makes an error of the field
+    return value
+
+
+OnlyFalse = Annotated[Literal[False] | None, BeforeValidator(_no_number)]
+
+
 class NewPage(BaseModel):
     """What a page is registered with. Secrets are sealed and never given out again."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     external_id: PlatformId = Field(description="The platform's id of the page.")
     name: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")
@@ -42,7 +52,7 @@ class NewPage(BaseModel):
 class Marketing(BaseModel):
     """What paid marketing messages go through."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     ad_account_id: str | None = Field(pattern=r"^\d{1,32}$", description="Without `act_`; null ends it, both together.")
     message_campaign_id: str | None = Field(pattern=r"^\d{1,32}$", description="A message campaign in it.")
@@ -51,15 +61,19 @@ class Marketing(BaseModel):
 class PageChanges(BaseModel):
     """What is to change; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     mode: Literal["test", "live"] | None = None
     rate: int | None = Field(None, ge=1, le=registry.HIGHEST_RATE)
     token: Secret | None = Field(None, description="A new page access token; a stopped page sends again.")
-    allow: list[PlatformId] = Field(default_factory=list, max_length=10_000, description="Add to the allow-list.")
-    disallow: list[PlatformId] = Field(default_factory=list, max_length=10_000, description="Take off the allow-list.")
-    stopped: Literal[False] | None = Field(None, description="false lets a stopped page send again.")
-    throttled: Literal[False] | None = Field(
+    allow: list[PlatformId] = Field(
+        default_factory=list, max_length=10_000, fail_fast=True, description="Add to the allow-list."
+    )
+    disallow: list[PlatformId] = Field(
+        default_factory=list, max_length=10_000, fail_fast=True, description="Take off the allow-list."
+    )
+    stopped: OnlyFalse = Field(None, description="false lets a stopped page send again.")
+    throttled: OnlyFalse = Field(
         None, description="false ends the wait that the platform asked for; where its limit still holds, it asks again."
     )
     marketing: Marketing | None = Field(None, description="Marketing tokens give ground only where this is set.")

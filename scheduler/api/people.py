@@ -16,6 +16,7 @@ from scheduler.api.refusals import Body
 from scheduler.api.sessions import Db
 from scheduler.audit.record import record
 from scheduler.contacts import activity, identities, merging
+from scheduler.contacts.psids import PSID_PATTERN
 from scheduler.contacts.registry import follow
 from scheduler.doorbell import ring
 from scheduler.errors import NotFound
@@ -49,7 +50,7 @@ class MergeRequest(Body):
     """Whom the page knows twice."""
 
     into: str = Field(
-        pattern=r"^[A-Za-z0-9_.:-]{1,128}$",
+        pattern=f"^{PSID_PATTERN}$",
         description="The psid that stands for the person from then on.",
         examples=["7000000000000002"],
     )

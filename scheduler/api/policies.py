@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Path, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from policies.effective import effective
 from policies.policy import Policy
+from scheduler.api.apart import TheApart
 from scheduler.api.auth import Actor
 from scheduler.api.contacts import PsidInPath
 from scheduler.api.instants import GivenInstant, Instant, Now
@@ -22,9 +23,10 @@ from scheduler.errors import Invalid, NotFound
 from scheduler.facts.decisions import contact_facts
 from scheduler.governance import history as stored
 from scheduler.governance.active import active_policies, policies_by_version
-from scheduler.governance.documents import LONGEST, built_in_policy, read_policy
+from scheduler.governance.clause_changes import ClauseChange, Searched
+from scheduler.governance.documents import LONGEST, built_in_policy, read_canonical, refuse_length, whole_document
 from scheduler.governance.policies import LONGEST_WHY, activate_policy
-from scheduler.governance.prospect import ClauseChange, activation_changes, prospect
+from scheduler.governance.prospect import activation_changes, prospect
 from scheduler.pages.registry import get_page
 from scheduler.settings import get_settings
 
@@ -157,10 +159,24 @@ def read_active(page: PageInPath, session: Db) -> PagePolicy:
     )
 
 
+def _policy(wanted: NewActivation, apart: TheApart) -> Policy:
+    """The policy that is to decide, its document read in the process apart, before the transaction."""
+    wanted.check()
+    if (wanted.document is None) == (wanted.builtin is None):
+        raise Invalid("one of document and builtin is needed", field="document", way_out="give one, not both")
+    if wanted.document is None:
+        return built_in_policy(wanted.builtin or "")
+    refuse_length(wanted.document)
+    # What comes back says the same in a form of our own, which is quickly read.
+    return read_canonical(apart.ask("policy", field="document", document=wanted.document)["document"])
+
+
 @router.post("/pages/{page}/policy", responses={201: {"description": "It decides from now on."}})
 def activate(
     page: PageInPath,
     wanted: NewActivation,
+    policy: Annotated[Policy, Depends(_policy)],
+    apart: TheApart,
     response: Response,
     session: Db,
     actor: Actor,
@@ -168,12 +184,17 @@ def activate(
     after: BackgroundTasks,
 ) -> ActivationResult:
     """Let a policy decide for a page; its waiting messages are decided anew. `dry_run` only says what would change."""
-    wanted.check()
     page_id = _page_id(session, page)
-    policy = _policy(wanted)
+
+    def look(old: Policy, new: Policy, at: int, patience: float) -> Searched:
+        documents = {"old": whole_document(old), "new": whole_document(new)}
+        done = apart.ask("prospect", field="document", seconds=patience, now=at, patience=patience, **documents)
+        return Searched(**done | {"changes": tuple(ClauseChange(**each) for each in done["changes"])})
+
     seen = prospect(
-        session, page_id, policy, now=now, patience=get_settings().look_ahead, expected_version=wanted.expected_version
-    )
+        session, page_id, policy, now=now, patience=get_settings().look_ahead,
+        expected_version=wanted.expected_version, look=look,
+    )  # fmt: skip
     if not wanted.dry_run:
         # What was shown is what is replaced: somebody else's activation in between is a conflict.
         activate_policy(
@@ -285,12 +306,6 @@ def _activation(found: stored.Activation, known: dict[str, Policy]) -> Activatio
 
 def _change(change: ClauseChange) -> dict[str, Any]:
     return {"clause": change.clause, "kind": change.kind, "before": change.before, "after": change.after}
-
-
-def _policy(wanted: NewActivation) -> Policy:
-    if (wanted.document is None) == (wanted.builtin is None):
-        raise Invalid("one of document and builtin is needed", field="document", way_out="give one, not both")
-    return read_policy(wanted.document) if wanted.document is not None else built_in_policy(wanted.builtin or "")
 
 
 def _page_id(session: Db, external_id: str) -> int:

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from scheduler.api.addresses import methods_at
-from scheduler.errors import DulyError, TooMany
+from scheduler.errors import Busy, DulyError, TooMany
 from scheduler.logs import get_logger
 
 log = get_logger(__name__)
@@ -47,7 +47,7 @@ _WAYS_OUT = {
 
 #: What the patterns of fields say, by how they begin: (what is wrong, the way out).
 _PATTERNS = {
-    r"^[A-Za-z0-9_.:-]": (
+    r"^[A-Za-z0-9_:-][A-Za-z0-9_.:-]": (
         "is not an id: an id is up to 128 letters, digits and _ . : - without blanks",
         "give the id as the platform gave it: plain digits, like 7000000000000001",
     ),
@@ -61,27 +61,49 @@ _PATTERNS = {
 _TYPE = re.compile(r"str|int|float|bool|(list|dict)\[.*\]")
 
 
+#: Errors that one answer names, and characters of one, of its place and of what an answer says: what is wrong may be
+#: all of a large body.
+MOST_ERRORS = 20
+#: Errors that are put into words, to find those of one place; the others are only counted.
+_LOOKED_AT = 500
+_LONGEST_WORDS, _LONGEST_FIELD = 1_000, 200
+
+
 def problem(
     status: int,
     code: str,
     detail: str,
     *,
     errors: Sequence[Mapping[str, str | None]] = (),
+    others: int = 0,
     way_out: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """The answer for an error. ``code`` never changes for a kind of error; ``detail`` is for people."""
+    """The answer for an error. ``code`` never changes for a kind of error; ``detail`` is for people.
+
+    ``others`` are errors beside ``errors``, which are counted and not named.
+    """
     body: dict[str, Any] = {
         "type": f"urn:duly:problem:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": _cut(detail, _LONGEST_WORDS + _LONGEST_FIELD),
         "code": code,
     }
     if way_out:
-        body["way_out"] = way_out
-    body["errors"] = [dict(error) for error in errors]
+        body["way_out"] = _cut(way_out, _LONGEST_WORDS)
+    body["errors"] = [
+        {name: _cut(each, _LONGEST_FIELD if name == "field" else _LONGEST_WORDS) for name, each in error.items()}
+        for error in errors[:MOST_ERRORS]
+    ]
+    hidden = max(0, len(errors) - MOST_ERRORS) + others
+    if hidden:
+        body["more_errors"] = hidden
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def _cut(words: str | None, most: int) -> str | None:
+    return words if words is None or len(words) <= most else words[: most - 1] + "…"
 
 
 def install(app: FastAPI) -> None:
@@ -98,12 +120,14 @@ def install(app: FastAPI) -> None:
 
 def answer_for(error: DulyError) -> JSONResponse:
     """The answer for an error of ours."""
-    if error.status >= 500:
+    if error.status >= 500 and not isinstance(error, Busy):
         log.error("request_failed", code=error.code, error=str(error))
     errors = [{"field": error.field, "message": error.message, "way_out": error.way_out}] if error.field else []
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
     if isinstance(error, TooMany):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Busy):
+        headers["Retry-After"] = "1"
     # Read alone, "is in the future" tells nobody what is: the place belongs to the sentence, as on the command line.
     detail = f"{error.field}: {error.message}" if error.field else error.message
     return problem(error.status, error.code, detail, errors=errors, way_out=error.way_out, headers=headers)
@@ -123,17 +147,20 @@ async def _duly_error(_request: Request, error: Exception) -> JSONResponse:
 
 async def _bad_input(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = error.errors()
+    everything = error.errors()
+    found, others = everything[:_LOOKED_AT], max(0, len(everything) - _LOOKED_AT)
     unreadable = any(each["type"] == "json_invalid" for each in found)
     # One error a place: a value that may be of several types fails as each of them.
     errors = list({each["field"]: each for each in reversed([_words(each) for each in found])}.values())[::-1]
     first = errors[0]
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    count = len(errors) + others
+    more = f" (and {count - 1:,} more)" if count > 1 else ""
     return problem(
         400 if unreadable else 422,
         "malformed" if unreadable else "invalid",
         f"{first['field']}: {first['message']}{more}",
         errors=errors,
+        others=others,
         way_out=first["way_out"],
     )
 

@@ -17,7 +17,8 @@ _TAGS = ("tag", "message_tag")
 class Body(BaseModel):
     """A request's body. A route calls ``check`` first thing: unknown members reach it instead of an error."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
+    # Strict: 1 is not true, and "5" is not 5.
+    model_config = ConfigDict(extra="allow", strict=True, json_schema_extra={"additionalProperties": False})
 
     def check(self) -> None:
         """Raise Invalid, by field, for any member that is not a field and for text that is not valid Unicode.

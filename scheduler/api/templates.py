@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from scheduler.api.apart import TheApart
 from scheduler.api.auth import Actor
 from scheduler.api.instants import Instant, Now
 from scheduler.api.pages import PageInPath
 from scheduler.api.refusals import Body
 from scheduler.api.sessions import Db
+from scheduler.content.bodies import Checked
 from scheduler.content.foreign import foreign_writing
 from scheduler.content.tables import Template
 from scheduler.content.templates import get_template, list_templates, save_template
@@ -57,24 +59,45 @@ class TemplateList(BaseModel):
     """The newest version of each template."""
 
     items: list[TemplateView]
+    next_cursor: str | None
+
+
+def _checked(new: NewTemplate, apart: TheApart) -> Checked:
+    """The bodies, read in the process apart. Before the transaction: no connection is held meanwhile."""
+    new.check()
+    done = apart.ask(
+        "template", field="bodies", bodies=new.bodies, default_locale=new.default_locale, utility_name=new.utility_name
+    )
+    return Checked(done["bodies"], done["default_locale"])
 
 
 @router.post("", status_code=201)
-def save(page: PageInPath, new: NewTemplate, session: Db, actor: Actor, now: Now) -> TemplateView:
+def save(
+    page: PageInPath, new: NewTemplate, checked: Annotated[Checked, Depends(_checked)], session: Db, actor: Actor,
+    now: Now,
+) -> TemplateView:  # fmt: skip
     """Save a template. Everything in it is checked first: syntax, variables, lengths, tags."""
-    new.check()
     found = get_page(session, page)
     assert found.id is not None  # a stored page has its id
     given = new.model_dump(include=set(NewTemplate.model_fields))
-    return _view(save_template(session, found.id, **given, actor=actor, now=now))
+    return _view(save_template(session, found.id, **given, checked=checked, actor=actor, now=now))
 
 
 @router.get("")
-def list_newest(page: PageInPath, session: Db) -> TemplateList:
+def list_newest(
+    page: PageInPath,
+    session: Db,
+    cursor: Annotated[str | None, Query(max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 100,
+) -> TemplateList:
     """The page's templates by name, each in its newest version."""
-    found = get_page(session, page)
-    assert found.id is not None  # a stored page has its id
-    return TemplateList(items=[_view(each) for each in list_templates(session, found.id)])
+    page_id = get_page(session, page).id
+    assert page_id is not None  # a stored page has its id
+    found = list_templates(session, page_id, after=cursor or "", limit=limit + 1)
+    more = len(found) > limit
+    return TemplateList(
+        items=[_view(each) for each in found[:limit]], next_cursor=found[limit - 1].name if more else None
+    )
 
 
 @router.get("/{name}")

@@ -13,6 +13,7 @@ from scheduler.cli.output import echo_json, print_table
 from scheduler.cli.page import read_secret
 from scheduler.pages import app_secrets
 from scheduler.store import database
+from scheduler.terminal import echo
 
 app = typer.Typer(
     help="See the platform apps that sign webhooks, and change their secrets without losing an event.",
@@ -53,7 +54,7 @@ def add_secret(
     if as_json:
         echo_json(made.model_dump(mode="json"))
         return
-    typer.echo(
+    echo(
         f"both secrets of {app_id} verify; `duly app retire-secret {app_id}` ends the older one, "
         f"`duly app undo-secret {app_id}` takes this one back"
     )
@@ -67,7 +68,7 @@ def retire_secret(app_id: str = _APP, as_json: bool = _JSON) -> None:
     if as_json:
         echo_json(left.model_dump(mode="json"))
         return
-    typer.echo(f"{app_id} has one secret")
+    echo(f"{app_id} has one secret")
 
 
 @app.command("undo-secret")
@@ -78,7 +79,7 @@ def undo_secret(app_id: str = _APP, as_json: bool = _JSON) -> None:
     if as_json:
         echo_json(left.model_dump(mode="json"))
         return
-    typer.echo(f"{app_id} has the secret again that it had before")
+    echo(f"{app_id} has the secret again that it had before")
 
 
 def _when(instant: int | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 
 from scheduler import clock
 from scheduler.api import campaigns as shown
@@ -16,6 +15,7 @@ from scheduler.doorbell import ring
 from scheduler.errors import Conflict
 from scheduler.pages.registry import get_page
 from scheduler.store import database
+from scheduler.terminal import Terminal, confirm, echo
 
 app = typer.Typer(help="Look at campaigns, preview, launch, pause, resume and cancel them.", no_args_is_help=True)
 
@@ -54,7 +54,7 @@ def show(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
     if as_json:
         echo_json(row.model_dump(mode="json"))
         return
-    console = Console()
+    console = Terminal()
     console.print(f"[bold]{row.id}  {row.name}[/]  {row.status}, page {row.page}", soft_wrap=True)
     console.print(f"template {row.template} (version {row.template_version}), audience {row.audience}")
     if row.priority:
@@ -88,7 +88,7 @@ def look_ahead(campaign: int = _CAMPAIGN, as_json: bool = _JSON) -> None:
     if as_json:
         echo_json(shown.preview_view(seen).model_dump(mode="json"))
         return
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print(f"if it were launched at {format_instant(seen.at)}:", soft_wrap=True)
     print_table(
         ("when", "people", "why"),
@@ -140,14 +140,14 @@ def launch(campaign: int = _CAMPAIGN, yes: bool = typer.Option(False, "--yes", h
                 )
             seen = preview.preview(session, found, clock.now())
         for line in _after(seen.after):
-            typer.echo(line, err=True)
+            echo(line, err=True)
         counted = f"{seen.now} now, {seen.later} later, {seen.waiting} waiting, {seen.never} never"
-        typer.confirm(f"{counted}; {_without_ground(found)}: launch?", abort=True, err=True)
+        confirm(f"{counted}; {_without_ground(found)}: launch?", abort=True, err=True)
     with database.session() as session:
         made = lifecycle.launch(session, campaign, actor=_ACTOR, now=clock.now())
     ring("plan")
     rule = _without_ground(made)
-    typer.echo(f"launched {made.name}; {rule}; `duly campaign show {campaign}` tells where its messages are")
+    echo(f"launched {made.name}; {rule}; `duly campaign show {campaign}` tells where its messages are")
 
 
 @app.command()
@@ -155,7 +155,7 @@ def pause(campaign: int = _CAMPAIGN) -> None:
     """Hold what has not gone out."""
     with database.session() as session:
         made = lifecycle.pause(session, campaign, actor=_ACTOR, now=clock.now())
-    typer.echo(f"paused {made.name}; `duly campaign resume {campaign}` lets it go on")
+    echo(f"paused {made.name}; `duly campaign resume {campaign}` lets it go on")
 
 
 @app.command()
@@ -164,17 +164,17 @@ def resume(campaign: int = _CAMPAIGN) -> None:
     with database.session() as session:
         made = lifecycle.resume(session, campaign, actor=_ACTOR, now=clock.now())
     ring("plan", "deliver")
-    typer.echo(f"{made.name} goes on")
+    echo(f"{made.name} goes on")
 
 
 @app.command()
 def cancel(campaign: int = _CAMPAIGN, yes: bool = typer.Option(False, "--yes", help="Cancel without asking.")) -> None:
     """Take back everything that has not been sent."""
     if not yes:
-        typer.confirm("take back everything that has not been sent?", abort=True, err=True)
+        confirm("take back everything that has not been sent?", abort=True, err=True)
     with database.session() as session:
         made = lifecycle.cancel(session, campaign, actor=_ACTOR, now=clock.now())
-    typer.echo(f"cancelled {made.name}")
+    echo(f"cancelled {made.name}")
 
 
 def _after(after: dict[str, int]) -> list[str]:

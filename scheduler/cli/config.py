@@ -9,6 +9,7 @@ import typer
 from scheduler import settings
 from scheduler.cli.output import print_table
 from scheduler.store.secrets import new_key
+from scheduler.terminal import echo
 
 app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
 
@@ -19,7 +20,7 @@ def show(as_json: bool = typer.Option(False, "--json", help="As JSON.")) -> None
     rows = settings.describe(settings.get_settings())
     if as_json:
         shown = [{"name": name, "value": value or None, "source": source} for name, value, source in rows]
-        typer.echo(json.dumps(shown, indent=2))
+        echo(json.dumps(shown, indent=2))
         return
     print_table(
         ("setting", "value", "source"),
@@ -31,10 +32,10 @@ def show(as_json: bool = typer.Option(False, "--json", help="As JSON.")) -> None
 @app.command()
 def example() -> None:
     """Print a `.env` with every setting, its meaning and its default."""
-    typer.echo(settings.example(), nl=False)
+    echo(settings.example(), nl=False)
 
 
 @app.command("new-key")
 def make_key() -> None:
     """Print a new key for DULY_ENCRYPTION_KEY."""
-    typer.echo(new_key())
+    echo(new_key())

@@ -24,6 +24,7 @@ from scheduler.doorbell import ring
 from scheduler.errors import Invalid
 from scheduler.pages.registry import get_page
 from scheduler.store import database
+from scheduler.terminal import Terminal, echo
 
 app = typer.Typer(help="Look at what people agreed to and refused, and judge what is unclear.", no_args_is_help=True)
 
@@ -77,7 +78,7 @@ def message(message_id: int = typer.Argument(help="The message's id.", min=1), a
     if as_json:
         echo_json(found.model_dump(mode="json"))
         return
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     if not found.attempts:
         console.print(f"nothing of message {message_id} was ever sent", soft_wrap=True)
     for attempt in found.attempts:
@@ -97,7 +98,7 @@ def opt_out(
 ) -> None:
     """Keep that somebody told the team that they want no messages. Only the team lifts it again."""
     _choose("opt_out", psid, page, topic, category, evidence, actor)
-    typer.echo(f"{psid} gets no {category or ''} messages".replace("  ", " ") + (f" about {topic}" if topic else ""))
+    echo(f"{psid} gets no {category or ''} messages".replace("  ", " ") + (f" about {topic}" if topic else ""))
 
 
 @app.command("opt-in")
@@ -112,7 +113,7 @@ def opt_in(
     """Keep that somebody told the team that they want messages again; what waited is decided anew."""
     lifted = _choose("opt_in", psid, page, topic, category, evidence, actor)
     ring("deliver")
-    typer.echo("it is kept, and an opt-out ended" if lifted else "it is kept; no opt-out that it lifts was in force")
+    echo("it is kept, and an opt-out ended" if lifted else "it is kept; no opt-out that it lifts was in force")
 
 
 @app.command()
@@ -157,7 +158,7 @@ def judge(
     with database.session() as session:
         review.decide(session, review_id, decision, actor=actor, now=clock.now())
     ring("deliver")
-    typer.echo(f"{review_id}: {words(decision)}")
+    echo(f"{review_id}: {words(decision)}")
 
 
 @app.command()
@@ -189,8 +190,8 @@ def settings(
         told = {"confirmation_template": found.confirmation_template, "opt_out_scope": found.opt_out_scope}
         echo_json(told)
         return
-    typer.echo(f"opt-outs are confirmed with {found.confirmation_template or 'nothing'}")
-    typer.echo(f"a STOP covers {'what the law says' if found.opt_out_scope == 'law' else 'everything'}")
+    echo(f"opt-outs are confirmed with {found.confirmation_template or 'nothing'}")
+    echo(f"a STOP covers {'what the law says' if found.opt_out_scope == 'law' else 'everything'}")
 
 
 @app.command()
@@ -204,7 +205,7 @@ def rebuild() -> None:
             break
         looked += found[1]
         cursor = found[0]
-    typer.echo(f"made anew for {looked} people")
+    echo(f"made anew for {looked} people")
 
 
 def _choose(
@@ -232,7 +233,7 @@ def _tell(psid: str, page: str, moment: int | None, topic: str | None, category:
     if as_json:
         echo_json(found.model_dump(mode="json"))
         return
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print(Text(f"{psid} at {format_instant(found.at)}", style="bold"), soft_wrap=True)
     if found.merged_into is not None:
         there = f"was merged into {found.merged_into}: nothing is sent to it, and what was said since then is there"

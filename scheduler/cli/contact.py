@@ -21,6 +21,7 @@ from scheduler.facts.contacts import list_contacts
 from scheduler.facts.context import agent_context
 from scheduler.pages.registry import get_page
 from scheduler.store import database
+from scheduler.terminal import confirm, echo
 
 app = typer.Typer(help="Look at one person, or merge two contacts who are one.", no_args_is_help=True)
 
@@ -38,7 +39,7 @@ def show(psid: str = _PSID, page: str = _PAGE, as_json: bool = _JSON) -> None:
         echo_json(found.model_dump(mode="json"))
         return
     _person(found)
-    typer.echo(f"\n{_zones(found)}")
+    echo(f"\n{_zones(found)}")
     print_table(
         ("", "kind", "says", "source", "sure", "observed"),
         [
@@ -128,7 +129,7 @@ def merge(
         return
     if not yes:
         _tell(planned, preview=True, as_json=False)
-        if not typer.confirm(f"Merge {psid} into {into}?"):
+        if not confirm(f"Merge {psid} into {into}?"):
             raise Conflict("nothing was merged", way_out="confirm, or give --yes")
     with database.session() as session:
         done = merging.merge_contacts(session, page_id, psid, into, actor=who, now=clock.now())
@@ -142,12 +143,12 @@ def _tell(done: merging.Merge, *, preview: bool, as_json: bool) -> None:
         echo_json(shown.model_dump(mode="json"))
         return
     if not done.changes:
-        typer.echo(f"{done.from_psid} was merged into {done.into_psid} before; nothing changes")
+        echo(f"{done.from_psid} was merged into {done.into_psid} before; nothing changes")
         return
     would = "would come" if preview else "came"
-    typer.echo(f"{done.into_psid} {'would stand' if preview else 'stands'} for {done.from_psid}")
-    typer.echo(f"against the survivor {would}: {', '.join(done.stricter) or 'nothing'}")
-    typer.echo(f"messages that go on: {len(done.moved)}; taken back: {len(done.cancelled)}; names: {done.identities}")
+    echo(f"{done.into_psid} {'would stand' if preview else 'stands'} for {done.from_psid}")
+    echo(f"against the survivor {would}: {', '.join(done.stricter) or 'nothing'}")
+    echo(f"messages that go on: {len(done.moved)}; taken back: {len(done.cancelled)}; names: {done.identities}")
 
 
 def _person(found: ContactView) -> None:

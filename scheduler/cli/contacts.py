@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scheduler import clock
@@ -31,6 +30,7 @@ from scheduler.imports.tables import ContactImport
 from scheduler.imports.validating import validate_next
 from scheduler.pages.registry import get_page
 from scheduler.store import database
+from scheduler.terminal import Terminal, echo, echo_data
 
 app = typer.Typer(help="Import people from CSV files, and export them.", no_args_is_help=True)
 
@@ -127,7 +127,7 @@ def discard(import_id: int = typer.Argument(min=1, help="The import's id.")) -> 
     """Forget a file that was not applied."""
     with database.session() as session:
         registry.discard(session, import_id, actor=_ACTOR, now=clock.now())
-    typer.echo(f"discarded import {import_id}")
+    echo(f"discarded import {import_id}")
 
 
 @app.command()
@@ -135,7 +135,7 @@ def errors(import_id: int = typer.Argument(min=1, help="The import's id.")) -> N
     """Print everything that is wrong with a file, as CSV."""
     _read(import_id)
     for part in shown.error_text(import_id):
-        typer.echo(part, nl=False)
+        echo_data(part)
 
 
 @app.command()
@@ -168,7 +168,7 @@ def export(
         sys.stdout.buffer.flush()
         return
     write_private(out, parts(), option="--out")
-    typer.echo(f"wrote {people} people to {out}", err=True)
+    echo(f"wrote {people} people to {out}", err=True)
 
 
 def _upload(
@@ -212,7 +212,7 @@ def _run(
     doing: str, import_id: int, status: str, step: Any, far: Callable[[ContactImport], int], *, quiet: bool
 ) -> None:
     """Take step after step until the import has left ``status``; a worker that does the same is watched."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     bar = Progress(
         TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=console, disable=quiet or not console.is_terminal, transient=True,

@@ -18,6 +18,7 @@ from scheduler.store.embedded import Servers
 from scheduler.store.postgres_server import PostgresServer
 from scheduler.store.revision import needed, unfit
 from scheduler.supervise.folder_lock import FolderLock
+from scheduler.terminal import confirm, echo
 
 app = typer.Typer(help="Move the database between revisions.", no_args_is_help=True)
 
@@ -25,7 +26,7 @@ app = typer.Typer(help="Move the database between revisions.", no_args_is_help=T
 @app.command()
 def upgrade(revision: str = typer.Argument("head", help="A revision, or head.")) -> None:
     """Bring the database up to a revision; nothing happens when it is there."""
-    typer.echo(migrate.upgrade(database_url(), revision) or "base")
+    echo(migrate.upgrade(database_url(), revision) or "base")
 
 
 @app.command()
@@ -36,8 +37,8 @@ def downgrade(
     """Take the database down to a revision; refused while Duly runs. What only newer revisions hold is deleted."""
     _refuse_in_use()
     if not yes:
-        typer.confirm(f"Delete everything that is newer than revision {revision}?", abort=True, err=True)
-    typer.echo(migrate.downgrade(database_url(), revision) or "base")
+        confirm(f"Delete everything that is newer than revision {revision}?", abort=True, err=True)
+    echo(migrate.downgrade(database_url(), revision) or "base")
 
 
 def _refuse_in_use() -> None:
@@ -78,10 +79,10 @@ def current(as_json: bool = typer.Option(False, "--json", help="As JSON.")) -> N
     """Show the database's revision and the newest that this version knows."""
     here, newest = migrate.current(database_url()), needed()
     if as_json:
-        typer.echo(json.dumps({"current": here, "head": newest, "up_to_date": here == newest}))
+        echo(json.dumps({"current": here, "head": newest, "up_to_date": here == newest}))
         return
     wrong = unfit(here)
-    typer.echo(f"{here or 'base'}" + (f" ({wrong})" if wrong is not None else ""))
+    echo(f"{here or 'base'}" + (f" ({wrong})" if wrong is not None else ""))
 
 
 @app.command()
@@ -89,7 +90,7 @@ def dump(file: Path = typer.Argument(help="Where the dump goes, in PostgreSQL's 
     """Write a dump of the database, with `pg_dump`. It holds personal data: only you may read it."""
     with _server() as url:
         dumps.dump(url, file)
-    typer.echo(f"dumped to {file}")
+    echo(f"dumped to {file}")
 
 
 @app.command()
@@ -103,9 +104,9 @@ def load(
     with _server() as url:
         _refuse_connected(url)
         if not yes:
-            typer.confirm("Delete everything that is in the database now?", abort=True, err=True)
+            confirm("Delete everything that is in the database now?", abort=True, err=True)
         dumps.load(url, file)
-    typer.echo(f"loaded {file}; nothing is sent before `duly restore` shows what it does not know")
+    echo(f"loaded {file}; nothing is sent before `duly restore` shows what it does not know")
 
 
 @app.command(hidden=True)
@@ -113,4 +114,4 @@ def draft(message: str = typer.Argument(help="What changes, e.g. 'the consent re
     """Draft a migration from the newest revision to the tables as they are in the code, for a developer to edit."""
     with TemporaryDirectory() as folder, Servers(Path(folder), durable=False, throwaway=True) as servers:
         migrate.upgrade(servers.database_url)
-        typer.echo(migrate.draft(servers.database_url, message))
+        echo(migrate.draft(servers.database_url, message))

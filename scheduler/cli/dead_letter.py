@@ -17,6 +17,7 @@ from scheduler.errors import Invalid
 from scheduler.facts import dead_letters
 from scheduler.outbox.dead_letters import MOST
 from scheduler.store import database
+from scheduler.terminal import confirm, echo
 
 app = typer.Typer(help="Look at what needs a person, send it again, or discard it.", no_args_is_help=True)
 
@@ -122,10 +123,10 @@ def redrive(
         if as_json:
             echo_json(seen.model_dump(mode="json"))
         else:
-            typer.echo(_outlook(seen))
+            echo(_outlook(seen))
         return
     if not yes:
-        typer.confirm(f"{_outlook(seen)}\nsend them again?", abort=True, err=True)
+        confirm(f"{_outlook(seen)}\nsend them again?", abort=True, err=True)
     # Whoever was shown the warning and said yes has said that they may.
     settled = {"dry_run": False, "may_arrive_twice": may_arrive_twice or not yes}
     with database.session() as session:
@@ -136,7 +137,7 @@ def redrive(
         return
     before = f"; {len(done.resent_before)} had been before" if done.resent_before else ""
     stay = f"; {done.outlook.never} stay, policy forbids them" if done.outlook.never else ""
-    typer.echo(f"sent again: {len(done.resent)}{before}{stay}{_more(done)}")
+    echo(f"sent again: {len(done.resent)}{before}{stay}{_more(done)}")
 
 
 @app.command()
@@ -165,13 +166,13 @@ def discard(
     many = min(seen.matching, limit)
     if not dry_run:
         if not yes:
-            typer.confirm(f"{many} of {seen.matching} dead letters: discard them?", abort=True, err=True)
+            confirm(f"{many} of {seen.matching} dead letters: discard them?", abort=True, err=True)
         with database.session() as session:
             seen = doors.act_discard(session, wish.model_copy(update={"dry_run": False}), actor=actor, now=clock.now())
     if as_json:
         echo_json(seen.model_dump(mode="json"))
         return
-    typer.echo(f"{many} of {seen.matching} would be discarded" if dry_run else f"discarded: {len(seen.discarded)}")
+    echo(f"{many} of {seen.matching} would be discarded" if dry_run else f"discarded: {len(seen.discarded)}")
 
 
 _Wish = TypeVar("_Wish", bound=doors.Chosen)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from rich.console import Console
+
+from scheduler.terminal import Terminal
 
 
 def command(
@@ -29,7 +30,7 @@ def command(
     from scheduler.demo.run import Options, run
     from scheduler.supervise.interrupt import interruptible
 
-    console = Console()
+    console = Terminal()
     options = Options(
         hours=hours, seconds=seconds, people=people, seed=seed, plain=plain, kill_worker=kill_worker, latency=latency,
         keep_log=keep_log,

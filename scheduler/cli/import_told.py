@@ -5,24 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import typer
-from rich.console import Console
-
 from scheduler.api import imports as shown
 from scheduler.api.instants import format_instant
 from scheduler.cli.output import print_table
+from scheduler.terminal import Terminal, echo
 
 
 def show_mapping(before: shown.ImportPreview) -> None:
     """Which column is taken for what, with the first row as it would be applied."""
     made = before.import_
-    typer.echo(f"import {made.id}: {made.name}, {_of(made.rows, 'rows')}")
+    echo(f"import {made.id}: {made.name}, {_of(made.rows, 'rows')}")
     rows = [(header, made.mapping.get(header, "-"), _example(before, header)) for header in made.headers]
     rows += [("(every row)", field, value) for field, value in made.constants.items()]
     print_table(("column", "field", "line " + str(before.rows[0].line if before.rows else 2)), rows, none="")
     left_out = [header for header in made.headers if header not in made.mapping]
     if left_out:
-        typer.echo(f"not imported: {', '.join(left_out)}; --map COLUMN=FIELD takes a column")
+        echo(f"not imported: {', '.join(left_out)}; --map COLUMN=FIELD takes a column")
 
 
 def _example(before: shown.ImportPreview, header: str) -> str:
@@ -63,7 +61,7 @@ def _warning(each: shown.ErrorKind) -> str:
 
 def show_outcome(seen: shown.ImportView, *, dry_run: bool, errors: Path | None) -> None:
     """What is wrong, what was done, and how to go on; ``errors`` is the file that has all that is wrong."""
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     if seen.warnings:
         print_table(
             ("rows", "first line", "field", "to look at"),

@@ -11,6 +11,7 @@ from scheduler.access import keys
 from scheduler.api.instants import format_instant
 from scheduler.cli.output import print_table
 from scheduler.store import database
+from scheduler.terminal import echo
 
 app = typer.Typer(help="Make and revoke keys to the REST API.", no_args_is_help=True)
 
@@ -20,8 +21,8 @@ def create(name: str = typer.Argument(help="Who will use it, e.g. shop; it stand
     """Make a key and print it. It is shown this once: only its hash is kept."""
     with database.session() as session:
         key = keys.create_key(session, name, now=clock.now(), actor="cli")
-    typer.echo(key)
-    typer.echo("keep it: it cannot be shown again", err=True)
+    echo(key)
+    echo("keep it: it cannot be shown again", err=True)
 
 
 @app.command("list")
@@ -39,7 +40,7 @@ def list_all(as_json: bool = typer.Option(False, "--json", help="As JSON.")) -> 
         for key in found
     ]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     print_table(
         ("name", "key", "created", "revoked"),
@@ -53,4 +54,4 @@ def revoke(name: str = typer.Argument(help="The key's name.")) -> None:
     """Make a key useless from now on."""
     with database.session() as session:
         keys.revoke_key(session, name, now=clock.now(), actor="cli")
-    typer.echo(f"revoked {name}")
+    echo(f"revoked {name}")

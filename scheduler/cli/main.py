@@ -13,6 +13,7 @@ from scheduler.cli.pipe import outlive_readers
 from scheduler.errors import EXIT_CODES, DulyError
 from scheduler.lineage.start import keep_marks
 from scheduler.settings import get_settings
+from scheduler.terminal import echo
 
 _EXIT_CODES = "  \n".join(f"{code}  {words}" for code, words in EXIT_CODES.items())
 
@@ -32,7 +33,7 @@ class _Duly(LoadingGroup):
         try:
             return super().invoke(ctx)
         except DulyError as error:
-            typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
+            echo(f"error: {error}", err=True, fg=typer.colors.RED)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
@@ -51,7 +52,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"duly {importlib.metadata.version('duly')}")
+        echo(f"duly {importlib.metadata.version('duly')}")
         raise typer.Exit
 
 

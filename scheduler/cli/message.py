@@ -16,6 +16,7 @@ from scheduler.facts import messages
 from scheduler.outbox.states import STATES
 from scheduler.pages.registry import get_page
 from scheduler.store import database
+from scheduler.terminal import Terminal, echo
 
 app = typer.Typer(help="Look at messages and at why they went, wait, or never go.", no_args_is_help=True)
 
@@ -52,7 +53,7 @@ def list_some(
         echo_json([row.model_dump(mode="json") for row in rows])
         return
     # Whoever asks for one page or one campaign knows the page; elsewhere a narrow terminal has no room for it.
-    console = Console()
+    console = Terminal()
     narrow = console.is_terminal and console.width < _ROOM_FOR_PAGES
     pages = [] if page or campaign or narrow else ["page"]
     print_table(
@@ -83,7 +84,7 @@ def count(as_json: bool = _JSON) -> None:
         none="no messages yet; launch a campaign or post an event",
     )
     if counted.states:
-        typer.echo(f"going out: {counted.sent_per_second:.1f} a second, {counted.sent_last_minute} in the last minute")
+        echo(f"going out: {counted.sent_per_second:.1f} a second, {counted.sent_last_minute} in the last minute")
 
 
 @app.command()
@@ -94,7 +95,7 @@ def show(message: int = typer.Argument(help="The message's id.", min=1), as_json
     if as_json:
         echo_json(found.model_dump(mode="json"))
         return
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     _head(console, found)
     for row in found.log:
         _arrow(console, row)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import typer
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +24,7 @@ from scheduler.governance import switches
 from scheduler.governance.tables import KillSwitch
 from scheduler.inbox.web_processes import acknowledge_gone
 from scheduler.store import database
+from scheduler.terminal import Terminal, confirm, echo
 
 app = typer.Typer(help="See how things stand, and stop or resume sending.", no_args_is_help=True)
 
@@ -51,7 +52,7 @@ def status(
         if watch:
             _until_interrupted(told, every)
         return
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     if not watch:
         console.print(_drawn(_status()))
         return
@@ -71,7 +72,7 @@ def at_risk(
         echo_json(found.model_dump(mode="json"))
         return
     if not found.at_risk:
-        typer.echo(f"nothing that can be sent will run out of time within {hours} hours")
+        echo(f"nothing that can be sent will run out of time within {hours} hours")
     else:
         needed = {page.page: page for page in found.pages}
         print_table(
@@ -88,7 +89,7 @@ def at_risk(
             none="",
         )  # fmt: skip
     if found.held:
-        typer.echo("\nheld, and expire unless what holds them ends:")
+        echo("\nheld, and expire unless what holds them ends:")
         print_table(
             ("page", "lane", "messages", "held because", "first", "last"),
             [
@@ -122,16 +123,16 @@ def stop(
             echo_json(seen.model_dump(mode="json"))
             return
         if dry_run:
-            typer.echo(_radius(seen))
+            echo(_radius(seen))
             return
-        typer.confirm(f"{_radius(seen)}\nstop them?", abort=True, err=True)
+        confirm(f"{_radius(seen)}\nstop them?", abort=True, err=True)
     with database.session() as session:
         scope = governance.scope_of(session, page, campaign, category)
         made = governance.view(session, switches.engage(session, scope, actor=actor, why=why, now=clock.now()))
     if as_json:
         echo_json(made.model_dump(mode="json"))
         return
-    typer.echo(f"stopped: {_scope(made)}; `duly ops resume {made.id}` lets it go on")
+    echo(f"stopped: {_scope(made)}; `duly ops resume {made.id}` lets it go on")
 
 
 @app.command()
@@ -150,7 +151,7 @@ def resume(
     if as_json:
         echo_json(released.model_dump(mode="json"))
         return
-    typer.echo(f"goes on: {_scope(released)}")
+    echo(f"goes on: {_scope(released)}")
 
 
 @app.command("switches")
@@ -176,7 +177,7 @@ def web_gone(
     """Acknowledge that a web process is gone for good: it is no alert any more."""
     with database.session() as session:
         acknowledge_gone(session, process, actor=actor, now=clock.now())
-    typer.echo(f"{process} is not missed any more")
+    echo(f"{process} is not missed any more")
 
 
 def _status() -> doors.StatusView:

@@ -8,18 +8,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from scheduler.errors import Invalid
+from scheduler.neutral import plain_line
+from scheduler.terminal import Terminal, echo
 
 
 def echo_json(value: Any) -> None:
     """Print JSON for a program."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, none: str, whole: Sequence[str] = ()) -> None:
@@ -32,14 +33,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, none: 
     for name in columns:
         table.add_column(name, overflow="fold", no_wrap=name in whole)
     for row in rows:
-        table.add_row(*(Text(value) for value in row))
-    console = Console()
+        table.add_row(*(Text(plain_line(value)) for value in row))
+    console = Terminal()
     if not table.rows:
         console.print(none, soft_wrap=True, highlight=False)
         return
     if not console.is_terminal:
         widest = console.options.update(max_width=100_000)
-        console = Console(width=Measurement.get(console, widest, table).maximum)
+        console = Terminal(width=Measurement.get(console, widest, table).maximum)
     console.print(table)
 
 

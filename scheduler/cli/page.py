@@ -22,6 +22,7 @@ from scheduler.pages.check import check_page
 from scheduler.pages.tables import Page
 from scheduler.settings import get_settings
 from scheduler.store import database
+from scheduler.terminal import echo
 
 app = typer.Typer(
     help="Register pages and change what they may do. Secrets are asked for, or read from the environment variables "
@@ -32,7 +33,7 @@ app = typer.Typer(
 _ACTOR = "cli"
 _PAGE = typer.Argument(help="The platform's id of the page.")
 _JSON = typer.Option(False, "--json", help="As JSON.")
-_PLATFORM_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_PLATFORM_ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,127}")
 
 
 @app.command()
@@ -68,9 +69,9 @@ def add(
             actor=_ACTOR,
         )
     if as_json:
-        typer.echo(json.dumps(_shown(made), indent=2))
+        echo(json.dumps(_shown(made), indent=2))
     else:
-        typer.echo(f"added {made.name} ({page}), mode {made.mode}; `duly page check {page}` tries its token")
+        echo(f"added {made.name} ({page}), mode {made.mode}; `duly page check {page}` tries its token")
 
 
 @app.command()
@@ -95,13 +96,13 @@ def check(
             {"page": external_id, "ok": each.ok, "name": each.name, "code": each.code, "detail": each.words}
             for external_id, _, each in found
         ]
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
     elif not found:
-        typer.echo("no pages yet; `duly page add` registers one")
+        echo("no pages yet; `duly page add` registers one")
     else:
         for external_id, stopped, each in found:
             hint = f"; it is stopped ({stopped}): `duly page restore {external_id}`" if stopped and each.ok else ""
-            typer.echo(f"{external_id}  {'ok' if each.ok else 'FAILED'}  {each.words}{hint}")
+            echo(f"{external_id}  {'ok' if each.ok else 'FAILED'}  {each.words}{hint}")
     if not all(each.ok for _, _, each in found):
         raise typer.Exit(1)
 
@@ -112,7 +113,7 @@ def list_all(as_json: bool = _JSON) -> None:
     with database.session() as session:
         rows = [_shown(page) for page in registry.list_pages(session)]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     print_table(
         ("page", "name", "mode", "a second", "stopped"),
@@ -146,7 +147,7 @@ def allow(
         if psids:
             (changes.disallow if remove else changes.allow)(session, found, psids, actor=_ACTOR, now=clock.now())
         listed = changes.allowed(session, found)
-    typer.echo(json.dumps(listed) if as_json else "\n".join(listed) or "nobody")
+    echo(json.dumps(listed) if as_json else "\n".join(listed) or "nobody")
 
 
 @app.command()
@@ -154,7 +155,7 @@ def mode(page: str = _PAGE, to: str = typer.Argument(help="test or live.")) -> N
     """Let a page send to its allow-list only (test), or to everyone policy permits (live)."""
     with database.session() as session:
         changes.set_mode(session, registry.get_page(session, page), to, actor=_ACTOR, now=clock.now())
-    typer.echo(f"{page} is in mode {to}")
+    echo(f"{page} is in mode {to}")
 
 
 @app.command()
@@ -162,7 +163,7 @@ def rate(page: str = _PAGE, to: int = typer.Argument(help="Messages a second, ov
     """Change how fast a page sends."""
     with database.session() as session:
         changes.set_rate(session, registry.get_page(session, page), to, actor=_ACTOR, now=clock.now())
-    typer.echo(f"{page} sends {to} a second at most")
+    echo(f"{page} sends {to} a second at most")
 
 
 @app.command()
@@ -173,7 +174,7 @@ def token(
     given = read_secret("page access token", "PAGE_TOKEN", token_file)
     with database.session() as session:
         changes.set_token(session, registry.get_page(session, page), given, actor=_ACTOR, now=clock.now())
-    typer.echo(f"{page} has a new token; `duly page check {page}` tries it")
+    echo(f"{page} has a new token; `duly page check {page}` tries it")
 
 
 @app.command()
@@ -193,7 +194,7 @@ def marketing(
     with database.session() as session:
         found = registry.get_page(session, page)
         changes.set_marketing(session, found, ad_account, campaign, actor=_ACTOR, now=clock.now())
-    typer.echo(f"{page} sends no paid messages" if off else f"{page} sends paid messages through act_{ad_account}")
+    echo(f"{page} sends no paid messages" if off else f"{page} sends paid messages through act_{ad_account}")
 
 
 @app.command()
@@ -210,7 +211,7 @@ def restore(page: str = _PAGE) -> None:
             ended, unknown = False, "; whether the platform has it wait is not known: Redis does not answer"
     if restored or ended:
         ring("deliver")
-    typer.echo((f"{page} sends again" if restored or ended else f"{page} was not stopped, and does not wait") + unknown)
+    echo((f"{page} sends again" if restored or ended else f"{page} was not stopped, and does not wait") + unknown)
 
 
 def _platform_id(given: str, field: str) -> None:

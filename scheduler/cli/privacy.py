@@ -20,6 +20,7 @@ from scheduler.privacy import erasure
 from scheduler.privacy.retention import KEPT, MANY, prune, standing
 from scheduler.privacy.subject import everything
 from scheduler.store import database
+from scheduler.terminal import confirm, echo
 
 app = typer.Typer(
     help="Tell somebody what is known of them, erase it, and see how long things are kept.", no_args_is_help=True
@@ -49,7 +50,7 @@ def export(
         return
     write_private(out, [json.dumps(found, indent=2, ensure_ascii=False), "\n"], option="--out")
     rows = sum(len(each) for each in found.values() if isinstance(each, list))
-    typer.echo(f"{out}: {rows} rows", err=True)
+    echo(f"{out}: {rows} rows", err=True)
 
 
 @app.command()
@@ -69,8 +70,8 @@ def erase(
             ("goes or is blanked", "rows"), [(name, str(count)) for name, count in planned.rows.items()], none="nothing"
         )
         flight = "; something is on the wire and settles first" if planned.in_flight else ""
-        typer.echo(f"messages taken back: {planned.cancelled}; addresses of the person: {planned.addresses}{flight}")
-        if not typer.confirm("Erase them? There is no way back"):
+        echo(f"messages taken back: {planned.cancelled}; addresses of the person: {planned.addresses}{flight}")
+        if not confirm("Erase them? There is no way back"):
             raise Conflict("nobody was erased", way_out="confirm, or give --yes")
     with database.session() as session:
         done = erasure.erase(session, _page_id(session, page), psid, actor=who, reason=reason, now=clock.now())
@@ -79,9 +80,9 @@ def erase(
         return
     if not done.changes:
         when = f" on {format_instant(done.erased_at)}" if done.erased_at else ""
-        typer.echo(f"they were erased before{when}; nothing changes")
+        echo(f"they were erased before{when}; nothing changes")
         return
-    typer.echo(f"erased: {sum(done.rows.values())} rows; messages taken back: {done.cancelled}")
+    echo(f"erased: {sum(done.rows.values())} rows; messages taken back: {done.cancelled}")
 
 
 @app.command()

@@ -18,6 +18,7 @@ from scheduler.lineage.identity import hold_by_hand, identity
 from scheduler.lineage.restoring import ASSUMPTIONS, Report
 from scheduler.settings import get_settings
 from scheduler.store import database
+from scheduler.terminal import confirm, echo
 
 app = typer.Typer(
     help="After a database was restored from a dump: see what it does not know, settle it, let it send again.",
@@ -60,7 +61,7 @@ def settle(who: str = _AS, as_json: bool = _JSON) -> None:
     if as_json:
         echo_json({"attempts": attempts, "choices": choices, "choices_of_nobody_here": strangers} | _as_json(found))
         return
-    typer.echo(f"settled {attempts} attempts, and {choices} choices of people")
+    echo(f"settled {attempts} attempts, and {choices} choices of people")
     _print(found)
 
 
@@ -79,7 +80,7 @@ def release(
         raise Invalid(f"`{assume}` cannot be assumed", field="--assume", way_out="say sent or unsent")
     found = _look()
     if found.held_at is not None and not yes:
-        typer.confirm("Does no other copy of this database send, and may this one?", abort=True, err=True)
+        confirm("Does no other copy of this database send, and may this one?", abort=True, err=True)
     with database.session() as session:
         stood = restoring.release(
             session, why=why, actor=who, now=clock.now(), gaps=_gaps(session, found), assume=_assumption(assume)
@@ -87,7 +88,7 @@ def release(
     if as_json:
         echo_json({"released": True, "settled": stood.settled})
         return
-    typer.echo("released: workers send again within seconds")
+    echo("released: workers send again within seconds")
 
 
 @app.command()
@@ -95,7 +96,7 @@ def hold(why: str = _WHY, who: str = _AS) -> None:
     """Let nothing be sent until it is released: before you start Duly on a dump that is older than its marks, say."""
     with database.session() as session:
         hold_by_hand(session, why, actor=who, now=clock.now())
-    typer.echo("held: nothing is sent until `duly restore release`")
+    echo("held: nothing is sent until `duly restore release`")
 
 
 def _look() -> Report:
@@ -151,13 +152,13 @@ def _instants(given: Any) -> Any:
 
 def _print(found: Report) -> None:
     if found.held_at is None:
-        typer.echo("the database is not held: it knows all that was begun")
+        echo("the database is not held: it knows all that was begun")
         return
-    typer.secho(f"held since {format_instant(found.held_at)}: {found.why}", fg=typer.colors.RED)
+    echo(f"held since {format_instant(found.held_at)}: {found.why}", fg=typer.colors.RED)
     if found.knows_until is not None:
-        typer.echo(f"the newest attempt that it knew by itself is of {format_instant(found.knows_until)}")
+        echo(f"the newest attempt that it knew by itself is of {format_instant(found.knows_until)}")
     if found.first is not None and found.last is not None:
-        typer.echo(f"it did not know attempts from {format_instant(found.first)} to {format_instant(found.last)}")
+        echo(f"it did not know attempts from {format_instant(found.first)} to {format_instant(found.last)}")
     rows = [("to settle", kind, str(number)) for kind, number in sorted(found.to_settle.items())]
     rows += [("settled", kind, str(number)) for kind, number in sorted(found.settled.items())]
     rows += [("to settle", "choices of people", str(found.choices_to_settle))] if found.choices_to_settle else []
@@ -165,16 +166,14 @@ def _print(found: Report) -> None:
     print_table(("", "what", "number"), rows, none="nothing is known that it does not know")
     for campaign in found.campaigns:
         where = "" if campaign.here else ", which this database does not know"
-        typer.echo(f"{campaign.messages} messages of campaign {campaign.campaign}{where}")
+        echo(f"{campaign.messages} messages of campaign {campaign.campaign}{where}")
     if found.withdrawn:
-        typer.echo(f"{found.withdrawn} consents were withdrawn: the shop has to say so again")
+        echo(f"{found.withdrawn} consents were withdrawn: the shop has to say so again")
     for act in found.acts:
-        typer.echo(
-            f"{format_instant(act.at)} {act.actor} did {act.action} to {act.about}: do it again if it still holds"
-        )
+        echo(f"{format_instant(act.at)} {act.actor} did {act.action} to {act.about}: do it again if it still holds")
     for gap in found.gaps:
-        typer.secho(f"not whole: {gap}", fg=typer.colors.RED)
+        echo(f"not whole: {gap}", fg=typer.colors.RED)
     if found.to_settle or found.choices_to_settle:
-        typer.echo("next: duly restore settle")
+        echo("next: duly restore settle")
     else:
-        typer.echo("next: duly restore release --why …")
+        echo("next: duly restore release --why …")

@@ -14,6 +14,7 @@ from scheduler.pages import app_secrets
 from scheduler.store import database
 from scheduler.store.resealing import SEALED, Resealed, reseal_chunk
 from scheduler.store.secrets import key_texts
+from scheduler.terminal import echo
 
 app = typer.Typer(
     help="Change the encryption key, or an app's secret, without losing anything. A secret is never shown.",
@@ -72,7 +73,7 @@ def rotate(
             ],
             none="",
         )
-        typer.echo(_next_step(keys, resealed, unreadable, left, dry_run=dry_run))
+        echo(_next_step(keys, resealed, unreadable, left, dry_run=dry_run))
     if unreadable or left:
         raise typer.Exit(1)
 
@@ -109,9 +110,7 @@ def _next_step(keys: int, resealed: int, unreadable: int, left: int, *, dry_run:
 
 def _rotate_app(app_id: str, secret_file: Path | None, *, dry_run: bool, as_json: bool) -> None:
     if dry_run:
-        typer.echo(
-            f"{app_id} would get a second secret; the older one verifies until `duly app retire-secret {app_id}`"
-        )
+        echo(f"{app_id} would get a second secret; the older one verifies until `duly app retire-secret {app_id}`")
         return
     secret = read_secret("app secret", "APP_SECRET", secret_file)
     with database.session() as session:
@@ -119,4 +118,4 @@ def _rotate_app(app_id: str, secret_file: Path | None, *, dry_run: bool, as_json
     if as_json:
         echo_json({"app": app_id, "secrets": 2})
         return
-    typer.echo(f"both secrets of {app_id} verify; `duly app retire-secret {app_id}` ends the older one")
+    echo(f"both secrets of {app_id} verify; `duly app retire-secret {app_id}` ends the older one")

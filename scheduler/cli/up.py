@@ -6,9 +6,9 @@ import threading
 from contextlib import ExitStack
 
 import typer
-from rich.console import Console
 
 from scheduler import logs, settings
+from scheduler.terminal import Terminal
 
 
 def command(
@@ -31,7 +31,7 @@ def command(
     settings.command_line(host=host, port=port)
     here = settings.get_settings()
     logs.configure(here.log_level, here.log_format)
-    console = Console()
+    console = Terminal()
     # A folder that was once filled for the stand-in holds pages that exist nowhere else.
     played = SandboxOptions() if sandbox or seed_demo or SandboxSecrets.kept(here.data_dir) else None
     with interruptible():

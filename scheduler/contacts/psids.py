@@ -6,8 +6,9 @@ import re
 
 from scheduler.errors import Invalid
 
-#: The shape of an id. The platform's are decimal numbers of 15 to 17 digits; what is not must at least be addressable.
-PSID_PATTERN = r"[A-Za-z0-9_.:-]{1,128}"
+#: The shape of an id. The platform's are decimal numbers of 15 to 17 digits; what is not must at least be addressable:
+#: nothing that a path could not hold, and no `..`, which clients take for the folder above.
+PSID_PATTERN = r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,127}"
 _SHAPE = re.compile(PSID_PATTERN)
 _WAY_OUT = "give the id as the platform gave it: plain digits, like 7000000000000001"
 
@@ -32,6 +33,11 @@ _FEW = 5
 ROUNDED = (
     "looks rounded: a spreadsheet keeps 15 digits of a number and writes zeros for the rest; export the ids as text"
 )
+
+
+def is_addressable(value: str) -> bool:
+    """Whether ``value`` has the shape of an id, so that an address can name it."""
+    return _SHAPE.fullmatch(value) is not None
 
 
 def is_placeholder(value: str) -> bool:

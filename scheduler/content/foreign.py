@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
-from scheduler.content.liquid_source import without_markup
+from scheduler.content.liquid_shape import without_markup
 
 #: How other tools write a placeholder; the comment shows what is found.
 _PLACEHOLDERS = re.compile(
@@ -39,6 +40,8 @@ _KINDS = (
     (_ENTITY, "is HTML; people would read it as it is: write the character itself"),
     (_ELEMENT, "is HTML; Messenger shows it as it is: leave it out"),
 )
+#: Characters of a text that are looked at.
+_LOOKED_AT = 5_000
 #: Warnings of one text; more would say the same again.
 _MOST = 10
 
@@ -55,11 +58,12 @@ def _sources(bodies: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"bodies.{locale}.parameters.{name}", source
 
 
+@lru_cache(maxsize=512)
 def _found(source: str) -> list[tuple[str, str]]:
-    plain = without_markup(source)
+    plain = without_markup(source)[:_LOOKED_AT]
     found = [(match.group(), words) for pattern, words in _KINDS for match in pattern.finditer(plain)]
     found += [
         (match.group(), "is a number to Liquid, and is sent as one: write {{ contact.first_name }}, say")
-        for match in _NUMBERED.finditer(source)
+        for match in _NUMBERED.finditer(source[:_LOOKED_AT])
     ]
     return list(dict.fromkeys(found))[:_MOST]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from liquid.exceptions import LiquidError
 
-from scheduler.content.liquid_source import Attributes, compiled
+from scheduler.content.liquid_environment import Attributes, compiled
 from scheduler.content.locales import best_locale
 from scheduler.content.variables import BY_EVENT
 from scheduler.content.visible import shows_nothing

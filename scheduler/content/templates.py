@@ -11,18 +11,15 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import Session, col, select
 
 from scheduler.audit.record import record
-from scheduler.content.liquid_source import check_source, refuse_tags, tag_refused
-from scheduler.content.locales import normalize_locale, same_locale
+from scheduler.content.bodies import Checked, check_bodies
+from scheduler.content.liquid_source import check_source, refuse_tags
 from scheduler.content.tables import Template
-from scheduler.content.try_out import try_out
 from scheduler.content.variables import ALWAYS, BY_EVENT
-from scheduler.content.visible import shows_nothing
 from scheduler.errors import Invalid, NotFound
 
 CATEGORIES = ("promotional", "utility", "service")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_PARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _LOCK_PAGE = text("SELECT id FROM page WHERE id = :id FOR NO KEY UPDATE")
 
 
@@ -37,30 +34,30 @@ def save_template(
     topic: str | None = None,
     utility_name: str | None = None,
     utility_approved: bool = False,
+    checked: Checked | None = None,
     actor: str,
     now: int,
 ) -> Template:
     """Keep a template of the page; the same name again is its next version.
 
     ``bodies`` is locale → ``{"text": Liquid}``, for a utility template with ``{"parameters": {name: Liquid}}`` too.
-    Raises Invalid naming the field: bad Liquid, an unknown variable, a message tag, a text over the platform's limit.
+    ``checked`` is what ``check_bodies`` made of them, where that was done already. Raises Invalid naming the field:
+    bad Liquid, an unknown variable, a message tag, a text over the platform's limit.
     """
     _check_frame(name, category, topic, utility_name, utility_approved)
-    checked = _check_bodies(bodies, utility_name)
-    default_locale = _default_of(checked, default_locale)
+    if checked is None:
+        checked = check_bodies(bodies, default_locale, utility_name)
     template = Template(
         page_id=page_id,
         name=name,
         category=category,
         topic=topic,
-        default_locale=default_locale,
-        bodies=checked,
+        default_locale=checked.default_locale,
+        bodies=checked.bodies,
         utility_name=utility_name,
         utility_approved=utility_approved,
         created_at=now,
     )
-    for locale, body in checked.items():
-        try_out(locale, body, utility_name)
     session.flush()
     session.connection().execute(_LOCK_PAGE, {"id": page_id})
     newest = session.exec(
@@ -97,12 +94,13 @@ def get_template(session: Session, page_id: int, name: str, *, field: str = "tem
     return found
 
 
-def list_templates(session: Session, page_id: int) -> list[Template]:
-    """The newest version of each of the page's templates, by name."""
+def list_templates(session: Session, page_id: int, *, after: str = "", limit: int | None = None) -> list[Template]:
+    """The newest version of each of the page's templates, by name: those behind the name ``after``."""
     return list(
         session.exec(
             select(Template)
-            .where(Template.page_id == page_id)
+            .where(Template.page_id == page_id, Template.name > after)
+            .limit(limit)
             .ext(distinct_on(col(Template.name)))
             .order_by(col(Template.name), col(Template.version).desc())
         ).all()
@@ -158,78 +156,3 @@ def _check_frame(name: str, category: str, topic: str | None, utility_name: str 
             field="utility_approved",
             way_out="give utility_name, the approved template's name on the platform",
         )
-
-
-def _default_of(bodies: Mapping[str, Any], given: str) -> str:
-    default = normalize_locale(given, field="default_locale")
-    if default not in bodies:
-        raise Invalid(
-            f"there is no body for `{default}`",
-            field="default_locale",
-            way_out=f"use one of {', '.join(sorted(bodies))[:200]}, or add that body",
-        )
-    return default
-
-
-def _check_bodies(bodies: Mapping[str, Any], utility_name: str | None) -> dict[str, Any]:
-    if not bodies:
-        raise Invalid("there is no body", field="bodies", way_out='give one a locale, {"en": {"text": "…"}}')
-    checked: dict[str, Any] = {}
-    names: set[str] | None = None
-    for given, body in bodies.items():
-        field = f"bodies.{given[:32]}"
-        locale = normalize_locale(given, field=field)
-        before = next((each for each in checked if same_locale(each, locale)), None)
-        if before is not None:
-            raise Invalid(
-                f"`{given[:32]}` and `{before}` are the same locale", field=field, way_out="leave one of them out"
-            )
-        checked[locale] = _check_body(body, field, utility_name)
-        parameters = set(checked[locale].get("parameters", {}))
-        if names is not None and parameters != names:
-            raise Invalid(
-                "its parameters are not those of the other locales",
-                field=f"{field}.parameters",
-                way_out="a utility template has the same named parameters in every locale",
-            )
-        names = parameters
-    return checked
-
-
-def _check_body(body: object, field: str, utility_name: str | None) -> dict[str, Any]:
-    if not isinstance(body, Mapping):
-        raise Invalid("is not an object", field=field, way_out='write {"text": "…"}')
-    for key, value in body.items():
-        if key in ("tag", "message_tag"):
-            raise tag_refused(value, field=f"{field}.{key}")
-        if key not in ("text", "parameters"):
-            raise Invalid(
-                f"`{str(key)[:64]}` is not a part of a body",
-                field=f"{field}.{str(key)[:64]}",
-                way_out="a body has text and parameters",
-            )
-    source = body.get("text")
-    if not isinstance(source, str) or shows_nothing(source):
-        raise Invalid("there is no text", field=f"{field}.text", way_out="write what is to be said")
-    check_source(source, field=f"{field}.text")
-    checked: dict[str, Any] = {"text": source}
-    parameters = body.get("parameters")
-    if parameters is None:
-        return checked
-    if utility_name is None:
-        raise Invalid(
-            "only a utility template has parameters",
-            field=f"{field}.parameters",
-            way_out="give utility_name too, or put the variables into the text",
-        )
-    if not isinstance(parameters, Mapping):
-        raise Invalid("is not an object", field=f"{field}.parameters", way_out='write {"name": "Liquid"}')
-    for name, value in parameters.items():
-        place = f"{field}.parameters.{str(name)[:64]}"
-        if not isinstance(name, str) or not _PARAMETER.fullmatch(name):
-            raise Invalid("is not a parameter's name", field=place, way_out="use lower case letters, digits and _")
-        if not isinstance(value, str):
-            raise Invalid("is not a text", field=place, way_out="write Liquid, {{ order.number }}, say")
-        check_source(value, field=place)
-    checked["parameters"] = dict(parameters)
-    return checked

@@ -17,13 +17,7 @@ def read_policy(text: str, *, field: str = "document") -> Policy:
 
     Raises Invalid with line and key.
     """
-    if len(text) > LONGEST:
-        raise Invalid(f"is longer than {LONGEST} characters", field=field, way_out="take out what is not needed")
-    for number, line in enumerate(text.split("\n"), start=1):
-        if len(line) > LONGEST_LINE:
-            raise Invalid(
-                f"{field}:{number}: is a line of more than {LONGEST_LINE} characters", field=field, way_out="break it"
-            )
+    refuse_length(text, field=field)
     try:
         written = read_document(text, where=field)
         if written.extends is not None and written.extends not in BUILT_IN:
@@ -33,6 +27,22 @@ def read_policy(text: str, *, field: str = "document") -> Policy:
         return parse_policy(text, where=field)
     except PolicyError as error:
         raise Invalid(str(error), field=field, way_out="correct it there; nothing was stored") from error
+
+
+def refuse_length(text: str, *, field: str = "document") -> None:
+    """Raise Invalid for a text that is not even looked at: too long, or with too long a line."""
+    if len(text) > LONGEST:
+        raise Invalid(f"is longer than {LONGEST} characters", field=field, way_out="take out what is not needed")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if len(line) > LONGEST_LINE:
+            raise Invalid(
+                f"{field}:{number}: is a line of more than {LONGEST_LINE} characters", field=field, way_out="break it"
+            )
+
+
+def read_canonical(document: str) -> Policy:
+    """The policy that ``whole_document`` wrote."""
+    return parse_policy(document, where="document")
 
 
 def built_in_policy(name: str, *, field: str = "builtin") -> Policy:

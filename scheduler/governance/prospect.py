@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from policies.diff import Change, diff
-from policies.diff.edits import edits
 from policies.policy import Policy
 from scheduler.errors import Conflict
 from scheduler.facts.messages import count_waiting
 from scheduler.governance.active import policy_by_version
+from scheduler.governance.clause_changes import ClauseChange, Search, Searched, changed_clauses, searched
 from scheduler.governance.history import Activation, activation_in_force
 from scheduler.governance.policies import check_activation
 
-#: A cap of more messages than this is not searched: each trial needs a history as long.
-_LONGEST_HISTORY = 100
-#: Random trials for each clause, beside those made for it.
-_TRIALS = 60
-
-
-#: How far the search for what a change does went. What is not ``complete`` may do more than was found.
-Search = Literal["complete", "cut_short", "not_searched"]
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class ClauseChange:
-    """A clause that differs."""
-
-    #: Such as "permitted_hours.house".
-    clause: str
-    kind: Literal["added", "removed", "changed"]
-    before: str | None
-    after: str | None
-    #: What the search found: "stricter", "looser", "both", "other reason"; "none found" where it was complete.
-    #: None: nothing is known.
-    effect: str | None = None
-    #: The policy's name decides nothing and is never searched.
-    search: Search = "not_searched"
+#: What ``searched`` does: of two policies, the instant around which to look, and the real seconds that it may take.
+Look = Callable[[Policy, Policy, int, float], Searched]
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -61,26 +37,24 @@ class Prospect:
     waiting: int
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Searched:
-    """What a search for the effect of changes came to; the fields are those of ``Prospect``."""
-
-    changes: tuple[ClauseChange, ...] | None
-    effect: str | None
-    search: Search
-    note: str | None
-
-
 _FIRST = Searched(changes=None, effect=None, search="not_searched", note="there is no policy in force to compare with")
 _UNKNOWN = Searched(changes=None, effect=None, search="not_searched", note="the policy in force cannot be read")
 
 
 def prospect(
-    session: Session, page_id: int, policy: Policy, *, now: int, patience: float, expected_version: str | None = None
+    session: Session,
+    page_id: int,
+    policy: Policy,
+    *,
+    now: int,
+    patience: float,
+    expected_version: str | None = None,
+    look: Look = searched,
 ) -> Prospect:
     """What activating ``policy`` for the page at ``now`` would change. Reads only.
 
     The search for what the changes do ends after ``patience`` real seconds: somebody waits for the answer.
+    ``look`` is what searches: somewhere else, perhaps.
     Raises Conflict where activating it would: it is in force already, or ``expected_version`` is not.
     """
     active = activation_in_force(session, page_id)
@@ -92,7 +66,7 @@ def prospect(
             old = policy_by_version(session, version)
         except Conflict:
             old = None
-    found = searched(old, policy, now, patience) if old else _UNKNOWN if version else _FIRST
+    found = look(old, policy, now, patience) if old else _UNKNOWN if version else _FIRST
     return Prospect(
         active_version=version,
         active_name=active.name if active else None,
@@ -104,51 +78,7 @@ def prospect(
     )
 
 
-def changed_clauses(old: Policy, new: Policy) -> tuple[ClauseChange, ...]:
-    """The clauses in which two policies differ, as they are written; the name is one."""
-    found = [ClauseChange(clause="policy.name", kind="changed", before=old.name, after=new.name)]
-    for edit in edits(old, new):
-        kind: Literal["added", "removed", "changed"] = "changed"
-        if edit.before is None or edit.after is None:
-            kind = "added" if edit.before is None else "removed"
-        found.append(ClauseChange(clause=edit.clause, kind=kind, before=edit.before, after=edit.after))
-    return tuple(each for each in found if each.before != each.after)
-
-
 def activation_changes(found: Activation, known: dict[str, Policy]) -> tuple[ClauseChange, ...] | None:
     """What an activation changed; None where it was the first, or where one of the two cannot be read any more."""
     old, new = known.get(found.previous or ""), known.get(found.version)
     return changed_clauses(old, new) if old and new else None
-
-
-def searched(old: Policy, new: Policy, now: int, patience: float) -> Searched:
-    """The clauses that differ, with what each does and what all do together: a search around ``now``, epoch seconds.
-
-    It ends after ``patience`` real seconds, and says so.
-    """
-    changes = changed_clauses(old, new)
-    if any(cap.limit > _LONGEST_HISTORY for cap in (*old.caps, *new.caps)):
-        too_long = f"a cap of more than {_LONGEST_HISTORY} messages takes too long to search"
-        return Searched(changes=changes, effect=None, search="not_searched", note=too_long)
-    begun = time.monotonic()
-    difference = diff(old, new, at=now, budget=_TRIALS, tired=lambda: time.monotonic() - begun > patience)
-    found = {change.clause: _outcome(change) for change in difference.changes}
-    changes = tuple(
-        replace(each, effect=found[each.clause][0], search=found[each.clause][1]) if each.clause in found else each
-        for each in changes
-    )
-    effect, search = _outcome(difference.overall)
-    note: str | None = None
-    if search == "cut_short" or any(each.search == "cut_short" for each in changes):
-        search, note = (
-            "cut_short",
-            f"the search was stopped after {patience:g} seconds: there may be more than it found",
-        )
-    return Searched(changes=changes, effect=effect, search=search, note=note)
-
-
-def _outcome(change: Change) -> tuple[str | None, Search]:
-    if not change.cut_short:
-        return change.direction, "complete"
-    # What was not found may only not have been looked for.
-    return None if change.direction == "none found" else change.direction, "cut_short"

@@ -161,7 +161,7 @@ def any_json(cell: str) -> object:
     """One plain value as JSON writes it."""
     try:
         value = json.loads(cell, parse_constant=_no_constant)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Invalid("is not JSON") from None
     plain = value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value))
     if not plain:
@@ -243,7 +243,7 @@ def _consent(given: dict[str, Any], place: int, now: int) -> Consent:
 def _objects(cell: str) -> list[dict[str, Any]]:
     try:
         given = json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Invalid("is not JSON") from None
     if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
         raise Invalid("is not a list of objects")

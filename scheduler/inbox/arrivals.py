@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler.contacts.psids import is_addressable
 from scheduler.inbox.lenient import id_of, identifier, message_id, milliseconds
 from scheduler.inbox.unknown_shapes import may_say_stop
 
@@ -215,6 +216,9 @@ def _event(event: object, page: str | None, time: int | None) -> Arrival:
         psid = sender if ours else recipient
         psid = psid if psid != page else None
         problem = problem or "the page itself stands where the person should"
+    if psid is not None and not is_addressable(psid):
+        # Nobody could look them up, release or erase them.
+        problem = problem or "the person's id is none that an address can name"
     needs_a_person = kind in _NEED_A_PERSON or (kind == "optin" and said.get("user_ref") is None)
     if psid is None and needs_a_person:
         problem = problem or "it names no person"

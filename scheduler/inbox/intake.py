@@ -18,6 +18,7 @@ from sqlmodel import Session
 
 from scheduler.contacts.holds import hold_contacts
 from scheduler.contacts.lock import holding
+from scheduler.contacts.psids import is_addressable
 from scheduler.contacts.registry import ensure_people, found_people, people_ask
 from scheduler.errors import DulyError, Unavailable
 from scheduler.inbox import raw
@@ -197,6 +198,8 @@ def _meet(
         if event.page_id is not None and event.arrival.psid is not None:
             # Whom somebody else writes to for the page is somebody the page talks with.
             evidence = event.arrival.kind in _EVIDENCE and (event.arrival.kind != "echo" or event.ours or event.error)
+            # Whose id no address can name is not met; who has been so before is held, for the event is not applied.
+            evidence = evidence or not is_addressable(event.arrival.psid)
             (looked_up if evidence else wanted).add((event.page_id, event.arrival.psid))
     known = {person: found[person] for person in wanted | looked_up if person in found}
     # What is of before the contact was made may be of before an erasure: they wrote again since, and are another now.

@@ -17,7 +17,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 #: The platform nests a dozen levels.
 _DEEPEST = 200
 _BRACKETS = re.compile(rb"[\[\]{}]")
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+#: A text that is never closed goes on to the end: else each of its quotes would be tried to the end anew.
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 
 #: What could become a NUL or a lone surrogate, as an escape and as bytes: without any of it nothing is looked at twice.
 _ESCAPED = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")

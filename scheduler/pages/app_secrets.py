@@ -14,14 +14,12 @@ from scheduler.audit.record import record
 from scheduler.clock import real_seconds
 from scheduler.errors import Conflict, Invalid, NotFound
 from scheduler.logs import get_logger
+from scheduler.pages.credentials import check_app_secret
 from scheduler.pages.registry import unsealed_of_app
 from scheduler.pages.tables import App
 from scheduler.store.secrets import seal
 
 _log = get_logger(__name__)
-
-#: Characters of a secret, at least: the platform's have 32, and a piece of one lets others guess signatures.
-_SHORTEST = 16
 
 #: Real seconds for which requests that were proven before a turn may still be answered.
 _ON_THEIR_WAY = 15.0
@@ -62,9 +60,7 @@ def add_secret(session: Session, external_id: str, secret: str, *, actor: str, n
     Raises NotFound; Conflict when the one before is not retired yet, Invalid when the secret is none or the same.
     """
     app = _locked(session, external_id)
-    secret = secret.strip()
-    if len(secret) < _SHORTEST or not secret.isascii():
-        raise Invalid("that is not an app secret", field="secret", way_out="copy it whole from the app's settings")
+    secret = check_app_secret(secret, field="secret")
     if unsealed_of_app(app.id or 0, app.secret_sealed) == secret.encode():
         raise Invalid("the app has this secret already", field="secret", way_out="reset it on the platform first")
     if app.previous_secret_sealed is not None:

@@ -12,12 +12,17 @@ from sqlmodel import Session
 
 from scheduler import throttle_state
 from scheduler.audit.record import record
+from scheduler.contacts.psids import is_addressable
 from scheduler.errors import Invalid, NotFound
 from scheduler.outbox.wake import wait_for_deciders, wake_page
+from scheduler.pages.credentials import check_page_token
 from scheduler.pages.registry import check_mode, check_rate
 from scheduler.pages.stops import restore_page
 from scheduler.pages.tables import Page
 from scheduler.store.secrets import seal
+
+#: People on an allow-list: it is shown whole.
+MOST_ALLOWED = 10_000
 
 _LOCK = text("SELECT external_id FROM page WHERE id = :id FOR NO KEY UPDATE")
 
@@ -40,9 +45,7 @@ def set_rate(session: Session, page: Page, rate: int, *, actor: str, now: int) -
 def set_token(session: Session, page: Page, token: str, *, actor: str, now: int) -> None:
     """Give the page a new access token. It ends a stop: the next refusal would stop the page again."""
     page_id = _lock(session, page)
-    if not token.strip():
-        raise Invalid("the token is empty", field="token", way_out="paste the page access token")
-    page.token_sealed = seal(token.strip())
+    page.token_sealed = seal(check_page_token(token))
     _keep(session, page, actor, "page.token", {}, now)
     restore_page(session, page_id, now=now, actor=actor)
 
@@ -91,7 +94,13 @@ def end_wait(session: Session, page: Page, *, actor: str, now: int) -> bool:
 
 
 def allow(session: Session, page: Page, psids: Collection[str], *, actor: str, now: int) -> list[str]:
-    """Add people to the allow-list of mode ``test``. Returns those who were not on it before."""
+    """Add people to the allow-list of mode ``test``. Returns those who were not on it before.
+
+    Raises Invalid for what is no id, and where the list would have more than ``MOST_ALLOWED``.
+    """
+    odd = next((psid for psid in psids if not is_addressable(psid)), None)
+    if odd is not None:
+        raise Invalid(f"`{odd[:64]}` is not a page-scoped id", field="allow", way_out="give it as the platform gave it")
     page_id = _lock(session, page)
     rows = session.connection().execute(
         text(
@@ -101,6 +110,11 @@ def allow(session: Session, page: Page, psids: Collection[str], *, actor: str, n
         {"page_id": page_id, "psids": sorted(set(psids))},
     )
     added = sorted(row.psid for row in rows)
+    if added and len(allowed(session, page)) > MOST_ALLOWED:
+        raise Invalid(
+            f"the list would have more than {MOST_ALLOWED} people", field="allow",
+            way_out="it is for trying things out: take some off, or set mode live",
+        )  # fmt: skip
     if added:
         _keep(session, page, actor, "page.allow", {"count": len(added)}, now)
         wake_page(session, page_id, now)

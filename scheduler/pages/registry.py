@@ -14,6 +14,7 @@ from scheduler.audit.record import record
 from scheduler.errors import Conflict, Invalid, NotFound, Unavailable
 from scheduler.governance.policies import activate_policy
 from scheduler.logs import complain, get_logger
+from scheduler.pages.credentials import check_app_secret, check_page_token, check_verify_token
 from scheduler.pages.tables import App, Page
 from scheduler.store.direct import Ask, fetch
 from scheduler.store.secrets import seal, unseal
@@ -38,8 +39,8 @@ _BY_EXTERNAL_ID = text(
 _NAMED = text("SELECT id, external_id FROM page WHERE external_id = ANY(:ids)")
 _APPS = text("SELECT page.id, app.external_id FROM app JOIN page ON page.app_id = app.id WHERE page.id = ANY(:ids)")
 
-#: Digits today, never anything with a slash or a space.
-_EXTERNAL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+#: Digits today, never anything that an address could not name: no slash, no space, no `..`.
+_EXTERNAL_ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,127}")
 
 
 def add_page(
@@ -64,6 +65,8 @@ def add_page(
     check_rate(rate)
     _check_external_id(external_id, "external_id")
     _check_external_id(app_external_id, "app_external_id")
+    token = check_page_token(token)
+    app_secret, verify_token = check_app_secret(app_secret), check_verify_token(verify_token)
     app = _ensure_app(session, app_external_id, app_secret, verify_token, now)
     taken = select(Page.id).where(Page.channel == "messenger", Page.external_id == external_id)
     if session.exec(taken).first() is not None:

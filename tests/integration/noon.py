@@ -41,7 +41,7 @@ def make_page(session: Session, noon: int) -> Callable[..., Page]:
             session,
             app_external_id="900",
             app_secret="0123456789abcdef",
-            verify_token="letmein",
+            verify_token="letmein-8461",
             external_id=external_id,
             name="Corner Shop",
             token="EAAtoken",

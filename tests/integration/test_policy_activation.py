@@ -13,10 +13,11 @@ from sqlalchemy import text
 from policies.diff.search import compared
 from policies.policy import load_policy, parse_policy
 from scheduler.errors import Conflict, Invalid, NotFound
+from scheduler.governance.clause_changes import searched
 from scheduler.governance.documents import built_in_policy, read_policy
 from scheduler.governance.history import activation_in_force, history, list_versions, read_version
 from scheduler.governance.policies import Activated, activate_policy
-from scheduler.governance.prospect import activation_changes, prospect, searched
+from scheduler.governance.prospect import activation_changes, prospect
 from scheduler.outbox.begin import begin
 from scheduler.store import database
 from tests.unit.delivery.stage import HOUR, NOON, Stage
@@ -215,7 +216,7 @@ def test_what_was_found_before_a_search_was_cut_short_is_told(monkeypatch: pytes
         return found
 
     monkeypatch.setattr("policies.diff.compared", compared_and_late)
-    monkeypatch.setattr("scheduler.governance.prospect.time", SimpleNamespace(monotonic=lambda: sum(told)))
+    monkeypatch.setattr("scheduler.governance.clause_changes.time", SimpleNamespace(monotonic=lambda: sum(told)))
     found = searched(BARE, CLOSED, NOON, patience=5)
     assert found.changes is not None
     assert [(each.clause, each.effect, each.search) for each in found.changes] == [

@@ -46,7 +46,7 @@ _MORE = {
 _TOLD = ("to",)
 _FILES = ("file", "path")
 _VALUES = {"instant": "2026-01-01T00:00Z", "was": "nothing", "policy": "default"}
-_SECRETS = {"PAGE_TOKEN": "t", "APP_SECRET": "s" * 32, "VERIFY_TOKEN": "v"}
+_SECRETS = {"PAGE_TOKEN": "EAAtoken", "APP_SECRET": "5ea1" * 8, "VERIFY_TOKEN": "verify-me"}
 
 
 def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

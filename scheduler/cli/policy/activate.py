@@ -13,11 +13,13 @@ from scheduler.cli.output import echo_json, print_table
 from scheduler.cli.policy.question import load
 from scheduler.doorbell import ring
 from scheduler.errors import Invalid
+from scheduler.governance.clause_changes import ClauseChange
 from scheduler.governance.policies import activate_policy
-from scheduler.governance.prospect import ClauseChange, Prospect, prospect
+from scheduler.governance.prospect import Prospect, prospect
 from scheduler.pages.registry import get_page
 from scheduler.settings import get_settings
 from scheduler.store import database
+from scheduler.terminal import Terminal, confirm, echo
 
 
 def command(
@@ -41,7 +43,7 @@ def command(
         assert page_id is not None  # a stored page has its id
         seen = prospect(session, page_id, chosen, now=clock.now(), patience=get_settings().look_ahead)
     if not as_json:
-        _print(Console(highlight=False), page, f"{chosen.name}, version {chosen.version[:12]}", actor, why, seen)
+        _print(Terminal(highlight=False), page, f"{chosen.name}, version {chosen.version[:12]}", actor, why, seen)
     activated = not dry_run and (yes or _confirmed())
     if activated:
         with database.session() as session:
@@ -81,15 +83,15 @@ def command(
             }
         )
     elif activated:
-        typer.echo(f"{chosen.name} decides for {page} from now on; `duly policy history {page}` tells who and why")
+        echo(f"{chosen.name} decides for {page} from now on; `duly policy history {page}` tells who and why")
     else:
-        typer.echo("nothing was changed")
+        echo("nothing was changed")
 
 
 def _confirmed() -> bool:
     if not sys.stdin.isatty():
         raise Invalid("nobody can be asked here", field="yes", way_out="add --yes, or --dry-run to look")
-    return typer.confirm("activate it?", abort=True, err=True)
+    return confirm("activate it?", abort=True, err=True)
 
 
 def _effect(change: ClauseChange) -> str:

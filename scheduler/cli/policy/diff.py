@@ -23,6 +23,7 @@ from scheduler.cli.policy.question import load
 from scheduler.cli.policy.telling import as_options
 from scheduler.cli.policy.written import read_instant
 from scheduler.errors import Invalid
+from scheduler.terminal import Terminal
 
 _COLOURS = {"stricter": "red", "looser": "green", "both": "yellow", "other reason": "cyan", "none found": "dim"}
 _WORDS = {
@@ -61,7 +62,7 @@ def command(
     if as_json:
         echo_json(_as_json(before, after, old, new, found))
     else:
-        _print(Console(highlight=False), before, old, new, found, clause)
+        _print(Terminal(highlight=False), before, old, new, found, clause)
     if not found.same:
         raise typer.Exit(1)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from policies.decision import Finding
@@ -16,6 +15,7 @@ from scheduler.cli.output import echo_json
 from scheduler.cli.policy.answer import print_not_told, print_version, question_as_json, sentence
 from scheduler.cli.policy.question import asked
 from scheduler.cli.policy.told import Told, tells
+from scheduler.terminal import Terminal
 
 
 @tells
@@ -43,7 +43,7 @@ def command(
             }
         )
         return
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print(sentence(decision, question.at, ends_at=question.facts.expires_at), soft_wrap=True)
     for finding in findings:
         console.print(_said(finding), soft_wrap=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from policies.binding import binding_of
@@ -22,6 +21,7 @@ from scheduler.cli.policy.question import asked
 from scheduler.cli.policy.strip import local, strip
 from scheduler.cli.policy.told import Told, tells
 from scheduler.cli.policy.written import read_span
+from scheduler.terminal import Terminal
 
 
 @tells
@@ -51,7 +51,7 @@ def command(
             }
         )
         return
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print(sentence(found.decision, question.at, ends_at=question.facts.expires_at), soft_wrap=True)
     console.print()
     for line in strip(found.stretches, zone, width=console.width, ascii_only=console.options.ascii_only):

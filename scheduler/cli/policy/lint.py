@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from policies.lint import LEVELS, Remark, lint
@@ -19,6 +18,7 @@ from scheduler import clock
 from scheduler.cli.output import echo_json
 from scheduler.cli.policy.written import read_span
 from scheduler.errors import Invalid
+from scheduler.terminal import Terminal
 
 _COLOURS = {"error": "red", "warning": "yellow", "notice": "cyan"}
 #: Remarks on a document that no policy can be read from.
@@ -121,7 +121,7 @@ def _places(written: str | None) -> frozenset[str] | None:
 
 
 def _print(remarks: Sequence[Remark], files: int, counts: Counter[str], taken: int) -> None:
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     for remark in remarks:
         place = f"{remark.where}:{remark.line}" if remark.line else remark.where
         console.print(

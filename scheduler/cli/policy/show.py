@@ -17,6 +17,7 @@ from scheduler.governance.active import active_policies
 from scheduler.governance.history import Activation, activation_in_force
 from scheduler.pages.registry import get_page
 from scheduler.store import database
+from scheduler.terminal import Terminal
 
 #: More candidate zones than these are counted, not named.
 _NAMED = 5
@@ -61,7 +62,7 @@ def command(
     if as_json:
         echo_json({"at": format_instant(question.at), **effective_view(found).model_dump(mode="json")})
         return
-    _print(Console(highlight=False), found, since, question.at)
+    _print(Terminal(highlight=False), found, since, question.at)
 
 
 def _print(console: Console, found: Effective, since: Activation | None, at: int) -> None:

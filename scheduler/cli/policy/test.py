@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import typer
-from rich.console import Console
 
 from policies.law import jurisdictions_with_packs
 from policies.scenarios.coverage import Coverage, coverage_as_json, coverage_lines
@@ -22,6 +21,8 @@ from policies.scenarios.select import chooser
 from policies.toml_source import PolicyError
 from scheduler.cli.output import echo_json
 from scheduler.errors import Invalid
+from scheduler.neutral import plain
+from scheduler.terminal import Terminal, echo
 
 #: Whoever waits longer than this is told how far it is, and then as often.
 _PATIENCE = 2.0
@@ -70,12 +71,12 @@ def command(
     else:
         _print(results, count, time.monotonic() - started, verbose=verbose, quiet=quiet)
         if report is not None and not quiet:
-            typer.echo("\n".join(coverage_lines(report)))
+            echo("\n".join(coverage_lines(report)))
     if junit is not None:
         _write_junit(results, junit)
     short = report is not None and fail_under is not None and report.percent < fail_under
     if report is not None and short:
-        typer.echo(f"clause coverage of {report.percent:.1f} % is below the {fail_under:g} % asked for", err=True)
+        echo(f"clause coverage of {report.percent:.1f} % is below the {fail_under:g} % asked for", err=True)
     if short or not all(result.passed for result in results):
         raise typer.Exit(1)
 
@@ -144,19 +145,21 @@ def _write_junit(results: Sequence[Result], path: Path) -> None:
 
 def _print(results: Sequence[Result], files: int, seconds: float, *, verbose: bool, quiet: bool) -> None:
     # Rich decides about colours, and no more: it takes milliseconds for what a failure has to say.
-    coloured = Console().color_system is not None
+    coloured = Terminal().color_system is not None
     for result in results:
         if not result.passed:
             mark = typer.style("FAIL", fg=typer.colors.RED, bold=True)
-            lines = [f"{mark} {place(result)}  {result.scenario.name}", *failure_lines(result)]
-            typer.echo("\n".join(lines), color=coloured)
+            lines = [f"{mark} {plain(place(result))}  {plain(result.scenario.name)}"]
+            lines += map(plain, failure_lines(result))
+            echo("\n".join(lines), color=coloured, styled=True)
         elif verbose:
             mark = typer.style("ok  ", fg=typer.colors.GREEN)
-            typer.echo(f"{mark} {place(result)}  {result.scenario.name}", color=coloured)
+            name = f"{plain(place(result))}  {plain(result.scenario.name)}"
+            echo(f"{mark} {name}", color=coloured, styled=True)
     failed = not all(result.passed for result in results)
     if failed or not quiet:
         counts = f"{summary(results, files)}, {seconds:.2f} s"
-        typer.echo(typer.style(counts, fg=typer.colors.RED if failed else typer.colors.GREEN), color=coloured)
+        echo(typer.style(counts, fg=typer.colors.RED if failed else typer.colors.GREEN), color=coloured, styled=True)
 
 
 def _told(verb: str, each: Iterator[_Each], total: int, what: str = "scenarios") -> Iterator[_Each]:

@@ -216,8 +216,9 @@ def main() -> None:
         migrate.upgrade(servers.database_url)
         with database.session() as session:
             add_page(
-                session, app_external_id="900100", app_secret=SECRET, verify_token="v", external_id="100200300400",
-                name="Fuzz", token="EAA", mode="live", rate=30, now=_NOW_MS // 1000,
+                session, app_external_id="900100", app_secret=SECRET, verify_token="verify-me",
+                external_id="100200300400",
+                name="Fuzz", token="EAAtoken", mode="live", rate=30, now=_NOW_MS // 1000,
             )  # fmt: skip
 
         def row(query: str) -> Any:

@@ -234,12 +234,12 @@ def test_a_large_body_of_a_stranger_is_not_read(client: TestClient, database_url
     """Neither in chunks nor in one piece: JSON of megabytes would keep the webhook waiting."""
     chunks = (b"[" + b"1," * 32_768 for _ in range(64))
     headers = {"Content-Type": "application/json"} | ({"Authorization": key} if key else {})
-    answer = client.post("/api/v1/kill-switch", content=chunks, headers=headers)
+    answer = client.post("/api/v1/pages/1/campaigns", content=chunks, headers=headers)
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
-    body = b"[" + b"1," * 200_000 + b"1]"
-    assert client.post("/api/v1/kill-switch", content=body, headers=headers).status_code == 401
+    body = b"[" + b"1," * (200_000) + b"1]"
+    assert client.post("/api/v1/pages/1/campaigns", content=body, headers=headers).status_code == 401
 
 
 def test_a_large_body_of_somebody_with_a_key_is_read(api: Any, page: Any) -> None:
-    answer = api("POST", "/kill-switch", {"why": "x" * 300_000})
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "why")
+    answer = api("POST", "/pages/1/campaigns", {"name": "x" * 300_000, "template": "x", "audience": "x"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "name")

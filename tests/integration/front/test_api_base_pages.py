@@ -15,7 +15,7 @@ NEW = {
     "name": "Café Nord",
     "token": "EAAsecret",
     "app_external_id": "900200",
-    "app_secret": "f" * 32,
+    "app_secret": "f1ce" * 8,
     "verify_token": "verify-me",
 }
 
@@ -42,7 +42,7 @@ def test_a_page_is_registered_once_and_an_app_has_one_secret(api: Any, row: Any)
     api("POST", "/pages", NEW)
     again = api("POST", "/pages", NEW)
     assert (again.status_code, again.json()["errors"][0]["field"]) == (409, "external_id")
-    other = api("POST", "/pages", {**NEW, "external_id": "556", "app_secret": "e" * 32})
+    other = api("POST", "/pages", {**NEW, "external_id": "556", "app_secret": "e1fa" * 8})
     assert (other.status_code, other.json()["errors"][0]["field"]) == (409, "app_secret")
     assert api("POST", "/pages", {**NEW, "external_id": "556"}).status_code == 201
     assert row("SELECT count(*) FROM page")[0] == 2
@@ -57,6 +57,12 @@ def test_a_page_is_registered_once_and_an_app_has_one_secret(api: Any, row: Any)
         ({"external_id": "a b"}, "external_id"),  # no id
         ({"token": ""}, "token"),  # nothing
         ({"token": "a\nb"}, "token"),  # a copy that went wrong
+        ({"token": "t"}, "token"),  # a piece of one
+        ({"app_secret": "s"}, "app_secret"),  # whoever guesses it opts people in and out
+        ({"app_secret": "your-app-secret-here"}, "app_secret"),  # copied from a guide
+        ({"verify_token": "v"}, "verify_token"),
+        ({"external_id": ".."}, "external_id"),  # no address could name it
+        ({"rate": True}, "rate"),
         ({"name": "\u0000"}, "name"),  # cannot be stored
         ({"colour": "red"}, "colour"),  # not a field
     ],
@@ -82,6 +88,27 @@ def test_a_page_changes_and_the_audit_says_who_did_it(api: Any, row: Any) -> Non
     assert api("PATCH", "/pages/999", {"mode": "live"}).status_code == 404
 
 
+def test_a_secret_is_checked_by_whatever_way_it_comes(
+    api: Any, row: Any, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    api("POST", "/pages", NEW)
+    app_id = NEW["app_external_id"]
+    for given in ("s", "x" * 32, "changeme-changeme"):
+        assert api("POST", f"/apps/{app_id}/secret", {"secret": given}).json()["errors"][0]["field"] == "secret"
+        assert api("PATCH", "/pages/555", {"token": given[:7]}).json()["errors"][0]["field"] == "token"
+        monkeypatch.setenv("APP_SECRET", given)
+        monkeypatch.setenv("PAGE_TOKEN", "EAAtoken")
+        monkeypatch.setenv("VERIFY_TOKEN", "letmein-8461")
+        for words in (
+            ["app", "add-secret", app_id], ["secrets", "rotate", "--app", app_id],
+            ["page", "add", "556", "--name", "Nord", "--app", "901"],
+        ):  # fmt: skip
+            ended = CliRunner().invoke(app, words)
+            assert (ended.exit_code, given in ended.output.split()) == (2, False), ended.output
+    assert row("SELECT count(*) FROM page")[0] == 1
+    assert row("SELECT count(*) FROM app WHERE previous_secret_sealed IS NOT NULL")[0] == 0
+
+
 def test_the_command_line_registers_lists_and_changes_pages(
     database_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,13 +117,13 @@ def test_the_command_line_registers_lists_and_changes_pages(
 
     token = tmp_path / "token"
     token.write_text("EAAfromfile\n")
-    monkeypatch.setenv("APP_SECRET", "f" * 32)
+    monkeypatch.setenv("APP_SECRET", "f1ce" * 8)
     added = duly(
         "page", "add", "555", "--name", "Nord", "--app", "900", "--token-file", str(token), input="verify-me\n"
     )
     assert added.exit_code == 0, added.output
     # What is typed at a prompt is not shown, and nothing secret is.
-    assert not {"EAAfromfile", "verify-me", "f" * 32} & set(added.output.split())
+    assert not {"EAAfromfile", "verify-me", "f1ce" * 8} & set(added.output.split())
     assert json.loads(duly("page", "list", "--json").stdout)[0]["mode"] == "test"
     assert json.loads(duly("page", "allow", "555", "1", "2", "--json").stdout) == ["1", "2"]
     assert duly("page", "mode", "555", "live").exit_code == 0

@@ -13,7 +13,7 @@ from scheduler.pages.registry import app_secrets, get_page
 from scheduler.pages.stops import stop_page
 from scheduler.store import database
 
-NEW = "f" * 32
+NEW = "f1ce" * 8
 APP = "900100"
 
 
@@ -99,7 +99,7 @@ def test_a_change_that_cannot_be_is_refused(page: Any, api: Any) -> None:
     assert api("POST", f"/apps/{APP}/secret", {"secret": page.secret}).status_code == 422
     assert api("POST", f"/apps/{APP}/secret", {"secret": NEW[:15]}).status_code == 422
     assert api("POST", f"/apps/{APP}/secret", {"secret": NEW}).status_code == 200
-    third = api("POST", f"/apps/{APP}/secret", {"secret": "e" * 32})
+    third = api("POST", f"/apps/{APP}/secret", {"secret": "e1fa" * 8})
     assert (third.status_code, third.json()["way_out"]) == (409, "retire the older one first")
 
 
@@ -107,8 +107,8 @@ def test_a_page_of_the_app_may_be_registered_with_either_secret(page: Any, api: 
     api("POST", f"/apps/{APP}/secret", {"secret": NEW})
     for external_id, secret in (("1", NEW), ("2", page.secret)):
         given = {
-            "external_id": external_id, "name": "Other", "token": "EAAx", "app_external_id": APP, "app_secret": secret,
-            "verify_token": "letmein-8461",
+            "external_id": external_id, "name": "Other", "token": "EAAtoken", "app_external_id": APP,
+            "app_secret": secret, "verify_token": "letmein-8461",
         }  # fmt: skip
         assert api("POST", "/pages", given).status_code == 201
 

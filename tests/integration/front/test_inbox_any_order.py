@@ -175,8 +175,8 @@ class _Shop:
         self.ours: dict[str, str] = {STRANGER: "nothing of ours"}
         with database.session() as session:
             page = add_page(
-                session, app_external_id=OURS, app_secret="s", verify_token="v", external_id=self.external_id,
-                name="Shop", token="EAA", mode="live", rate=30, now=NOW - 100,
+                session, app_external_id=OURS, app_secret="5ea1" * 4, verify_token="verify-me",
+                external_id=self.external_id, name="Shop", token="EAAtoken", mode="live", rate=30, now=NOW - 100,
             )  # fmt: skip
             assert page.id is not None
             self.id, self.app_id = page.id, page.app_id

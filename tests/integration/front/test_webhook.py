@@ -92,28 +92,28 @@ def test_any_app_of_ours_may_sign_but_only_for_its_own_pages(
     page: Any, deliver: Any, say: Any, api: Any, row: Any
 ) -> None:
     other = {
-        "external_id": "555", "name": "Other", "token": "EAAx", "app_external_id": "900200", "app_secret": "f" * 32,
-        "verify_token": "v",
+        "external_id": "555", "name": "Other", "token": "EAAtoken", "app_external_id": "900200",
+        "app_secret": "f1ce" * 8, "verify_token": "verify-me",
     }  # fmt: skip
     assert api("POST", "/pages", other).status_code == 201
-    assert deliver(say("7"), secret="f" * 32).json() == {"received": 1, "known": 0, "failed": 1}
+    assert deliver(say("7"), secret="f1ce" * 8).json() == {"received": 1, "known": 0, "failed": 1}
     assert row("SELECT page_id, error FROM platform_event") == (
         None, "its page is not registered with the app that signed it",
     )  # fmt: skip
     assert row("SELECT count(*) FROM contact")[0] == 0
-    assert deliver({**say("7"), "recipient": {"id": "555"}}, secret="f" * 32, page="555").json()["failed"] == 0
+    assert deliver({**say("7"), "recipient": {"id": "555"}}, secret="f1ce" * 8, page="555").json()["failed"] == 0
 
 
 def test_one_app_cannot_take_anothers_event_away_by_sending_it_first(
     page: Any, deliver: Any, say: Any, api: Any
 ) -> None:
     other = {
-        "external_id": "555", "name": "Other", "token": "EAAx", "app_external_id": "900200", "app_secret": "f" * 32,
-        "verify_token": "v",
+        "external_id": "555", "name": "Other", "token": "EAAtoken", "app_external_id": "900200",
+        "app_secret": "f1ce" * 8, "verify_token": "verify-me",
     }  # fmt: skip
     api("POST", "/pages", other)
     event = say("7", "STOP")
-    deliver(event, secret="f" * 32)
+    deliver(event, secret="f1ce" * 8)
     assert deliver(event).json() == {"received": 1, "known": 0, "failed": 0}
 
 
@@ -132,7 +132,7 @@ def test_a_secret_that_cannot_be_unsealed_silences_its_own_app_alone(
     complaints = [line for line in said if line["event"] == "app_secret_unreadable"]
     assert [(line["log_level"], line["app"]) for line in complaints] == [("error", 0)]
     # It may be the lost one that signed this: whoever sent it is to try again.
-    refused = deliver(say("9"), secret="f" * 32)
+    refused = deliver(say("9"), secret="f1ce" * 8)
     assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
     asked = {"hub.mode": "subscribe", "hub.verify_token": "letmein-8461", "hub.challenge": "17"}
     assert client.get("/webhooks/messenger", params=asked).text == "17"

@@ -37,6 +37,8 @@ def test_saving_a_name_again_makes_its_next_version(session: Session, page: Page
     assert (first.version, second.version, other.version) == (1, 2, 1)
     assert get_template(session, page.id, "promo").id == second.id
     assert [each.id for each in list_templates(session, page.id)] == [other.id, second.id]
+    assert [each.id for each in list_templates(session, page.id, limit=1)] == [other.id]
+    assert [each.id for each in list_templates(session, page.id, after=other.name, limit=1)] == [second.id]
     for unknown in ("nosuch", "no\x00such"):
         with pytest.raises(NotFound):
             get_template(session, page.id, unknown)

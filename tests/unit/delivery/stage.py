@@ -39,7 +39,7 @@ class Stage:
     def add_page(self, *, policy: str = "platform-only", rate: int = 39) -> int:
         number = len(self.pages) + 1
         page = add_page(
-            self.session, app_external_id="77", app_secret="secret", verify_token="verify",
+            self.session, app_external_id="77", app_secret="a-secret-of-the-stage", verify_token="verify-me",
             external_id=f"100{number}", name=f"Shop {number}", token=f"EAA-token-{number}", mode="live", rate=rate,
             now=self.now,
         )  # fmt: skip

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from scheduler.contacts.identities import uniform
-from scheduler.contacts.psids import are_rounded, check_psid, looks_rounded
+from scheduler.contacts.psids import are_rounded, check_psid, is_addressable, looks_rounded
 from scheduler.errors import Invalid
 from scheduler.followups.kinds import check_data
 
@@ -98,3 +98,17 @@ def test_a_number_where_text_belongs_is_told_so() -> None:
         check_data("order.shipped", {"order": 1001, "psid": "7000000000000001"})
     with pytest.raises(Invalid, match="is not a usable text"):
         check_data("order.shipped", {"order": " ", "psid": "7000000000000001"})
+
+
+@pytest.mark.parametrize(
+    "given", ["a/b", "a?b", "a#b", "100%", "a%2Fb", "..", "../7", ".7", "a b", "", "x" * 129, "ü", "7\n"]
+)
+def test_an_id_that_no_address_can_name_is_no_id(given: str) -> None:
+    assert not is_addressable(given)
+    with pytest.raises(Invalid):
+        check_psid(given)
+
+
+@pytest.mark.parametrize("given", ["7000000000000001", "a.b", "U_1-2:3", "7.."])
+def test_other_ids_are_addressable(given: str) -> None:
+    assert is_addressable(given)
