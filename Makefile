@@ -9,7 +9,7 @@ SET_UP := $(VENV)/.set-up
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-busy chaos chaos-ci fuzz lint check format agree coverage mutants bench bench-inbox bench-delivery bench-rows bench-facts bench-import bench-obvious bench-recovery lock migration clean
+.PHONY: help setup demo up test test-busy chaos chaos-ci attack attack-ci fuzz lint check format agree coverage mutants bench bench-inbox bench-delivery bench-rows bench-facts bench-import bench-obvious bench-recovery lock migration clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,12 @@ chaos-ci: $(SET_UP) ## The same, small, and mutants that it and the witness must
 
 fuzz: $(SET_UP) ## Schemathesis asks a running stack what its description allows and forbids: three minutes (FUZZ="--seconds 30")
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
+
+attack: $(SET_UP) ## Attacks on a running stack, with a signed STOP every 100 ms as witness: about five minutes
+	@$(BIN)/python -m tests.attack $(ATTACK)
+
+attack-ci: $(SET_UP) ## The same, one of each kind: about two minutes
+	@$(BIN)/python -m pytest -m attack tests/attack
 
 lint: $(SET_UP) ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
