@@ -17,6 +17,7 @@ from pathlib import Path
 
 import requests
 
+from scheduler.lineage.start import keep_marks
 from scheduler.supervise.first_key import first_key
 from scheduler.supervise.interrupt import interruptible
 from scheduler.supervise.stack import SandboxOptions, Stack
@@ -39,6 +40,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("more", nargs="*", help="more words for `st run`, after --")
     given = parser.parse_args(argv)
     # The rate of one key is tested elsewhere.
+    keep_marks()
     os.environ["DULY_KEY_RATE"] = "1000000/minute"
     with tempfile.TemporaryDirectory(prefix="duly-fuzz-") as folder:
         stack = Stack(

@@ -233,7 +233,7 @@ def test_the_description_names_every_answer(client: TestClient) -> None:
     assert len(keyed) > 50
     for path, method, operation in keyed:
         answers = operation["responses"]
-        assert {"400", "401", "422", "429", "500", "503"} <= answers.keys(), (path, method)
+        assert {"400", "401", "404", "422", "429", "500", "503"} <= answers.keys(), (path, method)
         for status, answer in answers.items():
             if int(status) >= 400:
                 assert answer["content"] == {
