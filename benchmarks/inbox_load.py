@@ -60,7 +60,7 @@ def requests(path: str, shape: str, each: int, count: int, seed: int) -> Iterato
         events = [_event(rng, shape, page, f"{seed}.{number}.{place}") for place in range(each)]
         entries = [{"id": page, "time": NOON * 1000, "messaging": [event]} for event in events]
         body = json.dumps({"object": "page", "entry": entries}, separators=(",", ":")).encode()
-        signature = hmac.new(b"secret", body, hashlib.sha256).hexdigest()
+        signature = hmac.new(b"a-secret-of-the-stage", body, hashlib.sha256).hexdigest()
         yield (
             f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
             f"X-Hub-Signature-256: sha256={signature}\r\nContent-Length: {len(body)}\r\n\r\n"

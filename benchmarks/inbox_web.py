@@ -15,7 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from scheduler.api.app import create_app
 
-SECRET = b"secret"
+#: Of the app that the stage registers.
+SECRET = b"a-secret-of-the-stage"
 HEADER = "X-Hub-Signature-256"
 
 

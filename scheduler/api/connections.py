@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from asyncio import AbstractEventLoop, Transport
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -252,6 +253,7 @@ _CODES = {
 }
 
 
+@lru_cache
 def _answer(status: int, scheme: str) -> bytes:
     code, detail = _CODES[status]
     phrase = HTTPStatus(status).phrase
