@@ -51,6 +51,8 @@ class Choice:
     actor: str | None = None
     #: When they said it, epoch seconds.
     at: int
+    #: Nobody who can be trusted said when: its order is that of its arrival. None: the ledger finds out.
+    by_arrival: bool | None = None
 
 
 def record_choices(session: Session, choices: Sequence[Choice], now: int) -> list[bool]:
@@ -77,7 +79,7 @@ def record_choices(session: Session, choices: Sequence[Choice], now: int) -> lis
             contact_id=choice.contact_id, action=choice.action, source=choice.source, occurred_at=min(choice.at, now),
             topic=choice.topic, category=choice.category, scope=_spoken(choice),
             wording_id=wordings[choice.wording] if choice.wording is not None else None, event_id=choice.event_id,
-            evidence=choice.evidence, actor=choice.actor,
+            evidence=choice.evidence, actor=choice.actor, by_arrival=True if choice.at > now else choice.by_arrival,
         )
         for choice in choices
     ]  # fmt: skip

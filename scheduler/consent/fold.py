@@ -1,8 +1,8 @@
 """What follows from the ledger: who may not be messaged, and which grants stand. Pure, and the meaning of the ledger.
 
 The database does the same in one statement for many (``projection.py``); tests hold the two together. Rows count by
-when things were *said*, so that any order of arrival leaves the same. The table of who lifts what is in
-``docs/consent.md``.
+when things were *said*, so that any order of arrival leaves the same; only where nobody who can be trusted says when,
+an opt-out that arrived after an opt-in counts. The table of who lifts what is in ``docs/consent.md``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ LIFTED_BY = {
 }
 #: Of one second's words the one that sends less counts, unless the team said both: they know which came last.
 _IN_ORDER = frozenset({"api", "operator"})
+#: Sources whose instants are the platform's own.
+_PLATFORM = frozenset({"message", "postback", "optin"})
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -35,6 +37,8 @@ class Said:
     scope: str | None = None
     kind: str | None = None
     expires_at: int | None = None
+    #: Nobody who can be trusted said when it was said.
+    by_arrival: bool = False
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -142,6 +146,8 @@ def barred(found: Sequence[Bar], *, topic: str | None, category: str) -> Bar | N
 def _answers(opt_in: Said, opt_out: Said) -> bool:
     if opt_in.source not in LIFTED_BY[whose(opt_out)] or not _covers(opt_in, opt_out):
         return False
+    if _came_after(opt_out, opt_in):
+        return False
     if opt_in.occurred_at != opt_out.occurred_at:
         return opt_in.occurred_at > opt_out.occurred_at
     return {opt_in.source, opt_out.source} <= _IN_ORDER and opt_in.id > opt_out.id
@@ -168,8 +174,16 @@ def _lifts(unblock: Said, block: Said) -> bool:
     return unblock.occurred_at >= block.occurred_at and unblock.id > block.id
 
 
+def _came_after(end: Said, before: Said) -> bool:
+    """Whether what ends something arrived after it and the instants of the two cannot say otherwise.
+
+    It never goes the other way: what permits more has to be proven later.
+    """
+    return end.id > before.id and (end.by_arrival or (before.by_arrival and end.source in _PLATFORM))
+
+
 def _takes_back(end: Said, grant: Said) -> bool:
-    if end.occurred_at < grant.occurred_at:
+    if end.occurred_at < grant.occurred_at and not _came_after(end, grant):
         return False
     if end.action == "withdrawn":
         same_kind = end.kind is None or end.kind == (grant.kind or "express")

@@ -43,6 +43,8 @@ class Grant:
     granted_at: int
     #: None: as long as the jurisdiction lets it last.
     expires_at: int | None = None
+    #: As of an entry of the ledger.
+    by_arrival: bool | None = None
 
 
 def record_grants(session: Session, grants: Sequence[Grant], now: int) -> list[int]:
@@ -66,7 +68,7 @@ def record_grants(session: Session, grants: Sequence[Grant], now: int) -> list[i
             Entry(
                 contact_id=grant.contact_id, action="granted", source=grant.source, occurred_at=grant.granted_at,
                 topic=grant.topic, kind=grant.kind, wording_id=wordings[grant.wording], event_id=grant.event_id,
-                evidence=grant.evidence, actor=grant.actor, expires_at=grant.expires_at,
+                evidence=grant.evidence, actor=grant.actor, expires_at=grant.expires_at, by_arrival=grant.by_arrival,
             )
             for grant in grants
         ],

@@ -17,7 +17,7 @@ from scheduler.consent.fold import Bar, Said, Standing, barred, bars, standing
 
 _ROWS = text("""
     SELECT r.id, r.action, r.source, r.occurred_at, r.recorded_at, r.topic, r.category, r.scope, r.kind, r.expires_at,
-        r.event_id, r.evidence, r.actor, w.version AS wording_version, w.text AS wording
+        r.by_arrival, r.event_id, r.evidence, r.actor, w.version AS wording_version, w.text AS wording
     FROM consent_record r LEFT JOIN consent_wording w ON w.id = r.wording_id
     WHERE r.contact_id = :id AND r.occurred_at <= :at ORDER BY r.occurred_at, r.id
 """)

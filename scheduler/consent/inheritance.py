@@ -21,7 +21,8 @@ from scheduler.consent.projection import project
 from scheduler.consent.review import move_reviews, open_reviews
 
 _ROWS = text("""
-    SELECT contact_id, id, action, source, occurred_at, recorded_at, topic, category, scope, kind, expires_at, evidence
+    SELECT contact_id, id, action, source, occurred_at, recorded_at, topic, category, scope, kind, expires_at, evidence,
+        by_arrival
     FROM consent_record WHERE contact_id = ANY(:ids) ORDER BY id
 """)
 
@@ -89,7 +90,7 @@ def inherit(session: Session, from_id: int, into_id: int, *, wrote_at: int | Non
     opt_outs = [
         Choice(
             contact_id=into_id, action="opt_out", topic=bar.topic, category=bar.category,
-            source=_SOURCE_OF[bar.said_by], evidence=evidence, actor=actor, at=bar.since,
+            source=_SOURCE_OF[bar.said_by], evidence=evidence, actor=actor, at=bar.since, by_arrival=False,
         )
         for bar in found.bars
         if bar.reason == "opted_out"
@@ -99,13 +100,14 @@ def inherit(session: Session, from_id: int, into_id: int, *, wrote_at: int | Non
         Entry(
             contact_id=into_id, action="block", kind=bar.reason, source="operator", actor=actor, occurred_at=bar.since,
             evidence=before if (before := found.origins[bar.record_id]).startswith(CAME_FROM) else evidence,
+            by_arrival=False,
         )
         for bar in found.bars
         if bar.reason != "opted_out"
     ] + [
         Entry(
             contact_id=into_id, action="withdrawn", topic=end.topic, kind=end.kind, source=end.source,
-            evidence=evidence, actor=actor, occurred_at=end.occurred_at,
+            evidence=evidence, actor=actor, occurred_at=end.occurred_at, by_arrival=False,
         )
         for end in found.ends
     ]  # fmt: skip

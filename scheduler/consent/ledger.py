@@ -22,6 +22,10 @@ from scheduler.store.outside import note, person_hash
 #: opt-in), a file, another system of the shop's, a person of the team, a send that was refused.
 SOURCES = ("message", "postback", "optin", "import", "api", "operator", "send_error")
 SCOPES = ("everything", "category", "topic")
+#: Those whose instants are the platform's own: one clock stamped them all.
+PLATFORM = ("message", "postback", "optin")
+#: Other systems' clocks are off by minutes. What they date within so many seconds of its arrival counts by its arrival.
+_CLOCKS_APART = 3600
 
 _LONGEST = {"topic": 200, "evidence": 500, "actor": 200}
 
@@ -44,6 +48,9 @@ class Entry:
     evidence: str | None = None
     actor: str | None = None
     expires_at: int | None = None
+    #: Its order is that of its arrival, for nobody who can be trusted said when it was said: see ``counts_by_arrival``.
+    #: None: to be found out from its instant.
+    by_arrival: bool | None = None
 
 
 #: What must be in force although the database went back in time: see ``scheduler/lineage``.
@@ -56,7 +63,8 @@ _APPEND = text(f"""
     INSERT INTO consent_record (recorded_at, {", ".join(_COLUMNS)})
     SELECT :now, {", ".join(_COLUMNS)} FROM json_to_recordset(CAST(:rows AS json)) AS r (
         place int, contact_id bigint, action text, source text, occurred_at bigint, topic text, category text,
-        scope text, kind text, wording_id bigint, event_id bigint, evidence text, actor text, expires_at bigint)
+        scope text, kind text, wording_id bigint, event_id bigint, evidence text, actor text, expires_at bigint,
+        by_arrival boolean)
     ORDER BY place RETURNING id
 """)  # noqa: S608 - our own column names
 
@@ -77,13 +85,28 @@ def append_ask(session: Session, entries: Sequence[Entry], now: int) -> Ask:
         _check(entry)
     rows = [
         {name: value for name in _COLUMNS if (value := getattr(entry, name)) is not None}
-        | {"place": place, "occurred_at": min(entry.occurred_at, now)}
+        | {
+            "place": place,
+            "occurred_at": min(entry.occurred_at, now),
+            "by_arrival": counts_by_arrival(entry.source, entry.occurred_at, now)
+            if entry.by_arrival is None
+            else entry.by_arrival,
+        }
         for place, entry in enumerate(entries)
     ]
     spoken = [entry for entry in entries if entry.action in _OUTSIDE]
     if spoken:
         note(session, "chosen", partial(_marks, spoken, now))
     return _APPEND, {"rows": json.dumps(rows), "now": now}
+
+
+def counts_by_arrival(source: str, at: int, now: int) -> bool:
+    """Whether a word dated ``at`` that arrives ``now`` is put in order by its arrival: its instant proves too little.
+
+    The platform's own instants are trusted unless they lie ahead. Anybody else's are trusted where they are an hour old
+    or older: by then it makes no difference whose clock it was.
+    """
+    return at > now or (source not in PLATFORM and at > now - _CLOCKS_APART)
 
 
 def _marks(entries: Sequence[Entry], now: int, session: Session) -> list[list[Any]]:

@@ -21,11 +21,14 @@ CHUNK = 2_000
 # Looked up by contact wherever it is named, and never made whole: a thousand people's rows against each other would be
 # a million comparisons.
 _ROWS = """
-    SELECT id, contact_id, action, source, topic, kind, expires_at, occurred_at AS at, category AS named,
+    SELECT id, contact_id, action, source, topic, kind, expires_at, occurred_at AS at, category AS named, by_arrival,
         coalesce(category, 'promotional') AS category,
         coalesce(scope, CASE WHEN topic IS NULL THEN 'everything' ELSE 'topic' END) AS scope
     FROM consent_record
 """
+#: As ``fold._came_after`` has it: {end} arrived after {before}, and their instants cannot say otherwise.
+_CAME_AFTER = """({end}.id > {before}.id AND ({end}.by_arrival
+        OR {before}.by_arrival AND {end}.source IN ('message', 'postback', 'optin')))"""
 _SAID = f"said AS NOT MATERIALIZED ({_ROWS} WHERE contact_id = ANY(:ids))"
 _SUPPRESSIONS = text(f"""
     WITH {_SAID}, opt_out AS (
@@ -46,7 +49,8 @@ _SUPPRESSIONS = text(f"""
             AND (i.scope = 'everything' OR (i.scope = o.scope AND CASE i.scope WHEN 'topic'
                 THEN i.topic = o.topic ELSE i.category = o.category END))
             AND (i.at > o.at OR (i.at = o.at AND i.source IN ('api', 'operator')
-                AND o.source IN ('api', 'operator') AND i.id > o.id)))
+                AND o.source IN ('api', 'operator') AND i.id > o.id))
+            AND NOT {_CAME_AFTER.format(end="o", before="i")})
         GROUP BY 1, 2, 3, 4, 5
         UNION ALL
         SELECT b.contact_id, coalesce(b.kind, 'blocked'), NULL, NULL, 'platform', max(b.at)
@@ -74,7 +78,8 @@ _CONSENTS = text(f"""
     WITH {_SAID}, wanted AS (
         SELECT g.contact_id, g.topic, coalesce(g.kind, 'express') AS kind, g.expires_at, max(g.at) AS granted_at
         FROM said g WHERE g.action = 'granted' AND NOT EXISTS (
-            SELECT 1 FROM ({_ROWS}) e WHERE e.contact_id = g.contact_id AND e.at >= g.at AND (
+            SELECT 1 FROM ({_ROWS}) e WHERE e.contact_id = g.contact_id
+                AND (e.at >= g.at OR {_CAME_AFTER.format(end="e", before="g")}) AND (
                 (e.action = 'withdrawn' AND (e.kind IS NULL OR e.kind = coalesce(g.kind, 'express'))
                     AND (e.topic IS NULL OR g.topic IS NULL OR e.topic = g.topic))
                 OR (e.action = 'opt_out' AND CASE e.scope WHEN 'everything' THEN true

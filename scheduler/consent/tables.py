@@ -37,6 +37,8 @@ class ConsentRecord(SQLModel, table=True):
     #: When the person said it, and when Duly recorded it.
     occurred_at: int = Field(sa_type=BigInteger)
     recorded_at: int = Field(sa_type=BigInteger)
+    #: Nobody who can be trusted said when it was said: it is put in order by its arrival (``ledger.py``).
+    by_arrival: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
 
 
 class ConsentWording(SQLModel, table=True):

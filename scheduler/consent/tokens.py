@@ -57,11 +57,15 @@ _STAND = text("""
             SELECT max(said.occurred_at) FROM consent_record said
             WHERE said.contact_id = each.contact_id AND said.action = 'token_stop'
             AND (said.topic IS NULL OR each.topic IS NULL OR said.topic = each.topic)
-            AND said.occurred_at >= each.granted_at
+            AND (said.occurred_at >= each.granted_at OR EXISTS (
+                SELECT 1 FROM consent_record g WHERE g.contact_id = each.contact_id AND g.action = 'token_grant'
+                AND g.topic IS NOT DISTINCT FROM each.topic AND g.occurred_at = each.granted_at
+                AND g.id < said.id AND (g.by_arrival OR said.by_arrival)))
             AND NOT EXISTS (
                 SELECT 1 FROM consent_record again
                 WHERE again.contact_id = said.contact_id AND again.action = 'token_resume'
-                AND (again.topic IS NULL OR again.topic = said.topic) AND again.occurred_at > said.occurred_at)
+                AND (again.topic IS NULL OR again.topic = said.topic) AND again.occurred_at > said.occurred_at
+                AND NOT (again.id < said.id AND (again.by_arrival OR said.by_arrival)))
         ) AS stopped_at
         FROM permission_token each WHERE each.contact_id = ANY(:ids)
     ) found
@@ -118,6 +122,8 @@ class TokenWord:
     event_id: int | None = None
     #: When they said it, epoch seconds, by the event.
     at: int
+    #: As of an entry of the ledger.
+    by_arrival: bool | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -174,7 +180,7 @@ def record_token_words(session: Session, words: Sequence[TokenWord], now: int) -
         [
             Entry(
                 contact_id=word.contact_id, action=word.action, topic=word.topic, source=word.source,
-                event_id=word.event_id, occurred_at=word.at,
+                event_id=word.event_id, occurred_at=word.at, by_arrival=word.by_arrival,
             )
             for word in words
         ],
@@ -243,7 +249,14 @@ def stop_refused_tokens(session: Session, attempt_ids: Collection[int], now: int
     """
     rows = session.connection().execute(_USED_BY, {"ids": list(attempt_ids)}).all()
     words = [
-        TokenWord(contact_id=row.contact_id, action=STOPPED, topic=row.topic, source="send_error", at=row.begun_at)
+        TokenWord(
+            contact_id=row.contact_id,
+            action=STOPPED,
+            topic=row.topic,
+            source="send_error",
+            at=row.begun_at,
+            by_arrival=False,
+        )
         for row in rows
     ]
     record_token_words(session, words, now)

@@ -53,6 +53,7 @@ def widen_where_they_are(session: Session, contact_ids: Collection[int], now: in
                     contact_id=row.contact_id, action="opt_out", source=row.source, occurred_at=row.occurred_at,
                     topic=row.topic, category=row.category, scope="everything", event_id=row.event_id, actor=row.actor,
                     evidence=f"record {row.id}, as far as the law of where they are takes it",
+                    by_arrival=False,
                 )
             )  # fmt: skip
     widened = {entry.contact_id for entry in wider}

@@ -151,7 +151,7 @@ def _consents(session: Session, events: Sequence[Event], now: int) -> None:
             choices.append(
                 Choice(
                     contact_id=contact_id, action=meaning.choice, topic=meaning.topic, source=source,
-                    event_id=event.id, wording=meaning.wording, at=event.at,
+                    event_id=event.id, wording=meaning.wording, at=event.at, by_arrival=event.by_arrival,
                 )
             )  # fmt: skip
         word = meaning.token
@@ -160,6 +160,7 @@ def _consents(session: Session, events: Sequence[Event], now: int) -> None:
                 Grant(
                     contact_id=contact_id, topic=word.topic, kind="express", source=source, wording=meaning.wording,
                     event_id=event.id, granted_at=min(event.at, now),
+                    by_arrival=True if event.at > now else event.by_arrival,
                 )
             )  # fmt: skip
         if meaning.suggestion is not None and meaning.suggestion.meaning in _WORTH_A_LOOK:
@@ -192,7 +193,7 @@ def _token_words(events: Sequence[Event]) -> list[TokenWord]:
             continue
         one = TokenWord(
             contact_id=_contact(event), action=_TOKEN_ACTIONS[word.action], topic=word.topic, event_id=event.id,
-            at=event.at,
+            at=event.at, by_arrival=event.by_arrival,
         )  # fmt: skip
         if word.action == "grant":
             one.kind, one.token = word.kind, word.token

@@ -54,6 +54,8 @@ class Event:
     page_id: int | None
     #: Its instant, milliseconds: the platform's own, but never far ahead of our clock.
     at_ms: int
+    #: The platform gave no instant for it, or one that cannot be: what is said in it counts by when it arrived.
+    by_arrival: bool | None = None
     meaning: Meaning | None = None
     error: str | None = None
     #: Its row; 0 until it is stored, and for a copy of what was known.

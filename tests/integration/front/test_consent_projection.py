@@ -26,7 +26,7 @@ REVOKE_ALL = 1_801_353_600
 TOPICS = (None, "sale", "news")
 SOURCES = ("message", "postback", "optin", "import", "api", "operator")
 _SAID = text("""
-    SELECT id, action, source, occurred_at, recorded_at, topic, category, scope, kind, expires_at
+    SELECT id, action, source, occurred_at, recorded_at, topic, category, scope, kind, expires_at, by_arrival
     FROM consent_record WHERE contact_id = :id
 """)
 _BARS = text("""

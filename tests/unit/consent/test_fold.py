@@ -73,6 +73,43 @@ def test_saying_stop_as_well_never_permits_more(said: list[Said]) -> None:
     assert set(standing([*said, stop])) <= set(standing(said))
 
 
+def _in_force(*said: Said) -> bool:
+    return barred(bars(said), topic=None, category="promotional") is not None
+
+
+def test_where_an_instant_proves_nothing_the_opt_out_that_arrived_later_counts() -> None:
+    late_start = _said(id=1, action="opt_in", occurred_at=400)
+    stop = _said(id=2, action="opt_out", occurred_at=100)
+    # The platform's own instants say that the yes came later, in whatever order they arrive.
+    assert not _in_force(late_start, stop)
+    assert not _in_force(replace(late_start, id=2), replace(stop, id=1))
+    # Somebody else's clock dated either of them: what arrived last is the opt-out.
+    assert _in_force(replace(late_start, by_arrival=True), stop)
+    assert _in_force(late_start, replace(stop, by_arrival=True))
+    assert _in_force(
+        replace(late_start, source="api", by_arrival=True), replace(stop, source="operator", by_arrival=True)
+    )
+    # It never goes the other way: a yes that arrives later has to have been said later.
+    early_start = _said(id=2, action="opt_in", occurred_at=50, by_arrival=True)
+    assert _in_force(early_start, replace(stop, id=1, by_arrival=True))
+
+
+def test_a_file_of_old_opt_outs_undoes_no_newer_yes() -> None:
+    yes = _said(id=1, action="opt_in", source="api", occurred_at=400, by_arrival=True)
+    old = _said(id=2, action="opt_out", source="import", occurred_at=100)
+    assert not _in_force(yes, old)
+    assert _in_force(yes, replace(old, by_arrival=True))
+
+
+def test_what_takes_a_grant_back_counts_by_its_arrival_too() -> None:
+    grant = _said(id=1, action="granted", kind="express", occurred_at=400)
+    end = _said(id=2, action="withdrawn", occurred_at=100)
+    assert standing([grant, end]) != []
+    assert standing([replace(grant, by_arrival=True), end]) == []
+    assert standing([grant, replace(end, by_arrival=True)]) == []
+    assert standing([replace(grant, id=3, by_arrival=True), end]) != []
+
+
 def test_of_one_second_the_stop_counts_unless_the_team_said_both() -> None:
     for said in ("message", "postback", "optin", "import", "api", "operator"):
         for answer in ("message", "optin", "api", "operator"):
