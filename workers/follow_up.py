@@ -11,13 +11,14 @@ from scheduler.logs import get_logger
 from workers.directory import Directory
 from workers.posting import NO_MARK, TOO_OLD, Finished
 from workers.send_api.answers import Answer
+from workers.send_api.client import NO_MEANS
 from workers.send_api.throttle import Throttle
 
 _log = get_logger(__name__)
 
 #: The code of a throttle that is the app's, and the reasons that say nothing about the platform.
 _APP_LIMIT = 4
-NOBODYS_FAULT = frozenset({TOO_OLD, "rate_spent", "rate_unknown", "worker_error", NO_MARK})
+NOBODYS_FAULT = frozenset({TOO_OLD, "rate_spent", "rate_unknown", "worker_error", NO_MARK, NO_MEANS})
 
 
 class Pages:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sqlalchemy.exc import OperationalError
-
 from scheduler import clock
-from scheduler.errors import Unavailable
 from scheduler.imports.ahead import Ahead
 from scheduler.imports.applying import apply_next
 from scheduler.imports.registry import discard_forgotten, open_imports, set_failed
 from scheduler.imports.validating import validate_next
 from scheduler.logs import get_logger
+from scheduler.own_trouble import own_trouble
 from scheduler.store import database
 
 _log = get_logger(__name__)
@@ -45,10 +43,10 @@ def _next(ahead: Ahead) -> bool:
         try:
             if _go_on(import_id, ahead):
                 return True
-        except (Unavailable, OperationalError):
-            # The database or a key is away: that is not the file's fault, and it goes on when they are back.
-            raise
         except Exception as error:  # whatever it is: one file must not keep all others waiting for ever
+            if own_trouble(error):
+                # The database or a key is away, a disk is full: not the file's fault, and it goes on when that is over.
+                raise
             _log.error("import_failed", import_id=import_id, error=type(error).__name__, exc_info=error)
             with database.session() as session:
                 set_failed(session, import_id, now=clock.now())

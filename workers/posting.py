@@ -11,10 +11,12 @@ import redis
 from scheduler import crash_points
 from scheduler.logs import get_logger
 from scheduler.outbox.begin import Begun
+from scheduler.own_trouble import own_trouble
 from workers.send_api.answers import Answer, of_paid
-from workers.send_api.client import GraphClient, Sender
+from workers.send_api.client import NO_MEANS, GraphClient, Sender
 from workers.send_api.payload import build_path, build_payload
 from workers.send_api.throttle import Throttle, fresh_for
+from workers.send_api.transport import watch
 
 _log = get_logger(__name__)
 
@@ -60,6 +62,7 @@ class Finished:
 def post(errand: Errand, client: GraphClient, throttle: Throttle) -> Finished:
     """Post one message, or give it back. Never raises."""
     begun, took = errand.begun, None
+    watch.written = False
     try:
         started = time.monotonic()
         if started - errand.decided_at > OLDEST_DECISION:
@@ -77,7 +80,10 @@ def post(errand: Errand, client: GraphClient, throttle: Throttle) -> Finished:
             took = time.monotonic() - started
     except Exception as error:  # whatever it is, the attempt must be settled, and nobody knows how far it got
         _log.exception("post_failed", error=type(error).__name__)
-        answer = Answer(kind="in_doubt", reason="worker_error")
+        if own_trouble(error) and not watch.written:
+            answer = Answer(kind="not_sent", reason=NO_MEANS, retry=True)
+        else:
+            answer = Answer(kind="in_doubt", reason="worker_error")
     return Finished(errand, answer, took)
 
 

@@ -17,6 +17,7 @@ from scheduler.logs import get_logger
 from scheduler.metrics import attempt_ended
 from scheduler.outbox.pauses import pause_seconds
 from scheduler.outbox.settle import Outcome, settle
+from scheduler.own_trouble import own_trouble
 from scheduler.store import database
 from workers.follow_up import NOBODYS_FAULT, Pages
 from workers.posting import TOO_OLD, Finished
@@ -123,14 +124,14 @@ class Settler:
             return
         try:
             _write(self._unsettled)
-        except PASSING as error:
-            if waited > _PATIENCE:
-                raise
-            # The outcomes are known, so try again.
-            _log.warning("settle_again", count=len(self._unsettled), error=type(error).__name__)
-            time.sleep(_AGAIN)
-            return
         except Exception as error:
+            if own_trouble(error):
+                if waited > _PATIENCE:
+                    raise
+                # The outcomes are known, so try again.
+                _log.warning("settle_again", count=len(self._unsettled), error=type(error).__name__)
+                time.sleep(_AGAIN)
+                return
             _log.error("settle_failed", count=len(self._unsettled), error=type(error).__name__)
             if not self._settle_one_by_one():
                 return
@@ -151,9 +152,9 @@ class Settler:
             try:
                 _write([finished])
                 written.append(finished)
-            except PASSING:
-                return False
             except Exception as error:
+                if own_trouble(error):
+                    return False
                 _log.error("outcome_lost", attempt=finished.begun.attempt_id, error=type(error).__name__)
         self._unsettled = written
         return True

@@ -58,12 +58,21 @@ class Alone:
 
     def _put(self, tries: int, until: float, task: Task) -> None:
         with self._turn:
-            heapq.heappush(self._waiting, (tries, next(self._order), until, task))
             if len(self._threads) < _THREADS:
-                thread = threading.Thread(target=self._work, name=f"webhook-alone-{len(self._threads)}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                self._start()
+            heapq.heappush(self._waiting, (tries, next(self._order), until, task))
             self._turn.notify()
+
+    def _start(self) -> None:
+        """Start one more thread. Raises RuntimeError where not even one can be started."""
+        thread = threading.Thread(target=self._work, name=f"webhook-alone-{len(self._threads)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._threads:
+                raise
+            return
+        self._threads.append(thread)
 
     def _work(self) -> None:
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 Work = TypeVar("Work")
@@ -39,8 +40,11 @@ class Aside(ABC, Generic[Work]):
     def _wake(self) -> None:
         """Called, with ``_turn`` held, when something was asked for."""
         if self._thread is None and not self._closed.is_set():
-            self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            # Where no thread can be started, what was asked for waits until somebody asks again.
+            with suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
         self._turn.notify()
 
     def _work(self) -> None:

@@ -20,7 +20,7 @@ from scheduler.contacts.holds import hold_contacts
 from scheduler.contacts.lock import holding
 from scheduler.contacts.psids import is_addressable
 from scheduler.contacts.registry import ensure_people, found_people, people_ask
-from scheduler.errors import DulyError, Unavailable
+from scheduler.errors import DulyError
 from scheduler.inbox import raw
 from scheduler.inbox.arrivals import OF_PAGES, arrivals, edit_keys, message_key, unreadable
 from scheduler.inbox.effects import on_pages, on_people, opened
@@ -32,6 +32,7 @@ from scheduler.inbox.meaning import Unappliable, meaning_of
 from scheduler.inbox.troubles import NO_PAGE
 from scheduler.logs import get_logger
 from scheduler.outbox.metadata import read_metadata
+from scheduler.own_trouble import own_trouble
 from scheduler.pages.registry import found_pages, pages_ask
 from scheduler.privacy.suppressed import Suppressed, suppress_returned, suppressed_people, suppression_key_ask
 from scheduler.store.direct import Ask, together
@@ -48,6 +49,8 @@ _SILENT = (None, None)
 
 #: How far ahead of our clock an event may be, milliseconds, before it is pulled back.
 _AHEAD_MS = 60_000
+#: Milliseconds after which the platform has long given up to deliver: an instant that is older proves nothing.
+_TOO_OLD_MS = 7 * 86_400_000
 
 
 def receive(session: Session, app_id: int, body: object, now: int) -> Received:
@@ -161,6 +164,8 @@ def _read(deliveries: Sequence[Delivery], pages: Mapping[tuple[int, str], int], 
                 key=f"{delivery.app_id}/{arrival.dedupe_key}",
                 page_id=pages.get((delivery.app_id, arrival.page)) if arrival.page is not None else None,
                 at_ms=now * 1000 if given is None else min(given, latest),
+                # ``None`` where it can be: the ledger looks whether it lies ahead.
+                by_arrival=None if given is not None and given > now * 1000 - _TOO_OLD_MS else True,
             )
             _understand(event)
             events.append(event)
@@ -279,14 +284,12 @@ def _try(session: Session, events: list[Event], now: int, apply: _Apply, *, care
             return
     except (DataError, IntegrityError) as error:
         words = f"the database refused it ({type(error.orig).__name__})"
-    except (DBAPIError, Unavailable):
-        # Not the event's fault: nothing is answered, and the platform delivers again.
-        raise
-    except DulyError as error:
-        words = str(error)
     except Exception as error:
-        words = f"unexpected {type(error).__name__}"
-        if len(events) == 1:
+        if isinstance(error, DBAPIError) or own_trouble(error):
+            # Not the event's fault: nothing is answered, and the platform delivers again.
+            raise
+        words = str(error) if isinstance(error, DulyError) else f"unexpected {type(error).__name__}"
+        if len(events) == 1 and not isinstance(error, DulyError):
             log.exception("event_crashed", event_id=events[0].id, kind=events[0].arrival.kind)
     if len(events) == 1:
         events[0].error = words

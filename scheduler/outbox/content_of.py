@@ -11,6 +11,7 @@ from sqlmodel import Session
 from scheduler.content.render import Rendered, render
 from scheduler.logs import get_logger
 from scheduler.outbox.candidates import Candidate
+from scheduler.own_trouble import own_trouble
 from scheduler.store.driver import rows
 
 _log = get_logger(__name__)
@@ -57,6 +58,9 @@ def content_of(session: Session, candidates: Sequence[Candidate]) -> dict[int, R
                 candidate.variables or {},
             )
         except Exception as error:  # templates are data: whatever one of them does must not take the batch with it
+            if own_trouble(error):
+                # It says nothing about the template: the batch is begun again.
+                raise
             _log.warning(
                 "render_failed", message=candidate.id, template=candidate.template_id, error=type(error).__name__
             )

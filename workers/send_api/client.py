@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 
 import requests
 
+from scheduler.own_trouble import short_of_something
 from workers.send_api.answers import TO_ANOTHER, Answer, understand
 from workers.send_api.transport import WatchedAdapter, watch
 
@@ -26,7 +27,9 @@ ANSWER_DEADLINE = 10.0
 _LONGEST_ANSWER = 262_144
 
 #: A ValueError is a header or an address that cannot be written: nothing has left.
-_FAILURES = (requests.RequestException, OSError, ValueError)
+_FAILURES = (requests.RequestException, OSError, ValueError, MemoryError)
+#: This process has no memory or descriptor left, and nothing has left it.
+NO_MEANS = "worker_short_of_means"
 _USER_AGENT = requests.utils.default_user_agent()
 _PROFILE_FIELDS = "first_name,name,locale,timezone"
 #: Codes or subcodes: somebody without a profile (an account by telephone number); the app may not read profiles.
@@ -203,6 +206,9 @@ def _of_failure(error: BaseException) -> Answer:
     if watch.held_back is not None:
         # The platform may be fine, but too far away just now, or the page has sent enough.
         return Answer(kind="not_sent", reason=watch.held_back, retry=True)
+    if not watch.written and short_of_something(error):
+        # The platform has nothing to do with it: its breaker hears nothing of it.
+        return Answer(kind="not_sent", reason=NO_MEANS, retry=True)
     if not watch.written:
         # Refused, timed out while connecting, no such host, no TLS: not a byte of the request has left.
         return Answer(kind="not_sent", reason="unreachable_platform", retry=True)
