@@ -12,7 +12,8 @@
     │   └── AlreadyRunning     5   409   a stack holds this folder already
     ├── TooMany                6   429   more than the rate that is allowed
     └── Unavailable            6   503   something Duly depends on does not answer
-        └── Busy               6   503   too much of the same is being done just now
+        ├── ClockWrong         6   503   the clock of this process differs too much from the database's
+        └── Busy               6   503   as much of this is being worked on as may be at a time
 
 Messages are lower case without a full stop, quote the user's input in backticks and say the next step (``way_out``).
 """
@@ -42,6 +43,8 @@ class DulyError(Exception):
     exit_code: ClassVar[int] = 1
     #: The HTTP status of a front door that speaks HTTP.
     status: ClassVar[int] = 500
+    #: Real seconds after which it is worth trying again, where it is.
+    retry_after: int | None = None
 
     def __init__(self, message: str | None = None, *, field: str | None = None, way_out: str | None = None) -> None:
         """Say what is wrong; ``field`` names the place in the input, ``way_out`` the next step."""
@@ -142,9 +145,18 @@ class Unavailable(DulyError):
     code = "unavailable"
     exit_code = 6
     status = 503
+    retry_after = 1
+
+
+class ClockWrong(Unavailable):
+    """the clock of this process differs too much from the database's"""
+
+    code = "clock_wrong"
+    retry_after = 5
 
 
 class Busy(Unavailable):
-    """too much of the same is being done just now"""
+    """as much of this is being worked on as may be at a time"""
 
     code = "busy"
+    retry_after = 2

@@ -49,6 +49,13 @@ WEB_SILENT = Gauge(
 )
 
 
+TASKS_STALE = Counter(
+    "duly_tasks_stale",
+    "Tasks that a worker dropped because they were too old: its clock is ahead, or beat's is behind, or it is behind.",
+    registry=_OWN,
+)
+
+
 def attempt_ended(result: str, kind: str, took: float | None) -> None:
     """Count an attempt; ``took`` is what its request took in real seconds, None where none was made."""
     ATTEMPTS.labels(result=result, kind=kind).inc()

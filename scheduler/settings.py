@@ -136,13 +136,26 @@ class Settings(BaseSettings):
         2.0,
         gt=0.1,
         le=600,
-        description="Real seconds by which a worker's clock and the database's may differ before the worker stops. "
+        description="Real seconds by which a process's clock and the database's may differ before it stops: a worker "
+        "sends nothing, a web process takes no webhooks and no changes. "
         "Not looked at on a virtual clock.",
     )
     doubt_wait: float = Field(
         900.0, gt=0, description="Real seconds that an attempt in doubt waits for evidence before it is unconfirmed."
     )
-    database_pool: int = Field(3, ge=1, le=50, description="The most database connections a process opens.")
+    database_pool: int = Field(
+        3,
+        ge=1,
+        le=50,
+        description="The most database connections a process opens; a web process has more for webhooks, "
+        "heavy reads and its health.",
+    )
+    webhook_pool: int = Field(
+        6, ge=3, le=50, description="The most database connections a web process opens for webhooks alone."
+    )
+    heavy_reads: int = Field(
+        2, ge=1, le=20, description="Summaries, previews and exports that a web process works on at a time."
+    )
     web_processes: int = Field(
         1, ge=1, le=64, description="Processes that answer webhooks and the API, behind one address."
     )

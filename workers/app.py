@@ -26,7 +26,7 @@ from scheduler.errors import DulyError, Unavailable
 from scheduler.lineage.start import keep_marks
 from scheduler.settings import get_settings
 from scheduler.store import database
-from workers import channel
+from workers import channel, stale
 from workers.turns import turns
 
 _log = logs.get_logger(__name__)
@@ -126,6 +126,7 @@ def configuration() -> dict[str, Any]:
 
 
 app.add_defaults(configuration)
+_clock_watch = stale.ClockWatch()
 
 
 @setup_logging.connect
@@ -139,6 +140,7 @@ def _log_our_way(**_: object) -> None:
 
 @worker_init.connect
 def _keep_marks(**_: object) -> None:
+    database.usually("worker")
     # Children that are forked later inherit it.
     keep_marks()
 
@@ -167,6 +169,11 @@ def _wait_for_the_database(**_: object) -> None:
         _log.warning("the_database_is_ready")
     # Connections do not survive the forks to come.
     database.dispose()
+
+
+@worker_ready.connect
+def _watch_the_clock(**_: object) -> None:
+    _clock_watch.start()
 
 
 @worker_ready.connect
@@ -199,5 +206,6 @@ def _close_channel(**_: object) -> None:
 
 @worker_shutting_down.connect
 def _drain(**_: object) -> None:
+    _clock_watch.stop()
     # In the main process. Deliveries in the children finish what is on the wire and begin nothing new.
     turns.drain()

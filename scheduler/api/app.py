@@ -48,6 +48,7 @@ from scheduler.api.auth import actor
 from scheduler.api.correlation import Correlation
 from scheduler.api.handshake import VerifyTokens
 from scheduler.api.heartbeat import Heartbeat
+from scheduler.api.heavy import Turns
 from scheduler.api.json_bodies import StrictJson
 from scheduler.api.key_first import KeyFirst, Keys
 from scheduler.api.limits import MAX_BODY_BYTES, Limits
@@ -119,7 +120,7 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.webhook_troubles, app.state.webhook_bodies = Troubles(), Bodies()
     app.state.webhook_signers, app.state.webhook_groups = Signers(), Groups(app.state.webhook_troubles)
-    app.state.scrape, app.state.readiness = health.Scrape(), health.Readiness()
+    app.state.scrape, app.state.readiness, app.state.heavy = health.Scrape(), health.Readiness(), Turns()
     rates = Rates(get_settings().key_rate, get_settings().failure_rate)
     app.state.keys, app.state.verify_tokens = Keys(rates), VerifyTokens(rates)
     app.state.large_bodies = asyncio.Semaphore(1)
@@ -142,7 +143,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _look_at_the_database() -> None:
     """Say at the start what every request will be answered with. A held database gets the marks that are kept here."""
     try:
-        with database.session() as session:
+        with database.session("health") as session:
             watch().look(session, clock.now())
     except DulyError as error:
         _log.error("database_not_usable", error=str(error))

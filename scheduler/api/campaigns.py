@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sqlmodel import Session, col, select
 
 from scheduler.api.auth import Actor
+from scheduler.api.heavy import HEAVY
 from scheduler.api.instants import GivenInstant, Instant, Now
 from scheduler.api.pages import PageInPath
 from scheduler.api.refusals import Body
@@ -77,6 +78,7 @@ class CampaignView(BaseModel):
     created_at: Instant
     launched_at: Instant | None
     planned_at: Instant | None
+    exact: bool = Field(description="false: its messages are estimated from a sample, for there are many.")
     states: dict[str, int]
     reasons: dict[str, dict[str, int]] = Field(description="State → reason → messages.")
     waits_for: dict[str, int] = Field(
@@ -117,10 +119,17 @@ class SampleView(BaseModel):
     after: list[str] = Field(description="Whose messages it comes after: campaign 3, event 12.")
 
 
+#: Real seconds for which a preview looks through an audience.
+_PREVIEW_PATIENCE = 10.0
+
+
 class PreviewView(BaseModel):
     """What a launch at this instant would plan: `now` + `later` + `waiting` + `never` is the audience."""
 
     at: Instant
+    complete: bool = Field(
+        description="false: the audience is too large to be looked at whole in time; the figures are of a part of it."
+    )
     now: int
     later: int
     waiting: int = Field(description="People for whom nobody knows when: see `waits_for`.")
@@ -167,16 +176,20 @@ def read(campaign: CampaignInPath, session: Db) -> CampaignView:
     return view(session, registry.get_campaign(session, campaign))
 
 
-@router.post("/campaigns/{id}/preview")
+@router.post("/campaigns/{id}/preview", dependencies=[HEAVY])
 def look_ahead(campaign: CampaignInPath, session: Db, now: Now) -> PreviewView:
     """What a launch now would come to: now, later, waiting, never, by reason. Nothing is stored.
 
     Messages that are scheduled for these people already count against caps and gaps where they are of no lower
     priority; `after` says whose.
 
+    Of a large audience as many are looked at as ten seconds allow: `complete` is false then, and
+    `duly campaign preview` looks at all.
+
     409 when it was launched already: `GET /campaigns/{id}` tells where its messages are.
     """
-    return preview_view(preview.preview(session, registry.get_campaign(session, campaign), now))
+    found = registry.get_campaign(session, campaign)
+    return preview_view(preview.preview(session, found, now, patience=_PREVIEW_PATIENCE))
 
 
 @router.post("/campaigns/{id}/launch")
@@ -219,6 +232,7 @@ def preview_view(seen: preview.Preview) -> PreviewView:
     """A preview as it is shown."""
     return PreviewView(
         at=seen.at,
+        complete=seen.complete,
         now=seen.now,
         later=seen.later,
         waiting=seen.waiting,
@@ -262,6 +276,7 @@ def views(session: Session, campaigns: list[Campaign]) -> list[CampaignView]:
                 created_at=campaign.created_at,
                 launched_at=campaign.launched_at,
                 planned_at=campaign.planned_at,
+                exact=counts[campaign.id].exact,
                 states=counts[campaign.id].states,
                 reasons=counts[campaign.id].reasons,
                 waits_for=counts[campaign.id].waits_for,

@@ -32,7 +32,7 @@ _PACE = 10
 def gauges(now: int) -> list[Metric]:
     """What stands at ``now``, epoch seconds. A database that does not answer is a gauge too."""
     try:
-        with database.session() as session:
+        with database.session("health") as session:
             found = _of_database(session, now)
     except (DulyError, SQLAlchemyError):
         return [_one("duly_database_up", "Whether PostgreSQL answers.", 0)]
@@ -77,7 +77,7 @@ def _of_database(session: Session, now: int) -> list[Metric]:
         _counted("duly_security_events", "What somebody tried who may not, or took more of than there is for one.",
                  ("kind",), {(each.kind,): each.total for each in security_events(session, now)}),
         _one("duly_waking", "Orders to decide waiting messages anew, at work.", len(ops.waking(session))),
-        _many("duly_clock_ahead_seconds", "By which a worker's clock is wrong, that stopped for it.", ("host",),
+        _many("duly_clock_ahead_seconds", "By which a process's clock is wrong, that stopped for it.", ("host",),
               {(skew.host,): skew.ahead for skew in skews(session)}),
         _one("duly_database_held", "1: the database was restored, and nothing is sent.", len(held_words(session))),
         _one("duly_kill_switches", "Kill switches that are engaged.", len(switches.engaged(session))),

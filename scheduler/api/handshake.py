@@ -46,5 +46,5 @@ class VerifyTokens:
 
 
 def _read() -> list[bytes]:
-    with database.session() as session:
+    with database.session("webhook") as session:
         return verify_tokens(session)

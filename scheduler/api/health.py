@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from scheduler import clock, metrics
+from scheduler.api import web_clock
 from scheduler.api.gauges import gauges
 from scheduler.api.shared_look import SharedLook
 from scheduler.api.stalls import stalls, told
+from scheduler.api.writing import Writing
 from scheduler.errors import Unavailable
 from scheduler.facts import ops
 from scheduler.facts.health import beat_ages, silent_tasks
@@ -42,7 +46,9 @@ class Readiness:
     """The two looks at readiness. Whoever asks gets one that is at most a second old: asking often costs nothing."""
 
     def __init__(self) -> None:
-        self._whole, self._webhooks = SharedLook(_look), SharedLook(_look_for_webhooks)
+        writing = Writing()
+        self._whole = SharedLook(partial(_look, writing))
+        self._webhooks = SharedLook(partial(_look_for_webhooks, writing))
 
     async def whole(self) -> dict[str, str]:
         """For ``/readyz``."""
@@ -61,7 +67,7 @@ async def alive() -> dict[str, str]:
 
 @router.get("/readyz")
 async def ready(request: Request) -> dict[str, str]:
-    """The servers answer, the tables are this version's, beat ticks, and what is due is begun. 503 otherwise.
+    """The servers answer and can write, the tables are this version's, beat ticks, what is due is begun. 503 otherwise.
 
     What is due is begun on every page that may send: one whose turn the platform or an operator puts off is left out.
     A database that was restored is held, and not ready, until somebody releases it.
@@ -73,18 +79,21 @@ async def ready(request: Request) -> dict[str, str]:
 
 @router.get("/readyz/webhooks")
 async def ready_for_webhooks(request: Request) -> dict[str, str]:
-    """This process can take webhooks: the database answers, and its tables are this version's. 503 otherwise."""
+    """This process can take webhooks: the database answers and can write, tables and clock are right.
+
+    503 otherwise.
+    """
     readiness: Readiness = request.app.state.readiness
     return await readiness.for_webhooks()
 
 
 def _scrape() -> bytes:
-    return metrics.render(gauges(clock.now()))
+    return metrics.render(gauges(web_clock.at_best()))
 
 
-def _look() -> dict[str, str]:
-    now = clock.now()
-    with database.session() as session:
+def _look(writing: Writing) -> dict[str, str]:
+    now = web_clock.present()
+    with database.session("health") as session:
         # Every time: the connection may be older than what was done to the database.
         check_revision(session.connection())
         oldest = ops.oldest_due(session)
@@ -92,6 +101,8 @@ def _look() -> dict[str, str]:
         if states is None:
             raise Unavailable("Redis does not answer: nothing is sent", way_out="check DULY_REDIS_URL")
         wrong = [
+            *_clock(),
+            *writing.wrong(session),
             *held_words(session),
             *silent_tasks(beat_ages(session, now), clock.rate()),
             *told(stalls(session, oldest, states, now)),
@@ -101,10 +112,19 @@ def _look() -> dict[str, str]:
     return {"status": "ready", "revision": needed()}
 
 
-def _look_for_webhooks() -> dict[str, str]:
-    with database.session() as session:
+def _look_for_webhooks(writing: Writing) -> dict[str, str]:
+    web_clock.present()
+    with database.session("health") as session:
         check_revision(session.connection())
+        wrong = [*_clock(), *writing.wrong(session)]
+    if wrong:
+        raise Unavailable("; ".join(wrong), way_out="`duly ops status` tells more")
     return {"status": "ready", "revision": needed()}
+
+
+def _clock() -> list[str]:
+    words = web_clock.wrong()
+    return [] if words is None else [f"{words}: no webhook is taken"]
 
 
 @metrics_router.get("/metrics", include_in_schema=True, response_class=Response)

@@ -20,9 +20,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scheduler import clock
 from scheduler.access import answers
+from scheduler.api import web_clock
 from scheduler.api.auth import caller
+from scheduler.api.heavy import is_heavy
 from scheduler.errors import Invalid
 from scheduler.logs import get_logger
 from scheduler.store import database
@@ -31,6 +32,8 @@ _log = get_logger(__name__)
 
 REPLAYED = "Idempotent-Replayed"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Ends of the addresses at which sending is stopped.
+_STOPS = ("/kill-switch", "/pause")
 #: Where a request leaves what it claimed, for the middleware that keeps the answer.
 _STATE = "claimed"
 
@@ -60,13 +63,21 @@ async def presented(request: Request) -> answers.Request | None:
 
 def transaction(request: Request, asked: Annotated[answers.Request | None, Depends(presented)]) -> Iterator[Session]:
     """One transaction a request: committed when the route returns, rolled back when it raises."""
-    with database.session() as session:
+    reads = request.method in _SAFE
+    if not (reads or _always(request)):
+        web_clock.heeded()
+    with database.session("heavy" if is_heavy(request) else "read" if reads else "write") as session:
         if asked is not None:
-            before = answers.claim(session, asked, clock.now())
+            before = answers.claim(session, asked, web_clock.present())
             if before is not None:
                 raise Replay(before)
             setattr(request.state, _STATE, asked)
         yield session
+
+
+def _always(request: Request) -> bool:
+    """Whether it is carried out whatever this process's clock shows: what stops sending must not wait for a clock."""
+    return request.method == "POST" and request.url.path.endswith(_STOPS)
 
 
 def heeded(request: Request) -> None:
@@ -127,7 +138,7 @@ def _keep(asked: answers.Request, status: int, body: bytes) -> None:
     # What failed claimed nothing: a row that is there by now is of whoever sent the request again meanwhile.
     if status >= 400:
         return
-    with suppress(SQLAlchemyError, UnicodeDecodeError), database.session() as session:
+    with suppress(SQLAlchemyError, UnicodeDecodeError), database.session("write") as session:
         answers.keep_answer(session, asked, answers.Answer(status=status, body=body.decode()))
 
 

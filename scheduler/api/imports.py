@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
-from scheduler import clock
+from scheduler.api import web_clock
 from scheduler.api.auth import Actor
+from scheduler.api.heavy import HEAVY
 from scheduler.api.instants import Instant, Now
 from scheduler.api.pages import PageInPath
 from scheduler.api.refusals import Body
@@ -28,6 +29,7 @@ from scheduler.imports.tables import ContactImport
 from scheduler.imports.validating import preview
 from scheduler.pages.registry import get_page, list_pages
 from scheduler.store import database
+from scheduler.store.work import Work
 
 router = APIRouter(tags=["imports"])
 
@@ -155,8 +157,8 @@ async def upload(
 
 def _stage(page: str, kept: IO[bytes], name: str, actor: str) -> ImportPreview:
     kept.seek(0)
-    now = clock.now()
-    with database.session() as session:
+    now = web_clock.heeded()
+    with database.session("upload") as session:
         made = stage_file(session, _page_id(session, page), kept, name=PurePath(name).name, actor=actor, now=now)
         return preview_view(session, made, now)
 
@@ -241,45 +243,45 @@ def discard(import_id: ImportInPath, session: Db, actor: Actor, now: Now) -> Imp
 @router.get("/imports/{import_id}/errors.csv", response_class=StreamingResponse, responses=_CSV_ANSWER)
 def error_file(import_id: ImportInPath) -> StreamingResponse:
     """Everything that is wrong, as CSV: line, column, field, value (masked where personal), problem, allowed."""
-    with database.session() as session:
+    with database.session("read") as session:
         registry.get_import(session, import_id)
-    return _file(error_text(import_id), f"import-{import_id}-errors.csv")
+    return _file(error_text(import_id, work="heavy"), f"import-{import_id}-errors.csv")
 
 
-@router.get("/pages/{page}/contacts.csv", response_class=StreamingResponse, responses=_CSV_ANSWER)
+@router.get("/pages/{page}/contacts.csv", response_class=StreamingResponse, responses=_CSV_ANSWER, dependencies=[HEAVY])
 def export_csv(page: PageInPath, actor: Actor, now: Now) -> StreamingResponse:
     """Everybody whom a page knows, as a CSV file that imports again. Who took it is in the audit."""
     return _export(page, "csv", actor, now)
 
 
-@router.get("/pages/{page}/contacts.jsonl", response_class=StreamingResponse)
+@router.get("/pages/{page}/contacts.jsonl", response_class=StreamingResponse, dependencies=[HEAVY])
 def export_json_lines(page: PageInPath, actor: Actor, now: Now) -> StreamingResponse:
     """The same as JSON lines."""
     return _export(page, "jsonl", actor, now)
 
 
 def _export(page: str, form: Format, actor: str, now: int) -> StreamingResponse:
-    with database.session() as session:
+    with database.session("write") as session:
         page_id = _page_id(session, page)
         columns = start_export(session, page_id, form=form, actor=actor, now=now)
-    return _file(export_text(page_id, columns, form), f"contacts-{page}.{form}")
+    return _file(export_text(page_id, columns, form, work="heavy"), f"contacts-{page}.{form}")
 
 
-def export_text(page_id: int, columns: Columns, form: Format) -> Iterator[str]:
+def export_text(page_id: int, columns: Columns, form: Format, *, work: Work | None = None) -> Iterator[str]:
     """An export part by part, each in a transaction of its own: a slow reader holds no connection."""
     after: int | None = 0
     while after is not None:
-        with database.session() as session:
+        with database.session(work) as session:
             part = export_part(session, page_id, columns, form=form, after=after)
         yield part.text
         after = part.last
 
 
-def error_text(import_id: int) -> Iterator[str]:
+def error_text(import_id: int, *, work: Work | None = None) -> Iterator[str]:
     """The file of errors part by part, each in a transaction of its own."""
     after, header = (0, 0), True
     while True:
-        with database.session() as session:
+        with database.session(work) as session:
             found = registry.errors(session, import_id, after=after)
         if found or header:
             yield registry.errors_csv(found, header=header)

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-from scheduler import clock
+from scheduler.api.web_clock import present
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -58,5 +58,5 @@ GivenInstant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-28T08:00:00Z"]}),
 ]
 
-#: A parameter of a route: the present instant on Duly's clock, epoch seconds.
-Now = Annotated[int, Depends(clock.now)]
+#: A parameter of a route: the present instant on Duly's clock, epoch seconds, whatever this machine shows.
+Now = Annotated[int, Depends(present)]

@@ -88,5 +88,5 @@ class Keys:
 
 def _key_name(presented: str) -> str | None:
     """The name of the key, looked up in a transaction of its own; None when it is unknown or revoked."""
-    with database.session() as session:
+    with database.session("read") as session:
         return verify_key(session, presented)

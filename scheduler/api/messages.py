@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sqlmodel import Session
 
 from scheduler import clock
+from scheduler.api.heavy import HEAVY
 from scheduler.api.instants import Instant, Now
 from scheduler.api.sessions import Db
 from scheduler.errors import Invalid, NotFound
@@ -167,6 +168,7 @@ class SummaryView(BaseModel):
     """Counts over messages, from the database, now."""
 
     at: Instant
+    exact: bool = Field(description="false: the counts are estimated from a sample, for there are many messages.")
     states: dict[str, int]
     reasons: dict[str, dict[str, int]] = Field(description="State → reason → messages.")
     deferred: dict[str, int] = Field(description="Reason → distinct messages that were ever deferred for it.")
@@ -205,14 +207,18 @@ def list_some(
     )
 
 
-@router.get("/summary")
+@router.get("/summary", dependencies=[HEAVY])
 def summary(session: Db, now: Now, page: PageFilter = None, campaign: CampaignFilter = None) -> SummaryView:
-    """Messages counted by state and reason, and how many went out in the last minute."""
+    """Messages counted by state and reason, and how many went out in the last minute.
+
+    Estimates where there are many messages: `exact` is false then.
+    """
     page_id = get_page(session, page).id if page is not None else None
     recent = clock.real_seconds(_PACE)
     counted = messages.summarise(session, now, recent=recent, page_id=page_id, campaign_id=campaign)
     return SummaryView(
         at=now,
+        exact=counted.exact,
         states=counted.states,
         reasons=counted.reasons,
         deferred=counted.deferred,

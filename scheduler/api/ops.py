@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from scheduler import clock
 from scheduler.access.security import security_events
+from scheduler.api.heavy import HEAVY
 from scheduler.api.instants import Instant, Now, format_instant
 from scheduler.api.security_told import SecurityView, security_view, security_words
 from scheduler.api.sessions import Db
@@ -215,7 +216,7 @@ def status(session: Db, now: Now) -> StatusView:
     )
 
 
-@router.get("/at-risk")
+@router.get("/at-risk", dependencies=[HEAVY])
 def forecast(
     session: Db,
     now: Now,
@@ -310,9 +311,7 @@ def _alerts(
     alerts += [Alert(kind="beat_silent", words=words) for words in silent_tasks(ages, clock.rate())]
     alerts += [Alert(kind="database_held", words=words) for words in held_words(session)]
     for skew in skews(session):
-        side = "ahead of" if skew.ahead > 0 else "behind"
-        words = f"the clock of {skew.host} is {abs(skew.ahead):.1f} s {side} the database's: it sends nothing"
-        alerts.append(Alert(kind="clock_wrong", words=words))
+        alerts.append(Alert(kind="clock_wrong", words=skew.words))
     alerts += [Alert(kind="stalled", words=each.words, page=each.page) for each in still]
     for switch in switches.engaged(session):
         words = f"kill switch {switch.id} stops {switches.scope_of(switch)}: {switch.why} ({switch.actor})"

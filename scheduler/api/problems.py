@@ -10,14 +10,16 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from psycopg.errors import QueryCanceled
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from scheduler.api.addresses import methods_at
-from scheduler.errors import Busy, DulyError, TooMany
+from scheduler.errors import Busy, DulyError
 from scheduler.logs import get_logger
+from scheduler.own_trouble import own_trouble
 
 log = get_logger(__name__)
 
@@ -113,8 +115,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(DataError, _cannot_store)
     app.add_exception_handler(IntegrityError, _conflict)
-    app.add_exception_handler(OperationalError, _try_again)
-    app.add_exception_handler(PoolTimeout, _try_again)
+    for kind in (OperationalError, InterfaceError, InternalError, PoolTimeout):
+        app.add_exception_handler(kind, _try_again)
+    for short in (OSError, MemoryError):
+        app.add_exception_handler(short, _out_of_means)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -124,7 +128,7 @@ def answer_for(error: DulyError) -> JSONResponse:
         log.error("request_failed", code=error.code, error=str(error))
     errors = [{"field": error.field, "message": error.message, "way_out": error.way_out}] if error.field else []
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-    if isinstance(error, TooMany):
+    if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Busy):
         headers["Retry-After"] = "1"
@@ -238,12 +242,25 @@ async def _conflict(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _try_again(_request: Request, error: Exception) -> JSONResponse:
-    log.error("database_unavailable", kind=type(getattr(error, "orig", error)).__name__)
+    cause = getattr(error, "orig", error)
+    log.error("database_unavailable", kind=type(cause).__name__)
+    detail, way_out = "the database did not answer in time", "try again"
+    if isinstance(cause, QueryCanceled):
+        way_out = "ask for less at once (a page, a campaign, a shorter time), or try again"
+    return problem(503, "unavailable", detail, way_out=way_out, headers={"Retry-After": "1"})
+
+
+async def _out_of_means(_request: Request, error: Exception) -> JSONResponse:
+    # Not the caller's fault: the platform delivers a webhook again, and nothing of it is booked as failed.
+    log.error("process_short_of_means", exc_info=error)
     return problem(
-        503, "unavailable", "the database did not answer in time", way_out="try again", headers={"Retry-After": "1"}
-    )
+        503, "unavailable", "this process is short of memory, files or disk", way_out="try again",
+        headers={"Retry-After": "1"},
+    )  # fmt: skip
 
 
 async def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+    if own_trouble(error):
+        return await _out_of_means(_request, error)
     log.error("request_crashed", exc_info=error)
     return problem(500, "error", "something went wrong inside Duly", way_out="try again; the log says what happened")

@@ -81,7 +81,7 @@ class SecurityEvents(Aside[Counter[tuple[str, str]]]):
             untold.update(sources)
             self._tell(kind, untold)
         try:
-            with database.session() as session:
+            with database.session("health") as session:
                 note_security(
                     session,
                     {kind: (sources.total(), sources.most_common(1)[0][0]) for kind, sources in by_kind.items()},

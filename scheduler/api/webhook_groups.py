@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import text
 
-from scheduler import clock, crash_points
+from scheduler import crash_points
+from scheduler.api import web_clock
 from scheduler.api.webhook_alone import Alone
 from scheduler.api.webhook_bell import Bell
 from scheduler.api.webhook_troubles import Troubles
@@ -126,8 +127,9 @@ class Groups:
     def _start(self) -> None:
         for number in range(_COLLECTORS):
             thread = threading.Thread(target=self._collect, name=f"webhooks-{number}", daemon=True)
-            self._threads.append(thread)
+            # Where no thread can be started, nobody is left waiting for one: the next request tries again.
             thread.start()
+            self._threads.append(thread)
 
     def _collect(self) -> None:
         while (group := self._next()) is not None:
@@ -190,7 +192,9 @@ class Groups:
     def _serve(self, group: list[_Waiting]) -> None:
         if not group:
             return
-        deliveries = [_delivery(one) for one in group]
+        group, deliveries = _read(group)
+        if not group:
+            return
         try:
             received = _receive(deliveries, self._pages)
         except Unavailable:
@@ -230,6 +234,20 @@ def _count(troubles: Troubles, received: Sequence[Received]) -> None:
         troubles.count(found)
 
 
+def _read(group: Sequence[_Waiting]) -> tuple[list[_Waiting], list[Delivery]]:
+    """Those of a group that could be read. One for which there is no memory is answered alone, and comes again."""
+    read, deliveries = [], []
+    for one in group:
+        try:
+            delivery = _delivery(one)
+        except Exception as error:  # whatever it is: the others are not lost with it
+            _answer([(one, error)])
+            continue
+        read.append(one)
+        deliveries.append(delivery)
+    return read, deliveries
+
+
 def _delivery(one: _Waiting) -> Delivery:
     try:
         found = arrivals(read_json(one.raw))
@@ -242,14 +260,14 @@ def _receive(deliveries: Sequence[Delivery], known: KnownPages | None) -> list[R
     """Receive these and commit, in one transaction, or two where something is said of a page.
 
     A group goes by the pages that are ``known``. Without, it is careful: it has savepoints for events that cannot be
-    applied, and little patience with locks, for it comes again.
+    applied, and little patience with locks, for it comes again. Raises ClockWrong where this process's clock is.
     """
-    now = clock.now()
+    now = web_clock.heeded()
     received = [Received() for _ in deliveries]
     careful = known is None
     patience = _LONE_PATIENCE if careful else _GROUP_PATIENCE
     for part in split(deliveries):
-        with database.session() as session:
+        with database.session("webhook") as session:
             more = receive_all(session, part, now, careful=careful, patience=(patience, {}), pages=known)
             for one, each in zip(received, more, strict=True):
                 one.add(each)

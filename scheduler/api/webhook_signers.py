@@ -75,7 +75,7 @@ def not_signed(header_name: str) -> NotAuthenticated:
 
 def _read() -> _Known:
     read_at = time.monotonic()
-    with database.session() as session:
+    with database.session("webhook") as session:
         found = webhook_secrets(session)
     secrets = tuple((app, secret) for app, secret in found if secret is not None)
     return _Known(secrets, lost=len(secrets) < len(found), read_at=read_at)

@@ -12,11 +12,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from scheduler import clock
+from scheduler.api import web_clock
 from scheduler.api.webhook_aside import Aside
-from scheduler.errors import DulyError
 from scheduler.inbox.troubles import NO_PAGE, note_troubles
 from scheduler.logs import complain, get_logger
 from scheduler.pages.registry import page_ids
@@ -79,7 +76,7 @@ class Troubles(Aside[Counted]):
     def _do(self, work: Counted) -> bool:
         try:
             _write(work)
-        except (DulyError, SQLAlchemyError) as error:
+        except Exception as error:  # whatever it is: it is counted, and this thread goes on
             complain(_log, "webhook_troubles_not_counted", "", error=type(error).__name__)
             with self._turn:
                 # For later. What was refused has lost its bodies; that it was, counts all the same.
@@ -92,13 +89,13 @@ class Troubles(Aside[Counted]):
 def _write(found: Counted) -> None:
     named = {reason: [_ids(body) for body in some] for reason, some in found.bodies.items()}
     counted = found.events.copy()
-    with database.session() as session:
+    with database.session("health") as session:
         known = page_ids(session, set().union(*(ids for some in named.values() for ids in some)))
         for reason, many in found.refused.items():
             pages_of = [{known[name] for name in ids if name in known} for ids in named.get(reason, ())]
             counted.update((page, reason) for pages in pages_of for page in pages)
             counted[NO_PAGE, reason] += many - sum(bool(pages) for pages in pages_of)
-        note_troubles(session, +counted, clock.now())
+        note_troubles(session, +counted, web_clock.present())
 
 
 def _ids(body: bytes) -> set[str]:

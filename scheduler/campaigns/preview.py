@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -43,6 +45,8 @@ class Preview:
     """What a launch at this instant would plan."""
 
     at: int
+    #: False: the audience was too large to be looked at whole in time, and the figures are of those known first.
+    complete: bool = True
     now: int = 0
     later: int = 0
     #: Nobody knows when: people who are to write first, whose zone is to be known, …: see ``waits_for``.
@@ -64,8 +68,12 @@ class Preview:
     samples: list[Sample] = field(default_factory=list)
 
 
-def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUNK) -> Preview:
+def preview(
+    session: Session, campaign: Campaign, now: int, *, limit: int = CHUNK, patience: float = math.inf
+) -> Preview:
     """Decide the whole audience as it is at ``now`` and count; writes nothing.
+
+    After ``patience`` real seconds what was counted so far is all: ``complete`` is False then.
 
     The figures are those that a launch at ``now`` comes to: the same query, the same evaluator, the same parameters.
     Messages that are scheduled for these people, and those that launched campaigns are still to plan, count against
@@ -87,7 +95,7 @@ def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUN
     hours: Counter[int] = Counter()
     waits_for: Counter[str] = Counter()
     shown: list[Decided] = []
-    cursor = 0
+    cursor, complete, begun = 0, True, time.monotonic()
     while True:
         contacts = audience_chunk(session, campaign, after=cursor, until=until, limit=limit)
         for each in decide_wish(session, wish, contacts, now, coming=coming(session, before, contacts, now)):
@@ -103,8 +111,12 @@ def preview(session: Session, campaign: Campaign, now: int, *, limit: int = CHUN
         if len(contacts) < limit:
             break
         cursor = contacts[-1]
+        if time.monotonic() - begun > patience:
+            complete = False
+            break
     return Preview(
         at=now,
+        complete=complete,
         now=_total(counts, "send"),
         later=_total(counts, "defer"),
         waiting=_total(counts, _WAIT),

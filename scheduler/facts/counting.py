@@ -11,8 +11,15 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
+#: The limit of the connection's kind of work is in force again.
+_AS_BEFORE = text("SET LOCAL statement_timeout TO DEFAULT")
 #: Real seconds that an exact count may take.
 PATIENCE = 0.25
+#: Megabytes up to which a table is counted whole however long it takes: that is a moment. And for how many real seconds
+#: a larger one is counted.
+SMALL = {"message": 32, "message_log": 128}
+_LARGE_PATIENCE = 0.4
+_SIZE = text("SELECT pg_relation_size(CAST(:table AS regclass)) AS bytes")
 
 
 @dataclass(slots=True)
@@ -60,12 +67,28 @@ def within(
         with session.begin_nested():
             _limit(session, patience)
             rows = session.connection().execute(statement, values).all()
-            _limit(session, 0)
+            session.connection().execute(_AS_BEFORE)
             return rows
     except OperationalError as error:
         if isinstance(error.orig, QueryCanceled):
             return None
         raise
+
+
+def in_time(
+    session: Session, table: str, statement: TextClause, values: Mapping[str, object]
+) -> Sequence[Row[Any]] | None:
+    """The rows of ``statement``, which looks through ``table``; None where that is large and they take too long."""
+    size = int(session.connection().execute(_SIZE, {"table": table}).scalar_one())
+    if size <= SMALL[table] * 1024 * 1024:
+        return session.connection().execute(statement, values).all()
+    return within(session, _LARGE_PATIENCE, statement, values)
+
+
+def sample_share(session: Session, blocks: int) -> float:
+    """So many blocks of the messages, in percent of all: for ``TABLESAMPLE SYSTEM``."""
+    size = int(session.connection().execute(_SIZE, {"table": "message"}).scalar_one())
+    return min(100.0, 100.0 * blocks * 8192 / max(size, 8192))
 
 
 def _limit(session: Session, seconds: float) -> None:

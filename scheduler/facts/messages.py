@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlmodel import Session
+
+from scheduler.facts.counting import in_time, sample_share
 
 _COLUMNS = """
     m.id, p.external_id AS page, c.psid, m.campaign_id, m.event_id, m.resend_of, m.confirms_record_id,
@@ -46,6 +49,16 @@ _SENT = text("""
     SELECT count(*) FILTER (WHERE begun_at > :minute) AS minute, count(*) FILTER (WHERE begun_at > :recent) AS recent
     FROM (SELECT begun_at, outcome FROM attempt ORDER BY id DESC LIMIT 20000) newest WHERE outcome = 'sent'
 """)
+#: Blocks of 8 kB that are looked at instead: some ten thousand messages, and a few thousand for what is in the log.
+_SAMPLE, _SAMPLE_OF_LOGS = 600, 100
+_COUNTS = """
+    SELECT m.state, coalesce(m.reason, '') AS reason, count(*) AS messages FROM message m {sample} WHERE {where}
+    GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
+"""
+_DEFERRED = """
+    SELECT coalesce(l.reason, '') AS reason, count(DISTINCT l.message_id) AS messages FROM {messages} message_log l
+    WHERE {where} AND l.verdict = 'defer' GROUP BY 1 ORDER BY 2 DESC, 1
+"""
 _WAITING = text("SELECT count(*) FROM message WHERE page_id = :page AND state IN ('scheduled', 'due')")
 
 
@@ -53,6 +66,8 @@ _WAITING = text("SELECT count(*) FROM message WHERE page_id = :page AND state IN
 class Summary:
     """Counts over messages, as they are now; the most frequent first."""
 
+    #: False: of a sample, where to count all of them would take too long.
+    exact: bool = True
     states: dict[str, int] = field(default_factory=dict)
     #: State → reason → messages.
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -82,7 +97,7 @@ def count_waiting(session: Session, page_id: int) -> int:
 def summarise(
     session: Session, now: int, *, recent: int, page_id: int | None = None, campaign_id: int | None = None
 ) -> Summary:
-    """Messages by state and reason, those ever deferred, and over all pages the pace.
+    """Messages by state and reason, those ever deferred, and over all pages the pace; estimates where there are many.
 
     ``recent`` is the number of seconds that ``sent_recently`` looks back.
     """
@@ -90,25 +105,50 @@ def summarise(
     given = {name: value for name, value in values.items() if value is not None}
     where = " AND ".join(_FILTERS[name] for name in given) or "true"
     summary = Summary()
-    counts = text(
-        f"SELECT m.state, coalesce(m.reason, '') AS reason, count(*) AS messages FROM message m WHERE {where} "  # noqa: S608 - constants only
-        "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
-    )
-    for row in session.connection().execute(counts, given):
-        summary.states[row.state] = summary.states.get(row.state, 0) + row.messages
+    for row, times in _counted(session, summary, where, given):
+        summary.states[row.state] = summary.states.get(row.state, 0) + round(row.messages * times)
         if row.reason:
-            summary.reasons.setdefault(row.state, {})[row.reason] = row.messages
+            summary.reasons.setdefault(row.state, {})[row.reason] = round(row.messages * times)
     summary.states = dict(sorted(summary.states.items(), key=lambda item: (-item[1], item[0])))
-    deferred = text(
-        "SELECT coalesce(l.reason, '') AS reason, count(DISTINCT l.message_id) AS messages FROM message_log l "  # noqa: S608 - constants only
-        + (f"JOIN message m ON m.id = l.message_id AND {where} " if given else "")
-        + "WHERE l.verdict = 'defer' GROUP BY 1 ORDER BY 2 DESC, 1"
-    )
-    for row in session.connection().execute(deferred, given):
-        summary.deferred[row.reason] = row.messages
+    for row, times in _deferred(session, summary, where, given):
+        summary.deferred[row.reason] = round(row.messages * times)
     pace = session.connection().execute(_SENT, {"minute": now - 60, "recent": now - recent}).one()
     summary.sent_last_minute, summary.sent_recently = pace.minute, pace.recent
     return summary
+
+
+def _counted(
+    session: Session, summary: Summary, where: str, given: Mapping[str, object]
+) -> Iterator[tuple[Row[Any], float]]:
+    """Messages by state and reason, and by what each count is to be multiplied."""
+    whole = text(_COUNTS.format(sample="", where=where))
+    if (rows := in_time(session, "message", whole, given)) is not None:
+        yield from ((row, 1.0) for row in rows)
+        return
+    summary.exact = False
+    share = sample_share(session, _SAMPLE)
+    sampled = text(_COUNTS.format(sample=f"TABLESAMPLE SYSTEM ({share:.6f})", where=where))
+    yield from ((row, 100.0 / share) for row in session.connection().execute(sampled, given))
+
+
+def _deferred(
+    session: Session, summary: Summary, where: str, given: Mapping[str, object]
+) -> Iterator[tuple[Row[Any], float]]:
+    """Messages ever deferred by reason, and by what each count is to be multiplied."""
+    whole = text(
+        _DEFERRED.format(messages="", where="true")
+        if where == "true"
+        else _DEFERRED.format(messages="message m,", where=f"m.id = l.message_id AND {where}")
+    )
+    if (rows := in_time(session, "message_log", whole, given)) is not None:
+        yield from ((row, 1.0) for row in rows)
+        return
+    summary.exact = False
+    # A sample of messages with all of their log: of a sample of the log nobody could tell which are the same message.
+    share = sample_share(session, _SAMPLE_OF_LOGS)
+    sample = f"(SELECT id FROM message m TABLESAMPLE SYSTEM ({share:.6f}) WHERE {where} OFFSET 0) m,"  # noqa: S608 - constants only
+    sampled = text(_DEFERRED.format(messages=sample, where="m.id = l.message_id"))
+    yield from ((row, 100.0 / share) for row in session.connection().execute(sampled, given))
 
 
 def read_message(session: Session, message_id: int) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Workers whose clocks are wrong: who they are and by how much, for whoever operates Duly.
+"""Processes whose clocks are wrong: who they are and by how much, for whoever operates Duly.
 
 Times here are the database's Unix time: that clock is the one all of them share.
 """
@@ -10,25 +10,36 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
-#: Real seconds for which a worker's word stands.
+#: Real seconds for which a process's word stands, and after which it is forgotten.
 STANDS = 60
+_FORGOTTEN = 86_400
 
 _NOW = text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)")
 _KEEP = text("""
-    INSERT INTO clock_skew (host, ahead_ms, looked_at) VALUES (:host, :ahead, :theirs)
-    ON CONFLICT (host) DO UPDATE SET ahead_ms = excluded.ahead_ms, looked_at = excluded.looked_at
+    WITH forgotten AS (DELETE FROM clock_skew WHERE looked_at < :before AND host <> :host)
+    INSERT INTO clock_skew (host, ahead_ms, looked_at, web) VALUES (:host, :ahead, :theirs, :web)
+    ON CONFLICT (host) DO UPDATE SET ahead_ms = excluded.ahead_ms, looked_at = excluded.looked_at, web = excluded.web
 """)
 _DROP = text("DELETE FROM clock_skew WHERE host = :host")
-_FRESH = text("SELECT host, ahead_ms FROM clock_skew WHERE looked_at >= :since ORDER BY host")
+_FRESH = text("SELECT host, ahead_ms, web FROM clock_skew WHERE looked_at >= :since ORDER BY host")
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Skew:
-    """A worker that does nothing, for its clock is wrong or the database's is."""
+    """A process that does nothing, for its clock is wrong or the database's is."""
 
     host: str
     #: Seconds by which its clock is ahead; below zero: behind.
     ahead: float
+    #: A web process; else the workers of a machine.
+    web: bool = False
+
+    @property
+    def words(self) -> str:
+        """What is wrong, and what follows from it."""
+        side = "ahead of" if self.ahead > 0 else "behind"
+        follows = "it takes no webhooks and no changes, the platform delivers again" if self.web else "it sends nothing"
+        return f"the clock of {self.host} is {abs(self.ahead):.1f} s {side} the database's: {follows}"
 
 
 def database_time(session: Session) -> float:
@@ -36,17 +47,19 @@ def database_time(session: Session) -> float:
     return float(session.connection().execute(_NOW).scalar_one())
 
 
-def tell_skew(session: Session, host: str, ahead: float | None) -> None:
-    """Keep that ``host`` is ``ahead`` by so many seconds; None: its clock is right."""
+def tell_skew(session: Session, host: str, ahead: float | None, *, web: bool = False) -> None:
+    """Keep that ``host`` (of a web process its name) is ``ahead`` by so many seconds; None: its clock is right."""
     if ahead is None:
         session.connection().execute(_DROP, {"host": host})
     else:
+        theirs = int(database_time(session))
         session.connection().execute(
-            _KEEP, {"host": host, "ahead": round(ahead * 1000), "theirs": int(database_time(session))}
+            _KEEP,
+            {"host": host, "ahead": round(ahead * 1000), "theirs": theirs, "web": web, "before": theirs - _FORGOTTEN},
         )
 
 
 def skews(session: Session) -> list[Skew]:
-    """The workers that said within a minute that their clocks are wrong."""
+    """The processes that said within a minute that their clocks are wrong."""
     rows = session.connection().execute(_FRESH, {"since": int(database_time(session)) - STANDS})
-    return [Skew(host=row.host, ahead=row.ahead_ms / 1000) for row in rows]
+    return [Skew(host=row.host, ahead=row.ahead_ms / 1000, web=row.web) for row in rows]

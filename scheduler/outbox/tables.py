@@ -263,7 +263,7 @@ class Beat(SQLModel, table=True):
 
 
 class ClockSkew(SQLModel, table=True):
-    """A worker that does nothing, for its clock and the database's differ by too much."""
+    """A process that does nothing, for its clock and the database's differ by too much."""
 
     __tablename__ = "clock_skew"
 
@@ -272,3 +272,5 @@ class ClockSkew(SQLModel, table=True):
     ahead_ms: int = Field(sa_type=BigInteger)
     #: Unix time of the database when it last looked.
     looked_at: int = Field(sa_type=BigInteger)
+    #: A web process; else the workers of a machine.
+    web: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})

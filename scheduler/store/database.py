@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: one small pool a process, and the transaction that a front door owns."""
+"""Connections to PostgreSQL: a small pool for each kind of work, and the transaction that a front door owns."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from scheduler.settings import get_settings
 from scheduler.store import commit_hook, outside
 from scheduler.store.lists import write_lists_at_once
 from scheduler.store.revision import check_revision
+from scheduler.store.work import LIMITS, Work, connections
 
-#: A pool belongs to the process that made it: (process id, address) → engine. A forked child makes its own.
-_engines: dict[tuple[int, str], Engine] = {}
+#: A pool belongs to the process that made it: (process id, address, work) → engine. A forked child makes its own.
+_engines: dict[tuple[int, str, Work], Engine] = {}
+#: What this process does where nothing else is said.
+_usual: list[Work] = ["command"]
 _making = threading.Lock()
 
 
@@ -54,10 +57,16 @@ def driver_url(url: str) -> str:
     return "postgresql+psycopg://" + url.partition("://")[2]
 
 
-def engine() -> Engine:
-    """The engine of this process, made on first use and anew after a fork. At most DULY_DATABASE_POOL connections."""
+def usually(work: Work) -> None:
+    """This process, and those that it forks, does such work where ``session`` and ``engine`` are told no other."""
+    _usual[0] = work
+
+
+def engine(work: Work | None = None) -> Engine:
+    """The engine of this process for this kind of work, made on first use and anew after a fork."""
     settings = get_settings()
-    key = (os.getpid(), database_url())
+    work = work or _usual[0]
+    key = (os.getpid(), database_url(), work)
     found = _engines.get(key)
     if found is None:
         # One thread at a time: of two engines one would be forgotten with its connections open.
@@ -65,17 +74,18 @@ def engine() -> Engine:
             found = _engines.get(key)
             if found is None:
                 _forget_parents()
-                found = _engines[key] = make_engine(key[1], pool_size=settings.database_pool)
+                found = _engines[key] = make_engine(key[1], pool_size=connections(settings, work), work=work)
     return found
 
 
-def make_engine(url: str, *, pool_size: int) -> Engine:
-    """An engine of its own, READ COMMITTED, with ``pool_size`` connections at most."""
+def make_engine(url: str, *, pool_size: int, work: Work = "command") -> Engine:
+    """An engine of its own, READ COMMITTED, with ``pool_size`` connections at most and the limits of such work."""
+    limits = LIMITS[work]
     made = create_engine(
         driver_url(url),
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=30,
+        pool_timeout=limits.pool,
         # A restarted server leaves dead connections behind; one round trip finds out before a transaction does.
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
@@ -90,7 +100,7 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 20_000,
-            "options": "-c timezone=UTC -c lock_timeout=30s -c idle_in_transaction_session_timeout=120s",
+            "options": f"-c timezone=UTC {limits.options}",
         },
     )
     event.listen(made, "connect", _made)
@@ -98,13 +108,13 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
 
 
 @contextmanager
-def session() -> Iterator[Session]:
-    """One transaction: committed when the block ends, rolled back when it raises.
+def session(work: Work | None = None) -> Iterator[Session]:
+    """One transaction: committed when the block ends, rolled back when it raises. ``work`` says on whose connection.
 
     Objects stay readable after the commit. Raises Unavailable when the database cannot be reached, or is at a revision
     that this version does not work with.
     """
-    with Session(engine(), expire_on_commit=False) as opened:
+    with Session(engine(work), expire_on_commit=False) as opened:
         try:
             # When the first statement takes a connection, no sooner: a session that only waits holds none.
             event.listen(opened, "after_begin", _check_once)

@@ -125,7 +125,7 @@ def test_a_flood_that_nobody_signed_takes_one_connection_at_most(page: Any, deli
         nonlocal at_once
         at_once -= "secret_sealed" in statement
 
-    engine = database.engine()
+    engine = database.engine("webhook")
     event.listen(engine, "before_cursor_execute", begins)
     event.listen(engine, "after_cursor_execute", ends)
     try:

@@ -73,6 +73,16 @@ def plan_all(session: Session, limit: int = 2000) -> int:
     return chunks
 
 
+def test_a_preview_of_a_large_audience_ends_in_time_and_says_so(
+    session: Session, campaign: Callable[..., int], crowd: dict[str, int]
+) -> None:
+    found = registry.get_campaign(session, campaign())
+    assert preview.preview(session, found, NOON, limit=2).complete
+    seen = preview.preview(session, found, NOON, limit=2, patience=0.0)
+    assert not seen.complete
+    assert seen.now + seen.later + seen.waiting + seen.never == 2
+
+
 @pytest.mark.parametrize("limit", [1, 3, 10, 2000])
 def test_a_launch_plans_what_the_preview_showed(
     session: Session, campaign: Callable[..., int], crowd: dict[str, int], rows: Callable[..., list[Any]], limit: int

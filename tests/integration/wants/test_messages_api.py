@@ -228,11 +228,11 @@ def test_many_campaigns_are_listed_in_as_many_queries_as_few(api: Callable[..., 
         def note(connection: object, cursor: object, statement: str, *_: object) -> None:
             statements.append(statement)
 
-        event.listen(database.engine(), "before_cursor_execute", note)
+        event.listen(database.engine("read"), "before_cursor_execute", note)
         try:
             assert api("GET", "/campaigns", page="555").status_code == 200
         finally:
-            event.remove(database.engine(), "before_cursor_execute", note)
+            event.remove(database.engine("read"), "before_cursor_execute", note)
         return len(statements)
 
     def add(number: int) -> None:
