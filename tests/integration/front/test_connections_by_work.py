@@ -41,8 +41,8 @@ def test_a_stop_is_taken_while_requests_have_all_threads(
     """Forty requests stand in line for a table that somebody keeps locked; the fortieth thread is theirs, too."""
     assert deliver(say("7")).status_code == 200
     with database.engine("command").connect() as blocker, ThreadPoolExecutor(60) as pool:
-        blocker.execute(text("LOCK TABLE template IN ACCESS EXCLUSIVE MODE"))
-        waiting = [pool.submit(api, "GET", f"/pages/{page.external_id}/templates") for _ in range(60)]
+        blocker.execute(text("LOCK TABLE campaign IN ACCESS EXCLUSIVE MODE"))
+        waiting = [pool.submit(api, "GET", "/campaigns") for _ in range(60)]
         assert wait_until(lambda: _waiters() > 0, seconds=10)
         try:
             assert deliver(say("7", "STOP")).status_code == 200
@@ -79,16 +79,19 @@ def test_a_count_in_bounded_time_leaves_the_limits_as_they_were(session: Session
         assert reading.execute(text("SHOW statement_timeout")).scalar_one() == "10s"
 
 
-def test_what_takes_too_long_is_a_problem_with_a_way_out(page: Any, api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads may take a fifth of a second."""
     monkeypatch.setitem(work.LIMITS, "read", work.Limits(statement=0.2, lock=5, idle=30))
-    database.dispose()
+
+
+def test_what_takes_too_long_is_a_problem_with_a_way_out(hasty: None, page: Any, api: Any) -> None:
     with database.engine("command").connect() as blocker:
-        blocker.execute(text("LOCK TABLE template IN ACCESS EXCLUSIVE MODE"))
-        answer = api("GET", f"/pages/{page.external_id}/templates")
+        blocker.execute(text("LOCK TABLE campaign IN ACCESS EXCLUSIVE MODE"))
+        answer = api("GET", "/campaigns")
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
     assert answer.headers["Retry-After"]
     assert "ask for less" in answer.json()["way_out"]
-    database.dispose()
 
 
 def test_heavy_reads_beyond_their_number_are_told_to_come_back(
@@ -97,7 +100,7 @@ def test_heavy_reads_beyond_their_number_are_told_to_come_back(
     assert deliver(say("7")).status_code == 200
     at_a_time = get_settings().heavy_reads
     with database.engine("command").connect() as blocker, ThreadPoolExecutor(at_a_time) as pool:
-        blocker.execute(text("LOCK TABLE message_log IN ACCESS EXCLUSIVE MODE"))
+        blocker.execute(text("LOCK TABLE attempt IN ACCESS EXCLUSIVE MODE"))
         waiting = [pool.submit(api, "GET", "/messages/summary") for _ in range(at_a_time)]
         assert wait_until(lambda: _waiters() == at_a_time, seconds=10)
         answer = api("GET", "/messages/summary")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,79 +18,47 @@ from starlette.testclient import TestClient
 from scheduler.api import writing
 from scheduler.settings import get_settings
 from scheduler.store import database, disk
-from scheduler.store.embedded import Servers
 
-#: A file of the server's own log has 16 MB: those may still be written.
-_LARGE = 17 * 1024 * 1024
-_FILL = text("""
-    INSERT INTO platform_event (kind, dedupe_key, received_at, body)
-    SELECT 'x', CAST(n AS text), 0, '{}' FROM generate_series(CAST(:from AS bigint), CAST(:from AS bigint) + 5000) n
-""")
-_SIZE = text("SELECT pg_relation_size('platform_event')")
-
-
-@pytest.fixture
-def full(servers: Servers, client: TestClient, page: Any) -> Iterator[Callable[[], None]]:
-    """``full()``: the events have grown as far as a file of the server may grow, for whoever connects from now on."""
-    process = servers.postgres.process
-    assert process is not None
-    before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-
-    def limit() -> None:
-        with database.session() as session:
-            # A few rows a page: a table that is large soon.
-            session.execute(text("ALTER TABLE platform_event SET (fillfactor = 10)"))
-            size, rows = 0, 0
-            while size < _LARGE:
-                session.execute(_FILL, {"from": rows})
-                rows += 5001
-                size = int(session.execute(_SIZE).scalar_one())
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, before[1]))
-        # What is connected keeps the limits that it was born with.
-        database.dispose()
-
-    yield limit
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
-    database.dispose()
+_NO_ROOM = """
+    CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION USING ERRCODE = 'disk_full', MESSAGE = 'could not extend file: No space left on device';
+    END $$;
+    CREATE TRIGGER no_room BEFORE INSERT ON platform_event FOR EACH STATEMENT EXECUTE FUNCTION no_room();
+"""
 
 
 def test_webhooks_that_cannot_be_written_are_answered_503_and_taken_when_there_is_room(
-    full: Callable[[], None], servers: Servers, deliver: Any, say: Any, row: Any, opted_out: Any
+    page: Any, deliver: Any, say: Any, row: Any, opted_out: Any
 ) -> None:
     assert deliver(say("7")).status_code == 200
-    full()
-    # Pages that were made and have room left are used up first.
-    answers = [deliver(say("8", f"word {number}")) for number in range(40)]
-    refused = [answer for answer in answers if answer.status_code != 200]
-    assert {answer.status_code for answer in refused} == {503}
+    with database.session() as session:
+        session.connection().exec_driver_sql(_NO_ROOM)
     stop = say("7", "STOP")
-    assert deliver(stop).status_code == 503
+    answer = deliver(stop)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert row("SELECT count(*) FROM platform_event WHERE error IS NOT NULL")[0] == 0
-    process = servers.postgres.process
-    assert process is not None
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    database.dispose()
-    assert deliver(stop).status_code == 200
+    with database.session() as session:
+        session.connection().exec_driver_sql("DROP FUNCTION no_room() CASCADE")
+    assert deliver(stop).json() == {"received": 1, "known": 0, "failed": 0}
     assert opted_out("7")
 
 
-def test_readiness_says_that_the_disk_of_the_database_is_full(
-    client: TestClient, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def little_room(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that may write no more than so much, as one whose disk has no more left."""
     monkeypatch.setattr(writing, "_STANDS", 0.0)
-    assert client.get("/readyz/webhooks").status_code == 200
     with psycopg.connect(database_url, autocommit=True) as connection:
-        # A server that may write no more than so much, as one whose disk has no more left.
         name = sql.Identifier(connection.info.dbname)
         connection.execute(sql.SQL("ALTER DATABASE {} SET temp_file_limit = '64kB'").format(name))
-        database.dispose()
-        for path in ("/readyz/webhooks", "/readyz"):
-            answer = client.get(path)
-            assert answer.status_code == 503
-            assert "the disk of the database cannot be written (temporary file size exceeds" in answer.json()["detail"]
-        connection.execute(sql.SQL("ALTER DATABASE {} RESET temp_file_limit").format(name))
-    database.dispose()
-    assert client.get("/readyz/webhooks").status_code == 200
+
+
+def test_readiness_says_that_the_disk_of_the_database_is_full(
+    little_room: None, redis_url: str, client: TestClient
+) -> None:
+    for path in ("/readyz/webhooks", "/readyz"):
+        answer = client.get(path)
+        assert answer.status_code == 503
+        assert "the disk of the database cannot be written (temporary file size exceeds" in answer.json()["detail"]
 
 
 def test_readiness_says_that_the_disk_of_the_marks_is_full(
