@@ -130,8 +130,6 @@ def answer_for(error: DulyError) -> JSONResponse:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, Busy):
-        headers["Retry-After"] = "1"
     # Read alone, "is in the future" tells nobody what is: the place belongs to the sentence, as on the command line.
     detail = f"{error.field}: {error.message}" if error.field else error.message
     return problem(error.status, error.code, detail, errors=errors, way_out=error.way_out, headers=headers)
