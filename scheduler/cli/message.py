@@ -84,7 +84,7 @@ def count(as_json: bool = _JSON) -> None:
         none="no messages yet; launch a campaign or post an event",
     )
     if not counted.exact:
-        typer.echo("estimated from a sample: there are many")
+        echo("estimated from a sample: there are many")
     if counted.states:
         echo(f"going out: {counted.sent_per_second:.1f} a second, {counted.sent_last_minute} in the last minute")
 
