@@ -72,7 +72,7 @@ def _seed(many: int) -> None:
     with database.session() as session:
         page = add_page(
             session, app_external_id="1", app_secret="0123456789abcdef", verify_token="verify", external_id="9",
-            name="Shop", token="EAA", mode="live", rate=39, now=now,
+            name="Shop", token="EAA-token-1", mode="live", rate=39, now=now,
         )  # fmt: skip
         assert page.id is not None
         activate_policy(session, page.id, load_policy("platform-only"), actor="bench", why="bench", now=now)
