@@ -71,7 +71,7 @@ def _seed(many: int) -> None:
     now = clock.now()
     with database.session() as session:
         page = add_page(
-            session, app_external_id="1", app_secret="0123456789abcdef", verify_token="verify", external_id="9",
+            session, app_external_id="1", app_secret="0123456789abcdef", verify_token="verify-8461", external_id="9",
             name="Shop", token="EAA-token-1", mode="live", rate=39, now=now,
         )  # fmt: skip
         assert page.id is not None
