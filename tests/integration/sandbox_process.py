@@ -19,7 +19,7 @@ import requests
 
 from tests.patience import patience
 
-SECRET, VERIFY = "shared-secret", "shared-word"
+SECRET, VERIFY = "5ea1e75ea1e75ea1", "letmein-8461"
 
 
 class Receiver:
