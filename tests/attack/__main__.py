@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from scheduler.lineage.start import keep_marks
 from scheduler.supervise.interrupt import interruptible
 from tests.attack.attacks import by_name
 from tests.attack.run import Outcome, run
@@ -21,6 +22,7 @@ from tests.attack.target import Target
 
 def main(argv: list[str]) -> int:
     """Run them; 0 when every STOP was heard in time."""
+    keep_marks()
     parser = argparse.ArgumentParser(prog="python -m tests.attack", description=__doc__, allow_abbrev=False)
     parser.add_argument("--seconds", type=float, default=8.0, help="real seconds of each attack")
     parser.add_argument("--only", default="", metavar="WORDS", help="attacks whose name has these words")

@@ -27,6 +27,7 @@ from sqlmodel import Session
 
 from scheduler import clock
 from scheduler.clock_file import ClockFile
+from scheduler.lineage.start import keep_marks
 from scheduler.outbox.ledger import faults
 from scheduler.store.database import driver_url
 from scheduler.store.process import wait_until
@@ -157,6 +158,7 @@ class _Evening:
 
 
 if __name__ == "__main__":
+    keep_marks()
     _program, _folder, _slower, *_kinds = sys.argv
     try:
         sys.stdout.write(json.dumps(main(Path(_folder), float(_slower), set(_kinds))) + "\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 
+from scheduler.lineage.start import keep_marks
 from tests.chaos.run import Options, Outcome, run
 
 
@@ -22,6 +23,7 @@ def main() -> Outcome:
 
 
 if __name__ == "__main__":
+    keep_marks()
     outcome = main()
     document = {**outcome.as_json(), "kinds": sorted({words.partition(":")[0] for words in outcome.failures})}
     sys.stdout.write(json.dumps(document) + "\n")
