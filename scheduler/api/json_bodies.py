@@ -63,7 +63,7 @@ def _check_shape(raw: bytes, size: Size) -> None:
     opened, commas = raw.count(b"{") + raw.count(b"["), raw.count(b",")
     if opened <= DEEPEST and commas < size.values:
         return
-    # What stands in texts is no structure.
+    # Commas and brackets inside of strings are text and do not count.
     bare = _STRINGS.sub(b"", raw)
     if bare.count(b",") >= size.values:
         raise TooLarge(f"has more than {size.values} values", field="body", way_out="send less at once")

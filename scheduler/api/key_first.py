@@ -1,4 +1,4 @@
-"""The key of a request is checked before anything else is looked at: its body is read for nobody without one."""
+"""Checks the API key of a request before anything else: without a valid key no body is read."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def source_of(scope: MutableMapping[str, Any]) -> str:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """The address that limits count by; text that is no address stays as it is, cut."""
+    """The address that limits count by. Text that cannot be read as an address is kept, at most 64 characters."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

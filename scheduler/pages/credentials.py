@@ -18,7 +18,7 @@ _SHORTEST_TOKEN = 8
 _SHORTEST_VERIFY_TOKEN = 8
 #: Different characters, at least: a random one of the platform has ten or more.
 _DIFFERENT = 4
-#: Beyond so many characters nothing is a placeholder.
+#: A longer text is not looked at for placeholders: the pattern would take too long.
 _LONGEST_PLACEHOLDER = 100
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
